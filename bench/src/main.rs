@@ -1,0 +1,2 @@
+//! dsbench.
+fn main() {}

@@ -1,0 +1,2 @@
+//! dsnode.
+fn main() {}
