@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The pure core of dsbench: what was asked (scenario, plan), what was seen (observation, history), and what it means (check, verdict).
+//!
+//! Nothing here does I/O, reads a clock or takes an order from a hash. Data flows one way: scenario text → scenario → plan → (the
+//! world) → history → verdict.
+
+pub mod check;
+pub mod diagnostic;
+pub mod history;
+pub mod observation;
+pub mod table;
+pub mod time;
+pub mod verdict;

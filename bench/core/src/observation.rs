@@ -1,0 +1,348 @@
+//! What the bench saw: one observation per outside event, numbered, timed, and stored as one line of JSON.
+//!
+//! The history is the only bridge from the world to the checks, so everything that a check may need is here, and nothing that it may not
+//! (a log line is not an observation; a match of an event pattern is, with a pointer to the line).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::RunTime;
+
+/// A node's, event's, field's or process's name. Shared, because a history repeats it a million times.
+pub type Name = Arc<str>;
+
+/// One thing that was seen or done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Position in the history, from 0, without gaps.
+    #[serde(rename = "n")]
+    pub number: u64,
+    /// When the bench saw or did it.
+    #[serde(rename = "t")]
+    pub at: RunTime,
+    /// What it is.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The kinds of observation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// The run as a whole reached a phase.
+    Run(Phase),
+    /// A process of a node changed its state.
+    Process(ProcessChange),
+    /// A line of a node's output matched an event pattern.
+    Event(Event),
+    /// The bench did something to nodes: a fault, or the undoing of one.
+    Action(Action),
+    /// A step of the scenario changed its state.
+    Step(StepChange),
+    /// Resources of a process.
+    Sample(Sample),
+    /// The bench itself was late: what happened in this time is not to be blamed on the cluster.
+    Stall(Stall),
+    /// The answer of an `exec` check, which ran in the shell.
+    Answer(Answer),
+}
+
+/// Phases of a run, in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The first process is about to be started.
+    Started,
+    /// All nodes that start by themselves are ready; `at` counts from here.
+    Ready,
+    /// All steps are done (met or missed).
+    StepsDone,
+    /// The nodes are about to be stopped; nothing later is judged as the cluster's doing.
+    Ended {
+        /// Why it ended.
+        because: Ending,
+    },
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Every step and every bound of an invariant was met or elapsed.
+    Complete,
+    /// An `end` step cut it short.
+    EndStep,
+    /// A step could not go on (a `wait` was missed, a target was empty).
+    Abandoned,
+    /// The scenario's `timeout` was over.
+    Timeout,
+    /// A signal to the bench (2 = SIGINT, 15 = SIGTERM).
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The environment failed before the first fault (a node did not start or did not become ready).
+    Environment,
+}
+
+/// Names one life of one process of one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Life {
+    /// The node.
+    pub node: Name,
+    /// The process within the node; `main` for the node's `command`.
+    pub process: Name,
+    /// 1 for the first start, one more for each restart.
+    pub life: u32,
+}
+
+/// A process of a node changed its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessChange {
+    /// Which process, in which life.
+    #[serde(flatten)]
+    pub of: Life,
+    /// What changed.
+    pub change: Change,
+}
+
+/// State changes of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It runs.
+    Started {
+        /// Its process id.
+        pid: i32,
+    },
+    /// It could not be executed.
+    NotStarted {
+        /// Why, for people.
+        why: String,
+    },
+    /// Its readiness probe answered.
+    Ready,
+    /// Its readiness probe did not answer in time.
+    NotReady {
+        /// What was waited for, for people.
+        why: String,
+    },
+    /// Its main program ended.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// True if the bench had asked for it (kill, stop, end of the run).
+        expected: bool,
+    },
+    /// Its main program ended while children of it live on.
+    Leaking {
+        /// The command names of the children, at most 16.
+        children: Vec<String>,
+    },
+    /// Nothing of it is alive any more: proven, not assumed.
+    Empty,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Signal(i32),
+}
+
+/// A line matched an event pattern.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The event's name in the scenario.
+    pub name: Name,
+    /// Who said it.
+    #[serde(flatten)]
+    pub of: Life,
+    /// The named fields, in the order of the event's definition.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(Name, Value)>,
+    /// The line was written at most this long before `at`, and not after it.
+    #[serde(rename = "early")]
+    pub uncertainty: Nanos,
+    /// Where the line stands.
+    pub log: LogLine,
+}
+
+/// A length of time in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nanos(pub u64);
+
+impl From<Nanos> for Duration {
+    fn from(nanos: Nanos) -> Self {
+        Self::from_nanos(nanos.0)
+    }
+}
+
+/// A pointer to a line of captured output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// True for standard error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stderr: bool,
+    /// Byte offset of the line's start in the raw file of this life and stream.
+    pub offset: u64,
+    /// Line number, from 1, in the node's readable `<node>_log.txt`.
+    pub line: u64,
+    /// The line as people read it: lossy UTF-8, control characters escaped, cut after 400 characters.
+    pub text: String,
+}
+
+/// A field's value, typed by the event's definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// `"int"`
+    Int(i64),
+    /// `"float"`
+    Float(f64),
+    /// `"text"`
+    Text(Name),
+    /// `"node"`: a node of the scenario, by name or alias.
+    Node(Name),
+    /// `"nodes"`: a list of nodes as the log wrote it, split at commas and spaces.
+    Nodes(Vec<Name>),
+}
+
+/// The bench acted on nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// What was done.
+    pub verb: ActionVerb,
+    /// The nodes it was done to: concrete names, sorted.
+    pub nodes: Vec<Name>,
+    /// What exactly it hit: every life that was alive and got it. Empty: it hit nothing.
+    pub hit: Vec<Life>,
+    /// The step that asked for it, by index from 0; none for the bench's own doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// The observation number of the action that this one undoes (`for`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
+}
+
+/// What can be done to nodes. `start`, `restart`, `resume`, `input` are no faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionVerb {
+    /// First start, or start after a stop.
+    Start,
+    /// Graceful stop.
+    Stop,
+    /// SIGKILL to the whole tree.
+    Kill,
+    /// Kill or stop if alive, then start again.
+    Restart,
+    /// Freeze the tree.
+    Pause,
+    /// Thaw the tree.
+    Resume,
+    /// Another signal.
+    Signal,
+    /// A line to standard input.
+    Input,
+}
+
+impl ActionVerb {
+    /// True for what may break a cluster, and so for what `fault.KIND` and "since the last fault" mean.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Self::Stop | Self::Kill | Self::Pause | Self::Signal)
+    }
+
+    /// The verb's key in a scenario.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Kill => "kill",
+            Self::Restart => "restart",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Signal => "signal",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// A step changed its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepChange {
+    /// The step, by index from 0.
+    pub step: usize,
+    /// What became of it.
+    pub state: StepState,
+}
+
+/// States of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// Its time has come; it acts or looks.
+    Begun,
+    /// It is done, or what it waited for is there.
+    Done,
+    /// A `wait` ran out: the scene was never set, so the run is inconclusive.
+    WaitMissed {
+        /// What was missing, for people.
+        why: String,
+    },
+    /// An `expect` ran out: a failure.
+    ExpectMissed {
+        /// What was missing, for people.
+        why: String,
+    },
+    /// It found nothing to act on, or acting failed: inconclusive.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+    /// A node did not come back after a fault: a failure of the cluster.
+    NotBack {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+/// Resources of one process tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Which process.
+    #[serde(flatten)]
+    pub of: Life,
+    /// CPU time used so far, all processes of the tree that are alive.
+    pub cpu: Nanos,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Open file descriptors of the main program; 0 if it may not be read.
+    pub open_files: u32,
+}
+
+/// The bench was late.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stall {
+    /// Since when; it ended at the observation's time.
+    pub since: RunTime,
+    /// What was late: `loop` (steps and deadlines) or `logs` (reading output).
+    pub of: Name,
+}
+
+/// The answer of an `exec` check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The invariant, by index from 0.
+    pub invariant: usize,
+    /// How the program ended; none if it did not (not found, over its time).
+    pub exit: Option<Exit>,
+    /// The last lines that it printed, or why it did not run, for people.
+    pub said: String,
+}
