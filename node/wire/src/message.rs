@@ -4,21 +4,22 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A node's id as its user chose it: `peer1`. Ordered as text, which is the documented priority.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeId(pub String);
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::NodeId;
 
 /// A period with at most one leader (Raft's term). 0 is before the first election.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Term(pub u64);
+
+impl Term {
+    /// The term after this one.
+    ///
+    /// Saturates: a forged term of 2^64 - 1 must not make the arithmetic of an honest node wrap to 0.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
 
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,24 +27,206 @@ impl fmt::Display for Term {
     }
 }
 
-/// A message with its sender and the sender's term, as it stands on the wire.
+/// Where a log ends: the term and index of its last entry, (0, 0) for an empty one.
+///
+/// The later of two logs is the one whose last entry has the higher term, then the higher index (Raft, 5.4.1): the derived order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The term of the last entry.
+    pub term: Term,
+    /// The index of the last entry, counted from 1.
+    pub index: u64,
+}
+
+/// A message with its sender and receiver, as it stands on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Who sent it.
     pub from: NodeId,
+    /// Whom it is for. Who gets somebody else's message (an address that was reused, a wrong entry in a member list) ignores
+    /// it: a vote for peer1 must not count for peer2.
+    pub to: NodeId,
     /// What it says.
     #[serde(flatten)]
     pub message: Message,
 }
 
-/// Everything that a sensor node says to another.
+impl Envelope {
+    /// The form in which logs print it: `ELECTION:peer1`, `OK`, `COORDINATOR:peer3`.
+    #[must_use]
+    pub fn documented(&self) -> Documented<'_> {
+        self.message.documented(&self.from)
+    }
+}
+
+/// Everything that a sensor node says to another. `term` is the sender's own term in every message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Message {
     /// The leader is alive.
-    #[serde(rename = "HEARTBEAT")]
     Heartbeat {
         /// The leader's term.
         term: Term,
+        /// Which round of heartbeats: an acknowledgement names the one that it answers.
+        seq: u64,
     },
+    /// A member has heard the leader. In a later term than the leader's, it tells the leader that it is deposed.
+    HeartbeatAck {
+        /// The member's term.
+        term: Term,
+        /// The round that is answered.
+        seq: u64,
+    },
+    /// Bully's challenge to all of higher priority: "I find no leader and would stand; do you?" It asks for no vote.
+    Election {
+        /// The challenger's term.
+        term: Term,
+    },
+    /// A higher node answers a challenge: "I am alive; leave it to me." It is not a vote.
+    Ok {
+        /// The higher node's term.
+        term: Term,
+        /// Where its log ends: a challenger with a later log stands anyway.
+        last: Position,
+    },
+    /// The sender leads its term.
+    Coordinator {
+        /// The term that it leads.
+        term: Term,
+    },
+    /// "Would you vote for me in the term after mine?" Binds nobody (Ongaro's thesis, 9.6).
+    PreVoteRequest {
+        /// The asker's term; it would stand in the next one.
+        term: Term,
+        /// Tells this attempt from its earlier ones.
+        round: u64,
+        /// Where the asker's log ends.
+        last: Position,
+        /// The leader itself asked for this: hearing a live leader is no reason to refuse.
+        transfer: bool,
+    },
+    /// The answer to a `PRE_VOTE_REQUEST`.
+    PreVote {
+        /// The voter's term.
+        term: Term,
+        /// The attempt that is answered.
+        round: u64,
+        /// Whether the voter would.
+        granted: bool,
+    },
+    /// "I stand in this term: vote for me."
+    VoteRequest {
+        /// The candidate's term.
+        term: Term,
+        /// Where the candidate's log ends.
+        last: Position,
+    },
+    /// The answer to a `VOTE_REQUEST`. A granted vote is durable before it is sent.
+    Vote {
+        /// The voter's term; a grant counts in this term only.
+        term: Term,
+        /// Whether the vote was given.
+        granted: bool,
+    },
+    /// The leader hands over: "stand now" (Ongaro's thesis, 3.10).
+    TimeoutNow {
+        /// The leader's term.
+        term: Term,
+    },
+    /// The sender leaves gracefully.
+    Leave {
+        /// The sender's term.
+        term: Term,
+    },
+}
+
+impl Message {
+    /// The sender's term.
+    #[must_use]
+    pub fn term(&self) -> Term {
+        match *self {
+            Self::Heartbeat { term, .. }
+            | Self::HeartbeatAck { term, .. }
+            | Self::Election { term }
+            | Self::Ok { term, .. }
+            | Self::Coordinator { term }
+            | Self::PreVoteRequest { term, .. }
+            | Self::PreVote { term, .. }
+            | Self::VoteRequest { term, .. }
+            | Self::Vote { term, .. }
+            | Self::TimeoutNow { term }
+            | Self::Leave { term } => term,
+        }
+    }
+
+    /// Its documented name, the `type` on the wire: `HEARTBEAT_ACK`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Heartbeat { .. } => "HEARTBEAT",
+            Self::HeartbeatAck { .. } => "HEARTBEAT_ACK",
+            Self::Election { .. } => "ELECTION",
+            Self::Ok { .. } => "OK",
+            Self::Coordinator { .. } => "COORDINATOR",
+            Self::PreVoteRequest { .. } => "PRE_VOTE_REQUEST",
+            Self::PreVote { .. } => "PRE_VOTE",
+            Self::VoteRequest { .. } => "VOTE_REQUEST",
+            Self::Vote { .. } => "VOTE",
+            Self::TimeoutNow { .. } => "TIMEOUT_NOW",
+            Self::Leave { .. } => "LEAVE",
+        }
+    }
+
+    /// The form in which logs print it, see [`Envelope::documented`].
+    #[must_use]
+    pub fn documented<'a>(&'a self, from: &'a NodeId) -> Documented<'a> {
+        Documented { from, message: self }
+    }
+}
+
+/// A message in the form in which logs print it.
+///
+/// The documented forms are `HEARTBEAT`, `HEARTBEAT_ACK`, `OK`, `ELECTION:<sender>` and `COORDINATOR:<sender>`; the other
+/// messages follow them, and a vote says whether it was given: `VOTE_REQUEST:peer2`, `VOTE:peer1 granted=true`.
+#[derive(Debug, Clone, Copy)]
+pub struct Documented<'a> {
+    from: &'a NodeId,
+    message: &'a Message,
+}
+
+impl fmt::Display for Documented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.message.name();
+        match self.message {
+            Message::Heartbeat { .. } | Message::HeartbeatAck { .. } | Message::Ok { .. } => f.write_str(name),
+            Message::PreVote { granted, .. } | Message::Vote { granted, .. } => {
+                write!(f, "{name}:{} granted={granted}", self.from)
+            }
+            _ => write!(f, "{name}:{}", self.from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_print_the_documented_forms() {
+        let from: NodeId = "peer3".parse().unwrap();
+        let said = |message: Message| message.documented(&from).to_string();
+        let term = Term(7);
+        assert_eq!(said(Message::Election { term }), "ELECTION:peer3");
+        assert_eq!(said(Message::Ok { term, last: Position::default() }), "OK");
+        assert_eq!(said(Message::Coordinator { term }), "COORDINATOR:peer3");
+        assert_eq!(said(Message::Heartbeat { term, seq: 1 }), "HEARTBEAT");
+        assert_eq!(said(Message::HeartbeatAck { term, seq: 1 }), "HEARTBEAT_ACK");
+        assert_eq!(said(Message::Vote { term, granted: true }), "VOTE:peer3 granted=true");
+    }
+
+    #[test]
+    fn the_later_log_is_the_one_with_the_later_last_term_not_the_longer_one() {
+        let at = |term, index| Position { term: Term(term), index };
+        assert!(at(3, 1) > at(2, 900) && at(3, 2) > at(3, 1));
+    }
 }
