@@ -1,7 +1,22 @@
 //! Pure protocol cores of the reference node: they decide, and never do I/O.
 //!
-//! A core is driven through [`Process`] and answers into [`Cx`]; the same core runs on sockets and in the in-memory cluster of this package's tests.
+//! A core is driven through [`Process`] and answers into [`Cx`]; the same core runs on sockets and in the in-memory cluster
+//! of this package's tests. [`Sensor`] is the sensor network: a static list of members that elects a leader and keeps one.
 
+mod ballot;
+mod config;
+mod event;
+#[cfg(feature = "mistakes")]
+mod mistake;
+mod priority;
 mod process;
+mod sensor;
 
+pub use ballot::Durable;
+pub use config::{Config, ConfigError, Quorum, Takeover, UnknownChoice};
+pub use event::{Event, Reason};
+#[cfg(feature = "mistakes")]
+pub use mistake::Mistake;
+pub use priority::priority;
 pub use process::{Cx, Effect, Process};
+pub use sensor::{Sensor, Timer};

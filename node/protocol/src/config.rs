@@ -1,0 +1,206 @@
+//! What a user chooses about the sensor network's protocol.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dsbench_wire::NodeId;
+
+/// The knobs of a node, the same on every node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// All members, this node included.
+    pub members: BTreeSet<NodeId>,
+    /// What it takes to lead.
+    pub quorum: Quorum,
+    /// What a returning node of higher priority does.
+    pub takeover: Takeover,
+    /// Between two heartbeats of the leader. Default 5 s.
+    pub heartbeat_interval: Duration,
+    /// Silence after which a node is suspected; after a second such time it has failed. Default 10 s.
+    pub heartbeat_timeout: Duration,
+    /// How long a challenger waits for an `OK`, and a candidate for votes. Default 5 s.
+    pub election_timeout: Duration,
+    /// The mistake that is planted in this node, to show that it is caught.
+    #[cfg(feature = "mistakes")]
+    pub mistake: Option<crate::Mistake>,
+}
+
+/// What it takes to lead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Quorum {
+    /// The votes of a majority, one vote per member and term: at most one leader per term, and none in a minority.
+    #[default]
+    Majority,
+    /// Nobody higher answers: the classroom's bully. Always available, and two leaders when the network is cut in two.
+    None,
+}
+
+/// What a node of higher priority than the leader does when it comes (back).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Takeover {
+    /// Leadership goes to it.
+    #[default]
+    Bully,
+    /// The leader stays.
+    Sticky,
+}
+
+/// Why a configuration cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// An interval or timeout of zero.
+    #[error("{0} must be longer than zero")]
+    Zero(&'static str),
+    /// One lost or late heartbeat would be a suspicion.
+    #[error(
+        "heartbeat_timeout ({timeout:?}) must be longer than heartbeat_interval ({interval:?}), \
+         better two or more times as long"
+    )]
+    Timeout {
+        /// `heartbeat_interval`.
+        interval: Duration,
+        /// `heartbeat_timeout`.
+        timeout: Duration,
+    },
+}
+
+impl Config {
+    /// The documented defaults, for `me` among `members`.
+    pub fn new(me: &NodeId, members: impl IntoIterator<Item = NodeId>) -> Self {
+        Self {
+            members: members.into_iter().chain([me.clone()]).collect(),
+            quorum: Quorum::default(),
+            takeover: Takeover::default(),
+            heartbeat_interval: Duration::from_secs(5),
+            heartbeat_timeout: Duration::from_secs(10),
+            election_timeout: Duration::from_secs(5),
+            #[cfg(feature = "mistakes")]
+            mistake: None,
+        }
+    }
+
+    /// Whether a cluster with these knobs can work.
+    ///
+    /// # Errors
+    ///
+    /// Names the first knob that makes it impossible.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let [interval, timeout] = [self.heartbeat_interval, self.heartbeat_timeout];
+        for (name, knob) in [("heartbeat_interval", interval), ("election_timeout", self.election_timeout)] {
+            if knob.is_zero() {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        if timeout <= interval {
+            return Err(ConfigError::Timeout { interval, timeout });
+        }
+        Ok(())
+    }
+
+    /// How many members are a majority: any two majorities share one.
+    #[must_use]
+    pub fn majority(&self) -> usize {
+        self.members.len() / 2 + 1
+    }
+}
+
+/// A word that names none of the choices.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is none of {choices}")]
+pub struct UnknownChoice {
+    given: String,
+    choices: &'static str,
+}
+
+impl UnknownChoice {
+    pub(crate) fn new(given: &str, choices: &'static str) -> Self {
+        Self { given: given.to_owned(), choices }
+    }
+}
+
+impl FromStr for Quorum {
+    type Err = UnknownChoice;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChoice> {
+        match text {
+            "majority" => Ok(Self::Majority),
+            "none" => Ok(Self::None),
+            _ => Err(UnknownChoice::new(text, "majority, none")),
+        }
+    }
+}
+
+impl fmt::Display for Quorum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Majority => "majority",
+            Self::None => "none",
+        })
+    }
+}
+
+impl FromStr for Takeover {
+    type Err = UnknownChoice;
+
+    fn from_str(text: &str) -> Result<Self, UnknownChoice> {
+        match text {
+            "bully" => Ok(Self::Bully),
+            "sticky" => Ok(Self::Sticky),
+            _ => Err(UnknownChoice::new(text, "bully, sticky")),
+        }
+    }
+}
+
+impl fmt::Display for Takeover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bully => "bully",
+            Self::Sticky => "sticky",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(members: usize) -> Config {
+        let ids = (1..=members).map(|n| format!("peer{n}").parse().unwrap());
+        Config::new(&"peer1".parse().unwrap(), ids)
+    }
+
+    #[test]
+    fn two_of_two_two_of_three_three_of_five_are_majorities() {
+        assert_eq!([1, 2, 3, 4, 5].map(|n| of(n).majority()), [1, 2, 2, 3, 3]);
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_ones_and_work() {
+        let config = of(3);
+        let knobs = [config.heartbeat_interval, config.heartbeat_timeout, config.election_timeout];
+        assert_eq!(knobs.map(|knob| knob.as_secs()), [5, 10, 5]);
+        assert_eq!((config.quorum, config.takeover), (Quorum::Majority, Takeover::Bully));
+        assert_eq!(config.validate(), Ok(()));
+    }
+
+    #[test]
+    fn knobs_that_suspect_a_healthy_leader_are_refused_by_name() {
+        let error = Config { heartbeat_timeout: Duration::from_secs(5), ..of(3) }.validate().unwrap_err();
+        assert!(error.to_string().contains("heartbeat_timeout (5s) must be longer than heartbeat_interval (5s)"));
+        let error = Config { election_timeout: Duration::ZERO, ..of(3) }.validate().unwrap_err();
+        assert_eq!(error, ConfigError::Zero("election_timeout"));
+    }
+
+    #[test]
+    fn choices_are_read_as_they_are_written() {
+        for word in ["majority", "none"] {
+            assert_eq!(word.parse::<Quorum>().map(|choice| choice.to_string()), Ok(word.to_owned()));
+        }
+        for word in ["bully", "sticky"] {
+            assert_eq!(word.parse::<Takeover>().map(|choice| choice.to_string()), Ok(word.to_owned()));
+        }
+        assert_eq!("all".parse::<Quorum>().unwrap_err().to_string(), "\"all\" is none of majority, none");
+    }
+}

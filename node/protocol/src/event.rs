@@ -1,0 +1,257 @@
+//! What a node tells people, one log line each.
+//!
+//! The text is an interface: people search for these phrases, and a bench's patterns match them. Fields follow a phrase as
+//! ` key=value`, and no value contains a space.
+
+use std::fmt;
+
+use dsbench_wire::{NodeId, Term};
+
+/// Something happened that people want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// This node leads `term` from now on, by these votes (its own among them; only its own without a quorum).
+    BecameLeader {
+        /// The term that it leads.
+        term: Term,
+        /// Who voted for it, in order of ids.
+        votes: Vec<NodeId>,
+    },
+    /// Begins to follow a leader that announced itself. Once per leader and term.
+    ReceivedCoordinator {
+        /// Whom it follows.
+        leader: NodeId,
+        /// The term that is led.
+        term: Term,
+    },
+    /// Begins to follow a leader of which it learnt by a heartbeat. Once per leader and term.
+    Follows {
+        /// Whom it follows.
+        leader: NodeId,
+        /// The term that is led.
+        term: Term,
+    },
+    /// Leads no longer. Told before anything that the node does next, following another among it.
+    SteppedDown {
+        /// The term that it led.
+        term: Term,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nothing was heard from a peer for one heartbeat timeout.
+    Suspected {
+        /// Who is silent.
+        peer: NodeId,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// Nothing was heard from a suspected peer for a second heartbeat timeout.
+    Failed {
+        /// Who is silent.
+        peer: NodeId,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// A suspected or failed peer was heard again.
+    Recovered {
+        /// Who was heard.
+        peer: NodeId,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// A peer left gracefully.
+    Left {
+        /// Who left.
+        peer: NodeId,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// Begins to look for a new leader, which may become this node.
+    ElectionStarted {
+        /// The term that would be stood for.
+        term: Term,
+        /// Why.
+        reason: Reason,
+    },
+    /// The attempt found no leader in its time; a new one begins.
+    ElectionRetried {
+        /// The term that would be stood for.
+        term: Term,
+        /// Counted from 2: the first attempt is [`Event::ElectionStarted`].
+        attempt: u32,
+        /// What was missing.
+        reason: Reason,
+    },
+    /// No longer looks for a leader.
+    ElectionCancelled {
+        /// The term that would have been stood for.
+        term: Term,
+        /// Why.
+        reason: Reason,
+    },
+    /// A higher node answered `OK`; it may stand first.
+    Deferring {
+        /// Who answered.
+        to: NodeId,
+        /// The term that would be stood for.
+        term: Term,
+    },
+    /// Asks everybody whether they would vote for it.
+    AsksPreVotes {
+        /// The term that would be stood for.
+        term: Term,
+    },
+    /// Stands for election: a majority would vote for it, and it has voted for itself.
+    Stands {
+        /// The term that is stood for.
+        term: Term,
+    },
+    /// Has given its only vote of a term.
+    Voted {
+        /// To whom.
+        candidate: NodeId,
+        /// The term of the vote.
+        term: Term,
+    },
+    /// The leader asks a higher node to take over.
+    Transferring {
+        /// Who shall lead.
+        to: NodeId,
+        /// The term that is still led.
+        term: Term,
+    },
+    /// Leadership did not pass in time; the leader stays.
+    TransferFailed {
+        /// Who should have led.
+        to: NodeId,
+        /// The term that is still led.
+        term: Term,
+    },
+    /// Leaves gracefully.
+    Leaving {
+        /// Its last term.
+        term: Term,
+    },
+}
+
+/// Why something about leadership changed, as one word (and a name) in a log line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// No leader is known since the start.
+    NoLeader,
+    /// The leader has failed.
+    LeaderFailed(NodeId),
+    /// The leader left gracefully.
+    LeaderLeft(NodeId),
+    /// A lower node found no leader and asked.
+    Challenged(NodeId),
+    /// The node has higher priority than the leader.
+    Takeover(NodeId),
+    /// The leader handed over to it.
+    Transferred(NodeId),
+    /// Somebody leads.
+    LeaderFound(NodeId),
+    /// Somebody's term is higher.
+    HigherTerm(NodeId),
+    /// Another leader with a higher (term, priority) was heard.
+    HigherLeader(NodeId),
+    /// Fewer than a majority answer.
+    NoMajority,
+    /// A higher node said `OK`, and then nobody led.
+    NoCoordinator,
+    /// The node itself stood still for longer than others may have waited.
+    Stalled,
+    /// The node leaves.
+    Leaving,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BecameLeader { term, votes } => {
+                write!(f, "became the Group Leader via election term={term} votes=")?;
+                votes.iter().enumerate().try_for_each(|(n, id)| write!(f, "{}{id}", if n == 0 { "" } else { "," }))
+            }
+            Self::ReceivedCoordinator { leader, term } => {
+                write!(f, "Received COORDINATOR announcement: {leader} term={term}")
+            }
+            Self::Follows { leader, term } => write!(f, "follows leader={leader} term={term} (heard by HEARTBEAT)"),
+            Self::SteppedDown { term, reason } => write!(f, "stepped down term={term} reason={reason}"),
+            Self::Suspected { peer, term } => write!(f, "SUSPECTED peer={peer} term={term}"),
+            Self::Failed { peer, term } => write!(f, "FAILED peer={peer} term={term}"),
+            Self::Recovered { peer, term } => write!(f, "RECOVERED peer={peer} term={term}"),
+            Self::Left { peer, term } => write!(f, "LEFT peer={peer} term={term}"),
+            Self::ElectionStarted { term, reason } => write!(f, "election started term={term} reason={reason}"),
+            Self::ElectionRetried { term, attempt, reason } => {
+                write!(f, "election retried term={term} attempt={attempt} reason={reason}")
+            }
+            Self::ElectionCancelled { term, reason } => write!(f, "election cancelled term={term} reason={reason}"),
+            Self::Deferring { to, term } => write!(f, "deferring to={to} term={term}"),
+            Self::AsksPreVotes { term } => write!(f, "asks for pre-votes term={term}"),
+            Self::Stands { term } => write!(f, "stands for election term={term}"),
+            Self::Voted { candidate, term } => write!(f, "voted candidate={candidate} term={term}"),
+            Self::Transferring { to, term } => write!(f, "transferring leadership to={to} term={term}"),
+            Self::TransferFailed { to, term } => write!(f, "leadership transfer failed to={to} term={term}"),
+            Self::Leaving { term } => write!(f, "leaving term={term}"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLeader => f.write_str("no-leader"),
+            Self::LeaderFailed(peer) => write!(f, "leader-failed:{peer}"),
+            Self::LeaderLeft(peer) => write!(f, "leader-left:{peer}"),
+            Self::Challenged(peer) => write!(f, "challenged-by:{peer}"),
+            Self::Takeover(peer) => write!(f, "takeover-from:{peer}"),
+            Self::Transferred(peer) => write!(f, "transfer-with:{peer}"),
+            Self::LeaderFound(peer) => write!(f, "leader-found:{peer}"),
+            Self::HigherTerm(peer) => write!(f, "higher-term-of:{peer}"),
+            Self::HigherLeader(peer) => write!(f, "higher-leader:{peer}"),
+            Self::NoMajority => f.write_str("no-majority"),
+            Self::NoCoordinator => f.write_str("no-coordinator"),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Leaving => f.write_str("leaving"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u8) -> NodeId {
+        format!("peer{n}").parse().unwrap()
+    }
+
+    #[test]
+    fn lines_hold_the_phrases_that_people_and_patterns_search_for() {
+        let term = Term(2);
+        let lines = [
+            (
+                Event::BecameLeader { term, votes: vec![peer(1), peer(3)] },
+                "became the Group Leader via election term=2 votes=peer1,peer3",
+            ),
+            (Event::ReceivedCoordinator { leader: peer(3), term }, "Received COORDINATOR announcement: peer3 term=2"),
+            (Event::Follows { leader: peer(3), term }, "follows leader=peer3 term=2 (heard by HEARTBEAT)"),
+            (Event::SteppedDown { term, reason: Reason::NoMajority }, "stepped down term=2 reason=no-majority"),
+            (Event::Suspected { peer: peer(3), term }, "SUSPECTED peer=peer3 term=2"),
+            (Event::Failed { peer: peer(3), term }, "FAILED peer=peer3 term=2"),
+            (Event::Recovered { peer: peer(3), term }, "RECOVERED peer=peer3 term=2"),
+            (
+                Event::ElectionStarted { term, reason: Reason::LeaderFailed(peer(3)) },
+                "election started term=2 reason=leader-failed:peer3",
+            ),
+            (
+                Event::ElectionCancelled { term, reason: Reason::LeaderFound(peer(3)) },
+                "election cancelled term=2 reason=leader-found:peer3",
+            ),
+            (Event::Transferring { to: peer(3), term }, "transferring leadership to=peer3 term=2"),
+            (Event::Leaving { term }, "leaving term=2"),
+        ];
+        for (event, line) in lines {
+            assert_eq!(event.to_string(), line);
+        }
+    }
+}
