@@ -22,14 +22,94 @@ impl<T> Located<T> {
     }
 }
 
-/// A stable code: `DS0101`. What each means stands in [`CODES`].
+/// A stable code: `DS0101`. Only the constants of this file make one, so every code is in [`CODES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Code(pub u16);
+pub struct Code(u16);
+
+impl Code {
+    /// The code that is written `DS0101` (or `ds101`, or `101`), if there is one.
+    pub fn named(text: &str) -> Option<Self> {
+        let digits = text.trim_start_matches(['D', 'd', 'S', 's']);
+        let number: u16 = digits.parse().ok()?;
+        CODES.iter().map(|(code, ..)| *code).find(|code| code.0 == number)
+    }
+}
 
 impl std::fmt::Display for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "DS{:04}", self.0)
     }
+}
+
+/// Declares each code once: its constant, and its line in [`CODES`].
+macro_rules! codes {
+    ($($name:ident = $number:literal, $title:literal, $explanation:literal;)+) => {
+        $(#[doc = $title] pub const $name: Code = Code($number);)+
+
+        /// Every code with its title and what `dsbench explain` says about it, in ascending order.
+        pub const CODES: &[(Code, &str, &str)] = &[$(($name, $title, $explanation)),+];
+    };
+}
+
+codes! {
+    SYNTAX = 100, "not TOML",
+        "The text is not TOML at this place. Texts stand in quotes, lists in [..], tables in {..} or under a [header].";
+    UNKNOWN_KEY = 101, "unknown key",
+        "A key that nothing reads is a mistake, not a comment: it is often a misspelt one, or one that stands in the wrong table.";
+    MISSING_KEY = 102, "missing key",
+        "The table is of no use without this key.";
+    NOTHING_CHOSEN = 103, "none of several keys",
+        "Exactly one of these keys says what the table is: a step has one verb, an invariant one check.";
+    CONTRADICTION = 104, "keys that exclude each other",
+        "Only one of these keys can be meant. A step has one verb, an invariant one check; write two of them for both.";
+    WRONG_TYPE = 110, "wrong type of value",
+        "The key takes another type of value. Texts stand in quotes, numbers and true/false do not.";
+    BAD_DURATION = 111, "not a duration",
+        "Lengths of time are texts with a unit: \"300ms\", \"5s\", \"1m 30s\", \"1.5s\".";
+    BAD_SIZE = 112, "not a size",
+        "Sizes are texts with a unit: \"64KiB\", \"10MiB\", \"1GB\". KiB counts 1024 bytes, KB counts 1000.";
+    OUT_OF_RANGE = 113, "number out of range",
+        "The number is smaller or larger than makes sense here.";
+    BAD_WORD = 114, "not one of the words allowed here",
+        "The key takes one of a few words.";
+    EMPTY = 115, "nothing there",
+        "An empty text or list says nothing here; leave the key out, or fill it in.";
+    UNKNOWN_TARGET = 120, "unknown node, role or group",
+        "A target is a node, NODE/PROCESS, a role of [roles], one of any, all, random, killed, paused, restarted, minority, majority, one of these with `!` before it, or a list of them.";
+    UNKNOWN_EVENT = 121, "unknown event",
+        "No [events] entry has this name. The phrases of the reference node come with events.preset = \"node\".";
+    UNKNOWN_FIELD = 122, "unknown field",
+        "The event has no such field. A field is a named group of its pattern that `fields` gives a type: log = 'term=(?<term>\\d+)', fields = { term = \"int\" }.";
+    UNKNOWN_STEP = 123, "unknown step",
+        "No step has this name. A step is named by its `name` key.";
+    DUPLICATE_NAME = 124, "name given twice",
+        "Names are what reports, overrides and other keys refer to, so each is given once.";
+    UNSAFE_NAME = 125, "unusable name",
+        "Names of nodes, processes and files become names of log files and directories: letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`.";
+    RESERVED_NAME = 126, "name that has a meaning of its own",
+        "The name is a word of the language (all, any, killed ...), so a target could not tell one from the other.";
+    FIELD_TYPE = 127, "field of another type",
+        "What is asked for needs a field of another type; the type is what the event's `fields` says.";
+    BAD_PATTERN = 130, "not a regular expression",
+        "Patterns are regular expressions in the syntax of the regex crate: no look-around, no back-references, `(?<name>..)` for a named group. Single quotes spare doubled backslashes.";
+    OUT_OF_ORDER = 131, "steps out of order",
+        "Steps run in the order of the file, so `at` may not go back. `after` counts from the step before.";
+    MISSING_GROUP = 132, "pattern without the field's group",
+        "Every typed field is a named group of the event's pattern (of each of its patterns, if there are several): (?<term>\\d+).";
+    MISPLACED_MODIFIER = 133, "modifier that does nothing here",
+        "The key changes how some verbs act, and this verb is none of them.";
+    BAD_PLACEHOLDER = 134, "unknown placeholder",
+        "Known are {id} {name} {ip} {port} {addr} {port.NAME} {addr.NAME} {data_dir} {peers} {node} {nodes.count} {scenario_dir} {life} {vars.NAME}, and {NODE.ip} {NODE.port.NAME} {NODE.addr.NAME} of another node. `{{` writes a brace.";
+    NOT_IN_HOST_MODE = 150, "needs the network laboratory",
+        "In host mode nodes share this machine's network, where single links cannot be cut or delayed. `pause` silences a node completely, and works everywhere.";
+    NOT_YET = 151, "not in this version",
+        "The key belongs to the language but this version of dsbench does not act on it; it refuses rather than pass a test that it did not run.";
+    NO_SUCH_PATH = 160, "override of something that is not there",
+        "`--set PATH=VALUE` replaces or adds a key: nodes.count, vars.NAME, events.NAME.KEY, and steps by their name: steps.crash.after.";
+    BAD_OVERRIDE = 161, "override without a value",
+        "Overrides are written PATH=VALUE with a TOML value; a bare word is taken as text.";
+    UNKNOWN_INVARIANT = 170, "unknown invariant",
+        "`violates` names invariants by their `name`.";
 }
 
 /// One mistake (or warning) in a scenario.
@@ -93,5 +173,54 @@ impl Problems {
         let mut all = self.0.into_inner();
         all.sort_by_key(|d| (d.at.0.start, d.code));
         all
+    }
+}
+
+/// The candidate that was probably meant: the nearest one, if it is near.
+pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    // A third of the word may be wrong, and at most three letters: more is another word.
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// ``did you mean `leader`?``, or the list of what there is.
+pub fn suggestion<'c>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+    let mut candidates: Vec<&str> = candidates.into_iter().collect();
+    if let Some(near) = did_you_mean(word, candidates.iter().copied()) {
+        return format!("did you mean `{near}`?");
+    }
+    candidates.sort_unstable();
+    candidates.dedup();
+    match candidates.len() {
+        0 => format!("there are no {what}"),
+        n => {
+            let shown = candidates.iter().take(20).map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
+            format!("{what}: {shown}{}", if n > 20 { ", ..." } else { "" })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_are_found_by_what_people_type() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert_eq!(Code::named("DS0101"), Some(UNKNOWN_KEY));
+        assert_eq!(Code::named("ds101"), Some(UNKNOWN_KEY));
+        assert_eq!(Code::named("DS0999"), None);
+    }
+
+    #[test]
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
+        assert_eq!(did_you_mean("timout", ["timeout", "tags"]), Some("timeout"));
+        assert_eq!(did_you_mean("xyz", ["timeout", "tags"]), None);
+        assert_eq!(suggestion("xyz", "keys", ["b", "a"]), "keys: `a`, `b`");
     }
 }

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod diagnostic;
 pub mod history;
+pub mod names;
 pub mod observation;
 pub mod table;
 pub mod time;

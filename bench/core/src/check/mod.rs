@@ -1,6 +1,8 @@
 //! The checks: each a pure function of its own specification and the history. This file is their table of contents.
 
 use crate::history::History;
+use crate::names::Names;
+use crate::table::{Key, Table};
 use crate::time::RunTime;
 use crate::verdict::Finding;
 
@@ -15,3 +17,21 @@ pub trait Check: std::fmt::Debug + Send {
         None
     }
 }
+
+/// A kind of check: what a scenario may write, and what reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckKind {
+    /// Its key in an invariant.
+    pub name: &'static str,
+    /// The keys of its table.
+    pub keys: &'static [Key],
+    /// The key that a bare value stands for, if the check allows one: `never = "panic"`.
+    pub short: Option<&'static str>,
+    /// What it says, in one sentence, for the reference.
+    pub doc: &'static str,
+    /// Reads its table; mistakes are reported, and then there is no check.
+    pub parse: fn(&Table<'_, '_>, &Names<'_>) -> Option<Box<dyn Check>>,
+}
+
+/// Every kind of check, in the order of the reference.
+pub const CHECKS: &[CheckKind] = &[];

@@ -1,0 +1,300 @@
+//! What a scenario declares: nodes, processes, events with their fields, roles, steps. Everything that refers to one looks it up here,
+//! so that a misspelt name is a mistake of the file and never a silent "nothing matched".
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
+use crate::observation::Name;
+
+/// The type of an event's field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FieldKind {
+    /// `"int"`
+    Int,
+    /// `"float"`
+    Float,
+    /// `"text"`
+    Text,
+    /// `"node"`: a node, by its name or an alias.
+    Node,
+    /// `"nodes"`: a list of nodes.
+    Nodes,
+}
+
+impl FieldKind {
+    /// The words of the language, in the order of the variants.
+    pub const WORDS: &'static [&'static str] = &["int", "float", "text", "node", "nodes"];
+
+    /// The kind that a word means.
+    pub fn named(word: &str) -> Option<Self> {
+        Some(match word {
+            "int" => Self::Int,
+            "float" => Self::Float,
+            "text" => Self::Text,
+            "node" => Self::Node,
+            "nodes" => Self::Nodes,
+            _ => return None,
+        })
+    }
+
+    /// The word of the language.
+    pub fn word(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+}
+
+/// A field of an event: `EVENT.FIELD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventField {
+    /// The event.
+    pub event: Name,
+    /// The field.
+    pub field: Name,
+    /// The field's type.
+    pub kind: FieldKind,
+}
+
+/// Everything that a scenario declares by name.
+#[derive(Debug, Clone)]
+pub struct Names<'p> {
+    problems: &'p Problems,
+    nodes: BTreeMap<Name, Vec<Name>>,
+    events: BTreeMap<Name, Vec<(Name, FieldKind)>>,
+    roles: Vec<Name>,
+    steps: Vec<Option<Name>>,
+    invariants: Vec<Name>,
+}
+
+impl<'p> Names<'p> {
+    /// Nothing declared yet; failing look-ups are reported to `problems`.
+    pub fn new(problems: &'p Problems) -> Self {
+        Self {
+            problems,
+            nodes: BTreeMap::new(),
+            events: BTreeMap::new(),
+            roles: Vec::new(),
+            steps: Vec::new(),
+            invariants: Vec::new(),
+        }
+    }
+
+    /// Declares a node with its processes (`main` is the node's `command`).
+    pub fn add_node(&mut self, node: impl Into<Name>, processes: impl IntoIterator<Item = Name>) {
+        self.nodes.insert(node.into(), processes.into_iter().collect());
+    }
+
+    /// Declares an event with its fields.
+    pub fn add_event(&mut self, event: impl Into<Name>, fields: impl IntoIterator<Item = (Name, FieldKind)>) {
+        self.events.insert(event.into(), fields.into_iter().collect());
+    }
+
+    /// Declares a role.
+    pub fn add_role(&mut self, role: impl Into<Name>) {
+        self.roles.push(role.into());
+    }
+
+    /// Declares the next step; most have no name.
+    pub fn add_step(&mut self, name: Option<Name>) {
+        self.steps.push(name);
+    }
+
+    /// Declares an invariant.
+    pub fn add_invariant(&mut self, name: impl Into<Name>) {
+        self.invariants.push(name.into());
+    }
+
+    /// All nodes, sorted by name.
+    pub fn nodes(&self) -> impl Iterator<Item = &Name> {
+        self.nodes.keys()
+    }
+
+    /// All roles, in the order of the file.
+    pub fn roles(&self) -> impl Iterator<Item = &Name> {
+        self.roles.iter()
+    }
+
+    /// All events, sorted by name.
+    pub fn events(&self) -> impl Iterator<Item = &Name> {
+        self.events.keys()
+    }
+
+    /// The processes of a node, `main` first.
+    pub fn processes(&self, node: &str) -> &[Name] {
+        self.nodes.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where mistakes are reported.
+    pub fn problems(&self) -> &'p Problems {
+        self.problems
+    }
+
+    /// True if there is such a node.
+    pub fn is_node(&self, name: &str) -> bool {
+        self.nodes.contains_key(name)
+    }
+
+    /// True if there is such a role.
+    pub fn is_role(&self, name: &str) -> bool {
+        self.roles.iter().any(|role| &**role == name)
+    }
+
+    /// True if there is such an event.
+    pub fn is_event(&self, name: &str) -> bool {
+        self.events.contains_key(name)
+    }
+
+    /// A node's shared name; reports if there is none.
+    pub fn node(&self, name: &Located<&str>) -> Option<Name> {
+        let found = self.nodes.get_key_value(name.value).map(|(node, _)| node.clone());
+        found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "node", name, self.nodes.keys()))
+    }
+
+    /// A process of any node; reports if there is none.
+    pub fn process(&self, name: &Located<&str>) -> Option<Name> {
+        let found = self.nodes.values().flatten().find(|process| &***process == name.value).cloned();
+        found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "process", name, self.nodes.values().flatten()))
+    }
+
+    /// An event's shared name; reports if there is none.
+    pub fn event(&self, name: &Located<&str>) -> Option<Name> {
+        let found = self.events.get_key_value(name.value).map(|(event, _)| event.clone());
+        found.or_else(|| self.unknown(diagnostic::UNKNOWN_EVENT, "event", name, self.events.keys()))
+    }
+
+    /// The fields of an event, in the order of its definition; none if there is no such event.
+    pub fn fields(&self, event: &str) -> &[(Name, FieldKind)] {
+        self.events.get(event).map_or(&[], Vec::as_slice)
+    }
+
+    /// A field of an event; reports if the event has none of this name.
+    pub fn field(&self, event: &Name, name: &Located<&str>) -> Option<EventField> {
+        let fields = self.fields(event);
+        if let Some((field, kind)) = fields.iter().find(|(field, _)| &**field == name.value) {
+            return Some(EventField { event: event.clone(), field: field.clone(), kind: *kind });
+        }
+        let message = format!("event `{event}` has no field `{}`", name.value.escape_debug());
+        let help = suggestion(name.value, "fields", fields.iter().map(|(field, _)| &**field));
+        self.problems.report(
+            Diagnostic::error(diagnostic::UNKNOWN_FIELD, message, name.span.clone(), "unknown field").help(help),
+        );
+        None
+    }
+
+    /// A field of an event that must have one of these types; reports otherwise.
+    pub fn field_of_kind(&self, event: &Name, name: &Located<&str>, kinds: &[FieldKind]) -> Option<EventField> {
+        let field = self.field(event, name)?;
+        self.require_kind(&field, name, kinds).then_some(field)
+    }
+
+    /// A text `EVENT.FIELD`; reports if either is not declared.
+    pub fn event_field(&self, text: &Located<&str>) -> Option<EventField> {
+        let Some((event, field)) = text.value.split_once('.') else {
+            let message = format!("`{}` names no field", text.value.escape_debug());
+            self.problems.report(
+                Diagnostic::error(diagnostic::UNKNOWN_FIELD, message, text.span.clone(), "written EVENT.FIELD")
+                    .help("an event and one of its fields, with a dot between them: \"deliver.text\""),
+            );
+            return None;
+        };
+        let event = self.event(&Located { value: event, span: text.span.clone() })?;
+        self.field(&event, &Located { value: field, span: text.span.clone() })
+    }
+
+    /// A text `EVENT.FIELD` of a field that must have one of these types; reports otherwise.
+    pub fn event_field_of_kind(&self, text: &Located<&str>, kinds: &[FieldKind]) -> Option<EventField> {
+        let field = self.event_field(text)?;
+        self.require_kind(&field, text, kinds).then_some(field)
+    }
+
+    fn require_kind(&self, field: &EventField, at: &Located<&str>, kinds: &[FieldKind]) -> bool {
+        if kinds.contains(&field.kind) {
+            return true;
+        }
+        let wanted = kinds.iter().map(|kind| format!("\"{}\"", kind.word())).collect::<Vec<_>>().join(" or ");
+        let EventField { event, field: name, kind } = field;
+        let message = format!("field `{name}` of event `{event}` is \"{}\", and {wanted} is needed", kind.word());
+        self.problems.report(
+            Diagnostic::error(diagnostic::FIELD_TYPE, message, at.span.clone(), "wrong type of field")
+                .help(format!("give it its type where the event is defined: fields = {{ {name} = {wanted} }}")),
+        );
+        false
+    }
+
+    /// A step's index by its name; reports if there is none.
+    pub fn step(&self, name: &Located<&str>) -> Option<usize> {
+        let found = self.steps.iter().position(|step| step.as_deref() == Some(name.value));
+        if found.is_none() {
+            self.unknown::<usize>(diagnostic::UNKNOWN_STEP, "step", name, self.steps.iter().flatten());
+        }
+        found
+    }
+
+    /// An invariant's index by its name; reports if there is none.
+    pub fn invariant(&self, name: &Located<&str>) -> Option<usize> {
+        let found = self.invariants.iter().position(|invariant| &**invariant == name.value);
+        if found.is_none() {
+            self.unknown::<usize>(diagnostic::UNKNOWN_INVARIANT, "invariant", name, self.invariants.iter());
+        }
+        found
+    }
+
+    fn unknown<'n, T>(
+        &self,
+        code: Code,
+        what: &str,
+        name: &Located<&str>,
+        known: impl Iterator<Item = &'n Name>,
+    ) -> Option<T> {
+        let message = format!("no {what} is called `{}`", name.value.escape_debug());
+        let help = suggestion(name.value, &format!("{what}s"), known.map(|name| &**name));
+        let label = format!("unknown {what}");
+        self.problems.report(Diagnostic::error(code, message, name.span.clone(), label).help(help));
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(value: &str) -> Located<&str> {
+        Located { value, span: 0..value.len() }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_reported_with_what_was_probably_meant() {
+        let problems = Problems::new();
+        let mut names = Names::new(&problems);
+        names.add_node("peer1", [Name::from("main")]);
+        names.add_event("became_leader", [("term".into(), FieldKind::Int), ("who".into(), FieldKind::Node)]);
+        names.add_step(None);
+        names.add_step(Some("crash".into()));
+
+        assert_eq!(names.node(&at("peer1")).as_deref(), Some("peer1"));
+        assert_eq!(names.step(&at("crash")), Some(1));
+        assert_eq!(names.event_field(&at("became_leader.term")).unwrap().kind, FieldKind::Int);
+        assert!(!problems.has_errors());
+
+        assert!(names.node(&at("pear1")).is_none());
+        assert!(names.event(&at("became_leeder")).is_none());
+        assert!(names.event_field(&at("became_leader.trem")).is_none());
+        assert!(names.event_field(&at("became_leader")).is_none());
+        assert!(names.event_field_of_kind(&at("became_leader.term"), &[FieldKind::Node]).is_none());
+        assert!(names.step(&at("carsh")).is_none());
+        let mut helps: Vec<_> = problems.into_sorted().into_iter().map(|d| (d.code, d.help.unwrap())).collect();
+        helps.sort();
+        let starts: Vec<_> = helps.iter().map(|(code, help)| (*code, help.as_str())).collect();
+        assert_eq!(starts[0], (diagnostic::UNKNOWN_TARGET, "did you mean `peer1`?"));
+        assert_eq!(starts[1], (diagnostic::UNKNOWN_EVENT, "did you mean `became_leader`?"));
+        assert_eq!(starts[3], (diagnostic::UNKNOWN_FIELD, "did you mean `term`?"));
+        assert_eq!(starts[4], (diagnostic::UNKNOWN_STEP, "did you mean `crash`?"));
+        assert_eq!(starts[5].0, diagnostic::FIELD_TYPE);
+    }
+
+    #[test]
+    fn words_and_kinds_agree() {
+        for word in FieldKind::WORDS {
+            assert_eq!(FieldKind::named(word).unwrap().word(), *word);
+        }
+    }
+}
