@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The Linux world of dsbench in host mode: real processes on 127.0.0.1, their output, and the run clock.
+//!
+//! One loop on one thread (the driver's) decides everything; what happens outside reaches it through [`World::next`]. Threads beside it
+//! move bytes by fixed rules and never choose.
+
+mod capture;
+mod clock;
+mod error;
+mod node_dir;
+mod outside;
+mod ports;
+mod process;
+mod signals;
+mod world;
+
+pub use capture::{Found, LINE_CONSIDERED, Meaning, Patterns};
+pub use clock::Clock;
+pub use error::WorldError;
+pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};
+pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
+pub use ports::Ports;
+pub use process::{ExecInput, ExecSpec, Guardian, ProbeSpec, Program, SpawnSpec};
+pub use signals::Signals;
+pub use world::{Ended, Scope, World, WorldConfig};

@@ -1,0 +1,65 @@
+//! What to execute: the whole of what a program is given by the bench.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::capture::Patterns;
+
+/// A program to be executed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Program {
+    /// The program and its arguments. A name without a slash is looked up in the `PATH` of `env`; a relative path counts from `cwd`.
+    pub argv: Vec<OsString>,
+    /// Its whole environment; nothing is inherited. See [`node_env`](crate::node_env) for the usual one.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its working directory.
+    pub cwd: PathBuf,
+}
+
+/// A process of a node. Its standard input is a pipe that stays open until the life is over.
+pub struct SpawnSpec {
+    /// What to execute.
+    pub program: Program,
+    /// What its output is searched for.
+    pub patterns: Option<Box<dyn Patterns>>,
+    /// True puts the process's name before each of its lines in the node's readable log: for nodes of several processes.
+    pub label: bool,
+}
+
+impl fmt::Debug for SpawnSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnSpec").field("program", &self.program).field("label", &self.label).finish_non_exhaustive()
+    }
+}
+
+/// A helper program: a probe, an `exec` step, an `exec` check.
+#[derive(Debug, Clone, Default)]
+pub struct ExecSpec {
+    /// What to execute.
+    pub program: Program,
+    /// What it reads.
+    pub stdin: ExecInput,
+}
+
+/// Standard input of a helper program.
+#[derive(Debug, Clone, Default)]
+pub enum ExecInput {
+    /// Nothing: it is at its end from the start.
+    #[default]
+    Empty,
+    /// These bytes, then the end.
+    Bytes(Vec<u8>),
+    /// This file.
+    File(PathBuf),
+}
+
+/// A look at one TCP port.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeSpec {
+    /// Where to connect; the connection is closed at once.
+    pub addr: std::net::SocketAddr,
+    /// When to give up.
+    pub within: Duration,
+}

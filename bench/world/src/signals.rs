@@ -1,0 +1,34 @@
+//! Signals to dsbench itself: SIGINT, SIGTERM and SIGHUP become part of the one stream of outside events.
+
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::error::WorldError;
+
+/// The signals that end a run, held back from their default action (which is to die at once, leaving the clean-up to the guardian).
+#[derive(Debug)]
+pub struct Signals {
+    before: SigSet,
+}
+
+impl Signals {
+    /// Blocks them in this thread and in all that it starts from now on; so: first thing in `main`, before any thread.
+    pub fn block() -> Result<Self, WorldError> {
+        let before = Self::set()
+            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
+            .map_err(|errno| WorldError::system("block signals", errno))?;
+        Ok(Self { before })
+    }
+
+    /// The set.
+    pub(crate) fn set() -> SigSet {
+        [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
+    }
+}
+
+impl Drop for Signals {
+    /// Lets them act again (in this thread): with the world gone, dying at once is right.
+    fn drop(&mut self) {
+        // Nothing useful can be done if this fails, and it cannot: the mask is one that was in force before.
+        let _ = self.before.thread_set_mask();
+    }
+}
