@@ -1,16 +1,342 @@
 //! The history: every observation of a run, in order, with the indexes that checks need.
+//!
+//! It only grows. What lies after [`Phase::Ended`] is kept but not indexed, because nothing of it is judged as the cluster's doing.
 
-use crate::observation::Observation;
+use std::collections::BTreeMap;
+
+use crate::observation::{
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, Observation, Phase, ProcessChange, Sample,
+    Stall, StepChange, What,
+};
+use crate::time::RunTime;
 
 /// An append-only list of observations.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     observations: Vec<Observation>,
+    events: BTreeMap<Name, Vec<usize>>,
+    actions: Vec<usize>,
+    steps: Vec<usize>,
+    samples: Vec<usize>,
+    stalls: Vec<usize>,
+    answers: Vec<usize>,
+    nodes: BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>,
+    started: Option<RunTime>,
+    ready: Option<RunTime>,
+    ended: Option<Ended>,
+    last: RunTime,
+}
+
+/// One observation of a known kind.
+#[derive(Debug)]
+pub struct Seen<'h, T> {
+    /// Its number in the history.
+    pub number: u64,
+    /// When the bench saw or did it.
+    pub at: RunTime,
+    /// What it is.
+    pub what: &'h T,
+}
+
+impl<T> Clone for Seen<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Seen<'_, T> {}
+
+/// The end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The observation's number.
+    pub number: u64,
+    /// Its time.
+    pub at: RunTime,
+    /// Why it ended.
+    pub because: Ending,
+}
+
+/// One life of a process, from its start to its exit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifeSpan {
+    /// Whose life it is.
+    pub of: Life,
+    /// The observation of its start.
+    pub number: u64,
+    /// When it started.
+    pub started: RunTime,
+    /// When its readiness probe answered.
+    pub ready: Option<RunTime>,
+    /// How it ended; none while it lives.
+    pub exited: Option<Exited>,
+    /// When it was frozen (SIGSTOP), in order; the last may be open.
+    pub pauses: Vec<Pause>,
+}
+
+/// The end of a life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exited {
+    /// The observation of it.
+    pub number: u64,
+    /// When.
+    pub at: RunTime,
+    /// How.
+    pub exit: Exit,
+    /// True if the bench had asked for it.
+    pub expected: bool,
+}
+
+/// A time in which a process was frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub from: RunTime,
+    /// Until when; none while it is frozen.
+    pub until: Option<RunTime>,
+}
+
+impl LifeSpan {
+    /// True if it has begun and not ended at this instant, frozen or not.
+    pub fn is_up(&self, at: RunTime) -> bool {
+        self.started <= at && self.exited.is_none_or(|exited| at < exited.at)
+    }
+
+    /// True if it is frozen at this instant.
+    pub fn is_paused(&self, at: RunTime) -> bool {
+        // Pauses are few in a life, but the last one decides nearly always.
+        self.pauses.iter().rev().any(|pause| pause.from <= at && pause.until.is_none_or(|until| at < until))
+    }
 }
 
 impl History {
-    /// All of it.
+    /// Adds what was seen, with the next number.
+    pub fn push(&mut self, at: RunTime, what: What) -> &Observation {
+        let index = self.observations.len();
+        self.observations.push(Observation { number: index as u64, at, what });
+        self.last = self.last.max(at);
+        if self.ended.as_ref().is_none_or(|ended| at <= ended.at) {
+            self.index(index);
+        }
+        &self.observations[index]
+    }
+
+    fn index(&mut self, index: usize) {
+        let observation = &self.observations[index];
+        let at = observation.at;
+        match &observation.what {
+            What::Event(event) => match self.events.get_mut(&event.name) {
+                Some(list) => list.push(index),
+                None => drop(self.events.insert(event.name.clone(), vec![index])),
+            },
+            What::Run(Phase::Started) => self.started = self.started.or(Some(at)),
+            What::Run(Phase::Ready) => self.ready = self.ready.or(Some(at)),
+            What::Run(Phase::StepsDone) => {}
+            What::Run(Phase::Ended { because }) => {
+                let ended = Ended { number: observation.number, at, because: because.clone() };
+                self.ended.get_or_insert(ended);
+            }
+            What::Process(process) => track_process(&mut self.nodes, observation.number, at, process),
+            What::Action(action) => {
+                track_pause(&mut self.nodes, at, action);
+                self.actions.push(index);
+            }
+            What::Step(_) => self.steps.push(index),
+            What::Sample(_) => self.samples.push(index),
+            What::Stall(_) => self.stalls.push(index),
+            What::Answer(_) => self.answers.push(index),
+        }
+    }
+
+    /// All of it, by number.
     pub fn observations(&self) -> &[Observation] {
         &self.observations
+    }
+
+    /// The observation with this number.
+    pub fn get(&self, number: u64) -> Option<&Observation> {
+        self.observations.get(usize::try_from(number).ok()?)
+    }
+
+    /// The number that the next observation will have.
+    pub fn next_number(&self) -> u64 {
+        self.observations.len() as u64
+    }
+
+    /// The occurrences of an event, by number.
+    pub fn events(&self, name: &str) -> impl DoubleEndedIterator<Item = Seen<'_, Event>> + ExactSizeIterator {
+        let list = self.events.get(name).map_or(&[][..], Vec::as_slice);
+        self.pick(list, |what| if let What::Event(event) = what { Some(event) } else { None })
+    }
+
+    /// What the bench did to nodes, by number.
+    pub fn actions(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Action>> + ExactSizeIterator {
+        self.pick(&self.actions, |what| if let What::Action(action) = what { Some(action) } else { None })
+    }
+
+    /// What became of the steps, by number.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = Seen<'_, StepChange>> + ExactSizeIterator {
+        self.pick(&self.steps, |what| if let What::Step(step) = what { Some(step) } else { None })
+    }
+
+    /// The resources of processes, by number.
+    pub fn samples(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Sample>> + ExactSizeIterator {
+        self.pick(&self.samples, |what| if let What::Sample(sample) = what { Some(sample) } else { None })
+    }
+
+    /// When the bench was late, by number.
+    pub fn stalls(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Stall>> + ExactSizeIterator {
+        self.pick(&self.stalls, |what| if let What::Stall(stall) = what { Some(stall) } else { None })
+    }
+
+    /// The answers of `exec` checks, by number.
+    pub fn answers(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Answer>> + ExactSizeIterator {
+        self.pick(&self.answers, |what| if let What::Answer(answer) = what { Some(answer) } else { None })
+    }
+
+    fn pick<'h, T: 'h>(
+        &'h self,
+        list: &'h [usize],
+        kind: impl Fn(&'h What) -> Option<&'h T>,
+    ) -> impl DoubleEndedIterator<Item = Seen<'h, T>> + ExactSizeIterator {
+        list.iter().map(move |&index| {
+            let Observation { number, at, what } = &self.observations[index];
+            Seen { number: *number, at: *at, what: kind(what).expect("an index holds one kind of observation") }
+        })
+    }
+
+    /// Every node of which a process has run, by name.
+    pub fn nodes(&self) -> impl Iterator<Item = &Name> {
+        self.nodes.keys()
+    }
+
+    /// The lives of a node's processes: by process, then in order.
+    pub fn lives(&self, node: &str) -> impl Iterator<Item = &LifeSpan> {
+        self.nodes.get(node).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// One life.
+    pub fn life(&self, of: &Life) -> Option<&LifeSpan> {
+        self.nodes.get(&of.node)?.get(&(of.process.clone(), of.life))
+    }
+
+    /// When the first process was about to be started.
+    pub fn started(&self) -> Option<RunTime> {
+        self.started
+    }
+
+    /// When all nodes were ready.
+    pub fn ready(&self) -> Option<RunTime> {
+        self.ready
+    }
+
+    /// The end of the run, if it has come.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// Up to when the cluster was watched: the end of the run, or the latest observation.
+    pub fn horizon(&self) -> RunTime {
+        self.ended.as_ref().map_or(self.last, |ended| ended.at)
+    }
+}
+
+fn track_process(
+    nodes: &mut BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>,
+    number: u64,
+    at: RunTime,
+    process: &ProcessChange,
+) {
+    let of = &process.of;
+    let key = (of.process.clone(), of.life);
+    if let Change::Started { .. } = process.change {
+        let span = LifeSpan { of: of.clone(), number, started: at, ready: None, exited: None, pauses: Vec::new() };
+        nodes.entry(of.node.clone()).or_default().entry(key).or_insert(span);
+        return;
+    }
+    let Some(span) = nodes.get_mut(&of.node).and_then(|lives| lives.get_mut(&key)) else {
+        return;
+    };
+    match process.change {
+        Change::Ready => span.ready = span.ready.or(Some(at)),
+        Change::Exited { exit, expected } => {
+            span.exited.get_or_insert(Exited { number, at, exit, expected });
+        }
+        Change::Started { .. } | Change::NotStarted { .. } | Change::NotReady { .. } => {}
+        Change::Leaking { .. } | Change::Empty => {}
+    }
+}
+
+fn track_pause(nodes: &mut BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>, at: RunTime, action: &Action) {
+    for of in &action.hit {
+        let lives = nodes.get_mut(&of.node);
+        let Some(span) = lives.and_then(|lives| lives.get_mut(&(of.process.clone(), of.life))) else {
+            continue;
+        };
+        let open = span.pauses.last_mut().filter(|pause| pause.until.is_none());
+        match (action.verb, open) {
+            (ActionVerb::Pause, None) => span.pauses.push(Pause { from: at, until: None }),
+            (ActionVerb::Resume, Some(pause)) => pause.until = Some(at.max(pause.from)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::MAIN;
+
+    fn life(node: &str, life: u32) -> Life {
+        Life { node: node.into(), process: MAIN.into(), life }
+    }
+
+    fn process(node: &str, nth: u32, change: Change) -> What {
+        What::Process(ProcessChange { of: life(node, nth), change })
+    }
+
+    fn action(verb: ActionVerb, node: &str, nth: u32) -> What {
+        let hit = vec![life(node, nth)];
+        What::Action(Action { verb, nodes: vec![node.into()], hit, step: None, with: None, undoes: None })
+    }
+
+    fn ms(ms: u64) -> RunTime {
+        RunTime(ms * 1_000_000)
+    }
+
+    #[test]
+    fn numbers_are_consecutive() {
+        let mut history = History::default();
+        assert_eq!(history.push(ms(5), What::Run(Phase::Started)).number, 0);
+        assert_eq!(history.push(ms(3), What::Run(Phase::Ready)).number, 1);
+        assert_eq!((history.started(), history.ready(), history.horizon()), (Some(ms(5)), Some(ms(3)), ms(5)));
+    }
+
+    #[test]
+    fn a_life_knows_when_it_was_up_and_when_it_was_frozen() {
+        let mut history = History::default();
+        history.push(ms(1), process("a", 1, Change::Started { pid: 7 }));
+        history.push(ms(2), action(ActionVerb::Pause, "a", 1));
+        history.push(ms(4), action(ActionVerb::Resume, "a", 1));
+        let exit = Change::Exited { exit: Exit::Signal(9), expected: true };
+        history.push(ms(6), process("a", 1, exit));
+        history.push(ms(8), process("a", 2, Change::Started { pid: 9 }));
+
+        let first = history.life(&life("a", 1)).unwrap();
+        assert_eq!([0, 1, 5, 6].map(|at| first.is_up(ms(at))), [false, true, true, false]);
+        assert_eq!([1, 2, 3, 4].map(|at| first.is_paused(ms(at))), [false, true, true, false]);
+        assert_eq!(history.lives("a").map(|span| span.of.life).collect::<Vec<_>>(), [1, 2]);
+        assert!(history.lives("b").next().is_none());
+    }
+
+    #[test]
+    fn what_comes_after_the_end_is_kept_and_not_judged() {
+        let mut history = History::default();
+        history.push(ms(1), process("a", 1, Change::Started { pid: 7 }));
+        history.push(ms(9), What::Run(Phase::Ended { because: Ending::Complete }));
+        history.push(ms(10), process("a", 1, Change::Exited { exit: Exit::Code(0), expected: true }));
+        assert_eq!(history.observations().len(), 3);
+        assert_eq!(history.life(&life("a", 1)).unwrap().exited, None);
+        assert_eq!(history.horizon(), ms(9));
     }
 }

@@ -6,8 +6,12 @@
 pub mod check;
 pub mod diagnostic;
 pub mod history;
+pub mod lines;
 pub mod names;
 pub mod observation;
 pub mod table;
 pub mod time;
 pub mod verdict;
+
+#[cfg(test)]
+mod stories;

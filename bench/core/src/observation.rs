@@ -1,8 +1,11 @@
 //! What the bench saw: one observation per outside event, numbered, timed, and stored as one line of JSON.
 //!
 //! The history is the only bridge from the world to the checks, so everything that a check may need is here, and nothing that it may not
-//! (a log line is not an observation; a match of an event pattern is, with a pointer to the line).
+//! (a log line is not an observation; a match of an event pattern is, with a pointer to the line). How an observation looks on disk stands
+//! in [`crate::lines`].
 
+use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,23 +16,27 @@ use crate::time::RunTime;
 /// A node's, event's, field's or process's name. Shared, because a history repeats it a million times.
 pub type Name = Arc<str>;
 
+/// The process of a node that its `command` starts.
+pub const MAIN: &str = "main";
+
+/// The event of a line that tells of a crash (see [`crate::check::process::PANICS`]). The bench looks for it in every node's output,
+/// whatever the scenario declares.
+pub const PANIC: &str = "node.panic";
+
 /// One thing that was seen or done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// Position in the history, from 0, without gaps.
-    #[serde(rename = "n")]
     pub number: u64,
-    /// When the bench saw or did it.
-    #[serde(rename = "t")]
+    /// When the bench saw or did it. Nearly in the order of the numbers: what another thread stamped may be a little older than
+    /// what stands before it.
     pub at: RunTime,
     /// What it is.
-    #[serde(flatten)]
     pub what: What,
 }
 
 /// The kinds of observation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// The run as a whole reached a phase.
     Run(Phase),
@@ -99,10 +106,9 @@ pub struct Life {
 }
 
 /// A process of a node changed its state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessChange {
     /// Which process, in which life.
-    #[serde(flatten)]
     pub of: Life,
     /// What changed.
     pub change: Change,
@@ -156,21 +162,25 @@ pub enum Exit {
 }
 
 /// A line matched an event pattern.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The event's name in the scenario.
     pub name: Name,
     /// Who said it.
-    #[serde(flatten)]
     pub of: Life,
     /// The named fields, in the order of the event's definition.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(Name, Value)>,
     /// The line was written at most this long before `at`, and not after it.
-    #[serde(rename = "early")]
     pub uncertainty: Nanos,
     /// Where the line stands.
     pub log: LogLine,
+}
+
+impl Event {
+    /// The value of a field; none if the line did not hold it (a group of the pattern that took no part).
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(field, _)| &**field == name).map(|(_, value)| value)
+    }
 }
 
 /// A length of time in nanoseconds.
@@ -185,10 +195,9 @@ impl From<Nanos> for Duration {
 }
 
 /// A pointer to a line of captured output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     /// True for standard error.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stderr: bool,
     /// Byte offset of the line's start in the raw file of this life and stream.
     pub offset: u64,
@@ -198,9 +207,9 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// A field's value, typed by the event's definition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A field's value, typed by the event's definition. Ordered, so that values can be keys: by type, then by value (floats by
+/// [`f64::total_cmp`]).
+#[derive(Debug, Clone)]
 pub enum Value {
     /// `"int"`
     Int(i64),
@@ -212,6 +221,54 @@ pub enum Value {
     Node(Name),
     /// `"nodes"`: a list of nodes as the log wrote it, split at commas and spaces.
     Nodes(Vec<Name>),
+}
+
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let kind = |value: &Self| match value {
+            Self::Int(_) => 0,
+            Self::Float(_) => 1,
+            Self::Text(_) => 2,
+            Self::Node(_) => 3,
+            Self::Nodes(_) => 4,
+        };
+        match (self, other) {
+            (Self::Int(a), Self::Int(b)) => a.cmp(b),
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
+            (Self::Text(a), Self::Text(b)) | (Self::Node(a), Self::Node(b)) => a.cmp(b),
+            (Self::Nodes(a), Self::Nodes(b)) => a.cmp(b),
+            _ => kind(self).cmp(&kind(other)),
+        }
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Value {}
+
+impl fmt::Display for Value {
+    /// As the log had it; lists with commas.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(value) | Self::Node(value) => value.fmt(f),
+            Self::Nodes(nodes) => nodes.iter().enumerate().try_for_each(|(i, node)| {
+                let comma = if i == 0 { "" } else { "," };
+                write!(f, "{comma}{node}")
+            }),
+        }
+    }
 }
 
 /// The bench acted on nodes.
@@ -226,6 +283,9 @@ pub struct Action {
     /// The step that asked for it, by index from 0; none for the bench's own doing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
+    /// What went with it: the name of a signal (`USR1`), the line of an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
     /// The observation number of the action that this one undoes (`for`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u64>,
@@ -254,6 +314,10 @@ pub enum ActionVerb {
 }
 
 impl ActionVerb {
+    /// Every verb.
+    pub const ALL: &'static [Self] =
+        &[Self::Start, Self::Stop, Self::Kill, Self::Restart, Self::Pause, Self::Resume, Self::Signal, Self::Input];
+
     /// True for what may break a cluster, and so for what `fault.KIND` and "since the last fault" mean.
     pub fn is_fault(self) -> bool {
         matches!(self, Self::Stop | Self::Kill | Self::Pause | Self::Signal)
@@ -314,10 +378,9 @@ pub enum StepState {
 }
 
 /// Resources of one process tree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// Which process.
-    #[serde(flatten)]
     pub of: Life,
     /// CPU time used so far, all processes of the tree that are alive.
     pub cpu: Nanos,
@@ -339,8 +402,8 @@ pub struct Stall {
 /// The answer of an `exec` check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The invariant, by index from 0.
-    pub invariant: usize,
+    /// The program and its arguments as the scenario has them (placeholders unreplaced): by it the check finds its answer.
+    pub command: Vec<String>,
     /// How the program ended; none if it did not (not found, over its time).
     pub exit: Option<Exit>,
     /// The last lines that it printed, or why it did not run, for people.

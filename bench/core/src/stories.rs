@@ -1,0 +1,355 @@
+//! Histories for tests: told step by step in milliseconds, or drawn at random.
+
+#![expect(dead_code, reason = "most of it is told by the tests of the checks")]
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::history::History;
+use crate::observation::{
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, Observation, Phase,
+    ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
+};
+use crate::time::RunTime;
+
+/// An instant, in milliseconds of run time.
+pub(crate) fn ms(ms: u64) -> RunTime {
+    RunTime(ms * 1_000_000)
+}
+
+/// A history being told. Every node has one process and is up from the beginning.
+#[derive(Debug, Clone)]
+pub(crate) struct Story {
+    pub(crate) history: History,
+    now: RunTime,
+    early: u64,
+    lives: Vec<(Name, u32)>,
+}
+
+impl Story {
+    /// All nodes start and are ready at 0.
+    pub(crate) fn of(nodes: &[&str]) -> Self {
+        let mut story = Self { history: History::default(), now: ms(0), early: 0, lives: Vec::new() };
+        story.push(What::Run(Phase::Started));
+        for node in nodes {
+            story.lives.push(((*node).into(), 0));
+            story.begin_life(node);
+        }
+        story.push(What::Run(Phase::Ready));
+        story
+    }
+
+    pub(crate) fn push(&mut self, what: What) -> &mut Self {
+        self.history.push(self.now, what);
+        self
+    }
+
+    /// What follows happens then.
+    pub(crate) fn at(&mut self, at: u64) -> &mut Self {
+        self.now = ms(at);
+        self
+    }
+
+    /// Lines that follow were written at most this much earlier than they arrived.
+    pub(crate) fn early(&mut self, early: u64) -> &mut Self {
+        self.early = early;
+        self
+    }
+
+    pub(crate) fn life(&self, node: &str) -> Life {
+        let life = self.lives.iter().find(|(name, _)| **name == *node).expect("a node of the story").1;
+        Life { node: node.into(), process: MAIN.into(), life }
+    }
+
+    pub(crate) fn says(&mut self, node: &str, event: &str, fields: &[(&str, Value)]) -> &mut Self {
+        let line = self.history.next_number();
+        let what = Event {
+            name: event.into(),
+            of: self.life(node),
+            fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+            uncertainty: Nanos(self.early * 1_000_000),
+            log: LogLine { stderr: false, offset: line * 10, line, text: format!("{node} {event}") },
+        };
+        self.push(What::Event(what))
+    }
+
+    pub(crate) fn leads(&mut self, node: &str, term: i64) -> &mut Self {
+        self.says(node, "leads", &[("term", Value::Int(term))])
+    }
+
+    pub(crate) fn follows(&mut self, node: &str, leader: &str) -> &mut Self {
+        self.says(node, "follows", &[("leader", Value::Node(leader.into()))])
+    }
+
+    pub(crate) fn act(&mut self, verb: ActionVerb, node: &str, hit: bool) -> &mut Self {
+        let hit = if hit { vec![self.life(node)] } else { Vec::new() };
+        self.push(What::Action(Action { verb, nodes: vec![node.into()], hit, step: Some(0), with: None, undoes: None }))
+    }
+
+    pub(crate) fn kill(&mut self, node: &str) -> &mut Self {
+        self.act(ActionVerb::Kill, node, true).exit(node, Exit::Signal(9), true)
+    }
+
+    pub(crate) fn pause(&mut self, node: &str) -> &mut Self {
+        self.act(ActionVerb::Pause, node, true)
+    }
+
+    pub(crate) fn resume(&mut self, node: &str) -> &mut Self {
+        self.act(ActionVerb::Resume, node, true)
+    }
+
+    /// Starts a node that is down.
+    pub(crate) fn restart(&mut self, node: &str) -> &mut Self {
+        self.act(ActionVerb::Restart, node, false);
+        self.begin_life(node)
+    }
+
+    pub(crate) fn exit(&mut self, node: &str, exit: Exit, expected: bool) -> &mut Self {
+        self.process(node, Change::Exited { exit, expected })
+    }
+
+    pub(crate) fn process(&mut self, node: &str, change: Change) -> &mut Self {
+        let of = self.life(node);
+        self.push(What::Process(ProcessChange { of, change }))
+    }
+
+    pub(crate) fn begin_life(&mut self, node: &str) -> &mut Self {
+        let life = self.lives.iter_mut().find(|(name, _)| **name == *node).expect("a node of the story");
+        life.1 += 1;
+        self.process(node, Change::Started { pid: 100 }).process(node, Change::Ready)
+    }
+
+    pub(crate) fn stall(&mut self, since: u64) -> &mut Self {
+        self.push(What::Stall(Stall { since: ms(since), of: "loop".into() }))
+    }
+
+    pub(crate) fn step(&mut self, step: usize, state: StepState) -> &mut Self {
+        self.push(What::Step(StepChange { step, state }))
+    }
+
+    pub(crate) fn end(&mut self) -> &mut Self {
+        self.end_because(Ending::Complete)
+    }
+
+    pub(crate) fn end_because(&mut self, because: Ending) -> &mut Self {
+        self.push(What::Run(Phase::Ended { because }))
+    }
+}
+
+/// The same history with every node called something else.
+pub(crate) fn renamed(history: &History) -> History {
+    let name = |node: &Name| -> Name { format!("zz-{node}").into() };
+    let life = |of: &Life| Life { node: name(&of.node), ..of.clone() };
+    told_again(history, |at, what| {
+        let what = match what {
+            What::Process(process) => What::Process(ProcessChange { of: life(&process.of), ..process }),
+            What::Sample(sample) => What::Sample(Sample { of: life(&sample.of), ..sample }),
+            What::Action(action) => What::Action(Action {
+                nodes: action.nodes.iter().map(name).collect(),
+                hit: action.hit.iter().map(life).collect(),
+                ..action
+            }),
+            What::Event(event) => {
+                let fields = event.fields.iter().map(|(field, value)| {
+                    let value = match value {
+                        Value::Node(node) => Value::Node(name(node)),
+                        Value::Nodes(nodes) => Value::Nodes(nodes.iter().map(name).collect()),
+                        other => other.clone(),
+                    };
+                    (field.clone(), value)
+                });
+                What::Event(Event { of: life(&event.of), fields: fields.collect(), ..event })
+            }
+            other => other,
+        };
+        (at, what)
+    })
+}
+
+/// The same history, all of it later.
+pub(crate) fn shifted(history: &History, by: u64) -> History {
+    let later = |at: RunTime| RunTime(at.0 + by * 1_000_000);
+    told_again(history, |at, what| {
+        let what = match what {
+            What::Stall(stall) => What::Stall(Stall { since: later(stall.since), ..stall }),
+            other => other,
+        };
+        (later(at), what)
+    })
+}
+
+fn told_again(history: &History, change: impl Fn(RunTime, What) -> (RunTime, What)) -> History {
+    let mut again = History::default();
+    for Observation { at, what, .. } in history.observations() {
+        let (at, what) = change(*at, what.clone());
+        again.push(at, what);
+    }
+    again
+}
+
+/// What may come next in a plausible story of nodes `a`, `b` and `c`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    Leads(u8, i64),
+    Follows(u8, u8),
+    StepsDown(u8),
+    Kill(u8),
+    Pause(u8),
+    Resume(u8),
+    Restart(u8),
+    Crash(u8),
+    Stall(u64),
+}
+
+pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
+
+/// A plausible history: lives, pauses and lines fit together, steps of 0 to 400 ms, lines at most 30 ms early.
+pub(crate) fn plausible() -> impl Strategy<Value = History> {
+    let node = || 0..3_u8;
+    let turn = prop_oneof![
+        4 => (node(), 1..4_i64).prop_map(|(node, term)| Turn::Leads(node, term)),
+        3 => (node(), node()).prop_map(|(node, leader)| Turn::Follows(node, leader)),
+        2 => node().prop_map(Turn::StepsDown),
+        1 => node().prop_map(Turn::Kill),
+        1 => node().prop_map(Turn::Pause),
+        1 => node().prop_map(Turn::Resume),
+        1 => node().prop_map(Turn::Restart),
+        1 => node().prop_map(Turn::Crash),
+        1 => (1..300_u64).prop_map(Turn::Stall),
+    ];
+    let early = prop_oneof![2 => Just(0), 1 => 0..30_u64];
+    (vec((0..400_u64, early, turn), 0..14), 0..2000_u64, any::<bool>()).prop_map(|(turns, rest, ends)| {
+        let mut story = Story::of(&NODES);
+        let mut now = 0;
+        for (wait, early, turn) in turns {
+            now += wait;
+            take(story.at(now).early(early), now, turn);
+        }
+        if ends {
+            story.at(now + rest).end();
+        }
+        story.history
+    })
+}
+
+fn take(story: &mut Story, now: u64, turn: Turn) {
+    let name = |node: u8| NODES[usize::from(node)];
+    let span = |story: &Story, node: u8| story.history.life(&story.life(name(node))).expect("it has started").clone();
+    let is_up = |story: &Story, node: u8| span(story, node).exited.is_none();
+    let is_frozen = |story: &Story, node: u8| span(story, node).pauses.last().is_some_and(|p| p.until.is_none());
+    let talks = |story: &Story, node: u8| is_up(story, node) && !is_frozen(story, node);
+    match turn {
+        Turn::Leads(node, term) if talks(story, node) => drop(story.leads(name(node), term)),
+        Turn::Follows(node, leader) if talks(story, node) => drop(story.follows(name(node), name(leader))),
+        Turn::StepsDown(node) if talks(story, node) => drop(story.says(name(node), "stepped_down", &[])),
+        Turn::Kill(node) if is_up(story, node) => drop(story.kill(name(node))),
+        Turn::Pause(node) if talks(story, node) => drop(story.pause(name(node))),
+        Turn::Resume(node) if is_up(story, node) && is_frozen(story, node) => drop(story.resume(name(node))),
+        Turn::Restart(node) if !is_up(story, node) => drop(story.restart(name(node))),
+        Turn::Crash(node) if talks(story, node) => drop(story.exit(name(node), Exit::Code(1), false)),
+        Turn::Stall(long) => drop(story.stall(now.saturating_sub(long))),
+        _ => {}
+    }
+}
+
+/// Any history at all: numbers are right, nothing else need make sense.
+pub(crate) fn wild() -> impl Strategy<Value = History> {
+    let at = prop_oneof![4 => 0..5_000_000_000_u64, 1 => any::<u64>()].prop_map(RunTime);
+    vec((at, what()), 0..30).prop_map(|observations| {
+        let mut history = History::default();
+        for (at, what) in observations {
+            history.push(at, what);
+        }
+        history
+    })
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let exit = prop_oneof![any::<i32>().prop_map(Exit::Code), any::<i32>().prop_map(Exit::Signal)];
+    let ending = prop_oneof![
+        Just(Ending::Complete),
+        Just(Ending::Abandoned),
+        Just(Ending::Timeout),
+        Just(Ending::EndStep),
+        Just(Ending::Environment),
+        (1..20).prop_map(|signal| Ending::Interrupted { signal }),
+    ];
+    let phase = prop_oneof![
+        Just(Phase::Started),
+        Just(Phase::Ready),
+        Just(Phase::StepsDone),
+        ending.prop_map(|because| Phase::Ended { because }),
+    ];
+    let change = prop_oneof![
+        3 => any::<i32>().prop_map(|pid| Change::Started { pid }),
+        1 => text().prop_map(|why| Change::NotStarted { why }),
+        1 => Just(Change::Ready),
+        1 => text().prop_map(|why| Change::NotReady { why }),
+        2 => (exit.clone(), any::<bool>()).prop_map(|(exit, expected)| Change::Exited { exit, expected }),
+        1 => vec(text(), 0..3).prop_map(|children| Change::Leaking { children }),
+        1 => Just(Change::Empty),
+    ];
+    let verb = prop::sample::select(ActionVerb::ALL);
+    let action = (verb, vec(node(), 0..3), vec(life(), 0..3), prop::option::of(0..9_usize), prop::option::of(text()))
+        .prop_map(|(verb, nodes, hit, step, with)| Action { verb, nodes, hit, step, with, undoes: None });
+    let state = prop_oneof![
+        Just(StepState::Begun),
+        Just(StepState::Done),
+        text().prop_map(|why| StepState::WaitMissed { why }),
+        text().prop_map(|why| StepState::ExpectMissed { why }),
+        text().prop_map(|why| StepState::Failed { why }),
+        text().prop_map(|why| StepState::NotBack { why }),
+    ];
+    let sample = (life(), any::<u64>(), any::<u64>(), any::<u32>());
+    let answer = (vec(text(), 0..3), prop::option::of(exit), text());
+    prop_oneof![
+        1 => phase.prop_map(What::Run),
+        3 => (life(), change).prop_map(|(of, change)| What::Process(ProcessChange { of, change })),
+        8 => event().prop_map(What::Event),
+        3 => action.prop_map(What::Action),
+        1 => (0..9_usize, state).prop_map(|(step, state)| What::Step(StepChange { step, state })),
+        1 => sample.prop_map(|(of, cpu, rss_bytes, open_files)| What::Sample(Sample {
+            of,
+            cpu: Nanos(cpu),
+            rss_bytes,
+            open_files
+        })),
+        1 => any::<u64>().prop_map(|since| What::Stall(Stall { since: RunTime(since), of: "logs".into() })),
+        1 => answer.prop_map(|(command, exit, said)| What::Answer(Answer { command, exit, said })),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let name = prop::sample::select(&["leads", "follows", "stepped_down", "node.panic"][..]);
+    let field = prop::sample::select(&["term", "leader", "x"][..]);
+    let value = prop_oneof![
+        any::<i64>().prop_map(Value::Int),
+        prop::num::f64::ANY.prop_filter("one NaN is like another on disk", |x| !x.is_nan()).prop_map(Value::Float),
+        text().prop_map(|text| Value::Text(text.into())),
+        node().prop_map(Value::Node),
+        vec(node(), 0..3).prop_map(Value::Nodes),
+    ];
+    let early = prop_oneof![Just(0), 0..100_000_000_u64, any::<u64>()];
+    let log = (any::<bool>(), any::<u64>(), any::<u64>(), text());
+    let fields = vec((field, value), 0..3);
+    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, offset, line, text))| Event {
+        name: name.into(),
+        of,
+        fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        uncertainty: Nanos(early),
+        log: LogLine { stderr, offset, line, text },
+    })
+}
+
+fn node() -> impl Strategy<Value = Name> {
+    prop::sample::select(&["a", "b", "c", "a\"\\\u{1}é"][..]).prop_map(Name::from)
+}
+
+fn life() -> impl Strategy<Value = Life> {
+    let process = prop_oneof![3 => Just(MAIN), 1 => Just("sentinel")];
+    (node(), process, 1..3_u32).prop_map(|(node, process, life)| Life { node, process: process.into(), life })
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z ]{0,8}", any::<String>()]
+}
