@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The I/O shell of the reference node: sockets, disk, clock, terminal and log around the pure cores of `dsbench-protocol`.
+//!
+//! It is mounted twice: as `dsnode`, and as `dsbench node` inside the bench's own executable.
+
+pub mod storage;
