@@ -2,4 +2,5 @@
 //!
 //! It is mounted twice: as `dsnode`, and as `dsbench node` inside the bench's own executable.
 
+pub mod emit;
 pub mod storage;

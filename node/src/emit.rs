@@ -1,0 +1,323 @@
+//! The log: one line per event, for people and for regular expressions.
+//!
+//! A line is `<RFC 3339, ms, UTC> <id> <LEVEL> <text>` and leaves in one `write`, so that lines of processes that share a file do not
+//! mix. Nobody who reads slowly may stop a node: lines go through a bounded queue to a thread of their own; while the queue is full
+//! (a stalled pipe), new lines are dropped, and the next line that fits is preceded by how many. A closed stdout swallows every line,
+//! and the node goes on.
+
+use std::fmt::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::time::{Duration, Instant, SystemTime};
+
+use dsbench_wire::NodeId;
+
+/// A burst of an election is some ten lines; this is minutes of a node that nobody reads.
+const QUEUE_LINES: usize = 1024;
+
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// What happened.
+    Info,
+    /// What went wrong outside, and was dealt with.
+    Warn,
+    /// What stops the node.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        })
+    }
+}
+
+enum Order {
+    Write(String),
+    Prompt,
+    Unprompt,
+    Flushed(SyncSender<()>),
+}
+
+/// A handle to the log. Cheap to clone; never blocks.
+#[derive(Debug, Clone)]
+pub struct Log {
+    node: NodeId,
+    orders: SyncSender<Order>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Log {
+    /// A log on this process's stdout. With a `prompt` (stdout is a terminal), each line takes the prompt's place and the prompt
+    /// stands again below it.
+    ///
+    /// # Errors
+    /// When the thread that writes cannot be started.
+    pub fn stdout(node: NodeId, prompt: Option<String>) -> io::Result<Self> {
+        // The descriptor itself and not `io::stdout()`, whose buffer may cut a line into several writes. A closed one is `None`.
+        let sink = io::stdout().as_fd().try_clone_to_owned().ok();
+        Self::to(node, sink.map(File::from), prompt)
+    }
+
+    /// A log on any sink; `None` swallows every line.
+    ///
+    /// # Errors
+    /// When the thread that writes cannot be started.
+    pub fn to<W: Write + Send + 'static>(node: NodeId, sink: Option<W>, prompt: Option<String>) -> io::Result<Self> {
+        let (orders, queue) = mpsc::sync_channel(QUEUE_LINES);
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all_lines(&queue, sink, prompt.as_deref()))?;
+        Ok(Self { node, orders, dropped: Arc::new(AtomicU64::new(0)) })
+    }
+
+    /// What happened.
+    pub fn info(&self, text: impl fmt::Display) {
+        self.event(Level::Info, text);
+    }
+
+    /// What went wrong outside, and was dealt with.
+    pub fn warn(&self, text: impl fmt::Display) {
+        self.event(Level::Warn, text);
+    }
+
+    /// What stops the node.
+    pub fn error(&self, text: impl fmt::Display) {
+        self.event(Level::Error, text);
+    }
+
+    /// One line of the log. Control characters in `text` are escaped: it may quote what a stranger sent.
+    pub fn event(&self, level: Level, text: impl fmt::Display) {
+        let line = self.line(level, text);
+        self.enqueue(line);
+    }
+
+    /// An answer to what was typed: as it is, without stamp; several lines stay together.
+    pub fn answer(&self, text: impl fmt::Display) {
+        self.enqueue(text.to_string());
+    }
+
+    /// Shows the prompt again, after an empty line was typed. Nothing where there is no prompt.
+    pub fn prompt(&self) {
+        // Lost with a full queue, and no loss: the lines that fill it bring their own prompt.
+        let _ = self.orders.try_send(Order::Prompt);
+    }
+
+    /// Takes the prompt away and waits until everything is written, but no longer than `patience`: the last act of a node.
+    pub fn close(&self, patience: Duration) {
+        let _ = self.orders.try_send(Order::Unprompt);
+        self.flush(patience);
+    }
+
+    /// Waits until everything so far is written, but no longer than `patience`. Says if it was.
+    pub fn flush(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let (written, wait) = mpsc::sync_channel(1);
+        let mut order = Order::Flushed(written);
+        loop {
+            match self.orders.try_send(order) {
+                Ok(()) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    return wait.recv_timeout(left).is_ok();
+                }
+                Err(TrySendError::Full(back)) if Instant::now() < deadline => {
+                    order = back;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn line(&self, level: Level, text: impl fmt::Display) -> String {
+        let now = humantime::format_rfc3339_millis(SystemTime::now());
+        format!("{now} {} {level} {}", self.node, Escaped(&text.to_string()))
+    }
+
+    fn enqueue(&self, line: String) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let confession =
+                self.line(Level::Warn, format_args!("log lines were lost because nobody read them lost={dropped}"));
+            if self.orders.try_send(Order::Write(confession)).is_err() {
+                self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+                return;
+            }
+        }
+        if self.orders.try_send(Order::Write(line)).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Text with its control characters and line separators spelled out, so that it stays one line and moves no cursor.
+#[derive(Debug, Clone, Copy)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                f.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Back to the first column and clear the line: what follows takes the prompt's place.
+const CLEAR: &str = "\r\x1b[K";
+
+fn write_all_lines<W: Write>(queue: &Receiver<Order>, mut sink: Option<W>, prompt: Option<&str>) {
+    while let Ok(order) = queue.recv() {
+        let bytes = match (order, prompt) {
+            (Order::Write(line), None) => format!("{line}\n"),
+            (Order::Write(line), Some(prompt)) => format!("{CLEAR}{line}\n{prompt}"),
+            (Order::Prompt, Some(prompt)) => format!("{CLEAR}{prompt}"),
+            (Order::Unprompt, Some(_)) => CLEAR.to_owned(),
+            (Order::Prompt | Order::Unprompt, None) => continue,
+            (Order::Flushed(written), _) => {
+                // The waiter may have lost its patience; then nobody needs the answer.
+                let _ = written.try_send(());
+                continue;
+            }
+        };
+        if let Some(open) = &mut sink
+            && write_once(open, bytes.as_bytes()) == Sink::Closed
+        {
+            sink = None;
+        }
+    }
+}
+
+#[derive(PartialEq)]
+enum Sink {
+    Open,
+    Closed,
+}
+
+/// One `write` for one line; only a line that the system takes in parts needs another.
+fn write_once(sink: &mut impl Write, mut bytes: &[u8]) -> Sink {
+    while !bytes.is_empty() {
+        match sink.write(bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Someone else who shares the terminal or pipe has made it non-blocking.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Sink::Closed,
+            // A full disk may have room again for the next line; this one is lost.
+            Err(_) => return Sink::Open,
+        }
+    }
+    Sink::Open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn peer1() -> NodeId {
+        "peer1".parse().unwrap()
+    }
+
+    /// Remembers each single write.
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<String>>>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            self.0.lock().unwrap().push(text);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_write_with_stamp_id_level_and_escaped_text() {
+        let writes = Writes::default();
+        let log = Log::to(peer1(), Some(writes.clone()), None).unwrap();
+        log.warn("bad\nid \u{1b}[2J\u{2028} na\u{ef}ve");
+        log.answer("two\nlines");
+        assert!(log.flush(PATIENCE));
+        let writes = writes.0.lock().unwrap();
+        let (stamp, rest) = writes[0].split_once(' ').unwrap();
+        assert!(humantime::parse_rfc3339(stamp).is_ok(), "{stamp}");
+        assert_eq!(rest, "peer1 WARN bad\\nid \\u{1b}[2J\\u{2028} na\u{ef}ve\n");
+        assert_eq!(writes[1], "two\nlines\n");
+    }
+
+    #[test]
+    fn a_line_takes_the_place_of_the_prompt() {
+        let writes = Writes::default();
+        let log = Log::to(peer1(), Some(writes.clone()), Some("peer1> ".to_owned())).unwrap();
+        log.prompt();
+        log.answer("role=leader");
+        log.close(PATIENCE);
+        assert_eq!(*writes.0.lock().unwrap(), ["\r\x1b[Kpeer1> ", "\r\x1b[Krole=leader\npeer1> ", "\r\x1b[K"]);
+    }
+
+    #[test]
+    fn a_stalled_reader_loses_lines_and_is_told_how_many_but_never_blocks_the_node() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let log = Log::to(peer1(), Some(writer), None).unwrap();
+        let long = "x".repeat(1000);
+        for _ in 0..3 * QUEUE_LINES {
+            log.info(&long);
+        }
+        assert!(!log.flush(Duration::ZERO));
+        let (lines, seen) = mpsc::channel();
+        std::thread::spawn(move || {
+            use io::BufRead;
+            let mut reader = io::BufReader::new(&mut reader);
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 0 {
+                if lines.send(std::mem::take(&mut line)).is_err() {
+                    return;
+                }
+            }
+        });
+        assert!(log.flush(PATIENCE));
+        log.info("the reader is back");
+        assert!(log.flush(PATIENCE));
+        drop(log);
+        let seen: Vec<String> = seen.iter().collect();
+        let kept = seen.iter().filter(|line| line.contains(&long)).count();
+        let lost: usize = seen
+            .iter()
+            .filter_map(|line| line.trim_end().split_once("lost="))
+            .map(|(_, count)| count.parse::<usize>().unwrap())
+            .sum();
+        assert!(lost > 0);
+        assert_eq!(kept + lost, 3 * QUEUE_LINES);
+        assert!(seen[seen.len() - 1].contains("the reader is back"));
+    }
+
+    #[test]
+    fn a_closed_stdout_swallows_lines_and_does_no_harm() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let log = Log::to(peer1(), Some(writer), None).unwrap();
+        for _ in 0..2 * QUEUE_LINES {
+            log.info("into the void");
+        }
+        assert!(log.flush(PATIENCE));
+    }
+}
