@@ -4,3 +4,4 @@
 
 pub mod emit;
 pub mod storage;
+pub mod terminal;
