@@ -5,3 +5,4 @@
 pub mod emit;
 pub mod storage;
 pub mod terminal;
+pub mod transport;

@@ -1,0 +1,88 @@
+//! `host:port`, where a node listens or is dialled.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A host (name, IPv4 address, or IPv6 address in brackets) and a port. Names are looked up at each dial, not before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No `:port` at the end.
+    #[error("`{0}` is not an address: expected host:port, such as 127.0.0.1:7001")]
+    Shape(String),
+    /// The part after the colon.
+    #[error("`{0}` is not a port: expected 1 to 65535")]
+    Port(String),
+}
+
+impl Address {
+    /// The host, an IPv6 address without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, never 0: nobody could dial it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let shape = || AddressError::Shape(text.escape_debug().to_string());
+        let (host, port) = text.rsplit_once(':').ok_or_else(shape)?;
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let host = match bracketed {
+            Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => host,
+            None if !host.is_empty() && host.chars().all(allowed) => host,
+            _ => return Err(shape()),
+        };
+        match port.parse() {
+            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port }),
+            _ => Err(AddressError::Port(port.escape_debug().to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_both_kinds_of_ip_address_are_read_and_printed_alike() {
+        for text in ["127.0.0.1:7001", "node-1.lab:80", "localhost:65535", "[::1]:7001"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_address_is_refused_with_its_reason() {
+        for text in ["", "7001", ":7001", "::1:7001", "[peer]:1", "a b:1", "http://a:1", "a\nb:1"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::Shape(_))), "{text}");
+        }
+        for text in ["a:", "a:0", "a:65536", "a:http"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::Port(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The connection that this node dials: writes lines, dials again when it is lost.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use dsbench_wire::NodeId;
+use nix::sys::socket::{setsockopt, sockopt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Address;
+use crate::emit::Log;
+
+/// One encoded message, its newline included.
+pub(super) type Line = Box<str>;
+
+/// Lines that wait for a peer to read. Full means that it does not, and that more lines would only be old when it does.
+const QUEUE: usize = 64;
+/// A refused dial on loopback costs microseconds: the first attempts may come quickly.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// A connection that has stood this long was a real one; the next loss begins with short pauses again.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How patient a connection is, on the scale of the heartbeats that it carries.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// The longest dial and the longest pause between two.
+    dial_max: Duration,
+    /// Data unacknowledged for this long means that the path is gone. Without this, TCP would double its own pauses through a
+    /// partition, and sit in the last of them long after the network has healed.
+    unacknowledged_max: Duration,
+}
+
+impl Pace {
+    pub(super) fn of(heartbeat: Duration) -> Self {
+        Self {
+            dial_max: heartbeat.clamp(Duration::from_millis(100), Duration::from_secs(1)),
+            unacknowledged_max: heartbeat.saturating_mul(4).clamp(Duration::from_millis(500), Duration::from_secs(5)),
+        }
+    }
+}
+
+/// The sending end, in the node's hands. Dropping it lets the task write the rest and end.
+#[derive(Debug)]
+pub(super) struct Peer {
+    lines: mpsc::Sender<Line>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    connected: AtomicBool,
+    dropped: AtomicU64,
+    alive: Notify,
+}
+
+impl Peer {
+    pub(super) fn dial(
+        id: NodeId,
+        address: Address,
+        pace: Pace,
+        log: Log,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (lines, queue) = mpsc::channel(QUEUE);
+        let state = Arc::new(State::default());
+        let dialler = Dialler { id, address, pace, log, queue, state: Arc::clone(&state) };
+        (Self { lines, state }, dialler.run())
+    }
+
+    pub(super) fn send(&self, line: Line) {
+        if self.lines.try_send(line).is_err() {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_alive(&self) {
+        if !self.is_connected() {
+            self.state.alive.notify_one();
+        }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.state.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.state.dropped.load(Ordering::Relaxed)
+    }
+}
+
+struct Dialler {
+    id: NodeId,
+    address: Address,
+    pace: Pace,
+    log: Log,
+    queue: mpsc::Receiver<Line>,
+    state: Arc<State>,
+}
+
+/// The node has dropped its [`Peer`]: it leaves.
+struct Leaving;
+
+impl Dialler {
+    async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        let mut was_told = false;
+        loop {
+            let since = Instant::now();
+            let (id, address) = (&self.id, &self.address);
+            match self.connect().await {
+                Ok(stream) => {
+                    self.log.info(format_args!("connected to peer={id} address={address}"));
+                    was_told = true;
+                    self.state.connected.store(true, Ordering::Relaxed);
+                    let end = talk(stream, &mut self.queue).await;
+                    self.state.connected.store(false, Ordering::Relaxed);
+                    match end {
+                        Ok(Leaving) => return,
+                        Err(error) => {
+                            self.log.warn(format_args!("lost the connection to peer={id} address={address}: {error}"))
+                        }
+                    }
+                }
+                // Once per absence, not once per attempt.
+                Err(error) if !was_told => {
+                    was_told = true;
+                    self.log
+                        .info(format_args!("peer={id} address={address} does not answer yet, dialling on: {error}"));
+                }
+                Err(_) => {}
+            }
+            if since.elapsed() >= STEADY {
+                pause = FIRST_PAUSE;
+            }
+            if let Some(Leaving) = self.discard_for(pause).await {
+                return;
+            }
+            pause = (pause * 2).min(self.pace.dial_max);
+        }
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let dial = TcpStream::connect((self.address.host(), self.address.port()));
+        let stream = timeout(self.pace.dial_max, dial)
+            .await
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer"))??;
+        if reached_itself(&stream)? {
+            let reason = "the connection reached itself, nobody listens there";
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, reason));
+        }
+        stream.set_nodelay(true)?;
+        let milliseconds = u32::try_from(self.pace.unacknowledged_max.as_millis()).unwrap_or(u32::MAX);
+        setsockopt(&stream, sockopt::TcpUserTimeout, &milliseconds)?;
+        Ok(stream)
+    }
+
+    /// Waits before the next dial and drops what should be sent meanwhile. A sign of life ends the wait, but never at once: a peer
+    /// that speaks and does not listen must not be dialled without pause.
+    async fn discard_for(&mut self, pause: Duration) -> Option<Leaving> {
+        let state = Arc::clone(&self.state);
+        let wait = async {
+            sleep(FIRST_PAUSE).await;
+            let rest = pause.saturating_sub(FIRST_PAUSE);
+            // Ended by the first of the two.
+            let _ = timeout(rest, state.alive.notified()).await;
+        };
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut wait => return None,
+                line = self.queue.recv() => match line {
+                    Some(_) => self.state.dropped.fetch_add(1, Ordering::Relaxed),
+                    None => return Some(Leaving),
+                },
+            };
+        }
+    }
+}
+
+/// Dialling a port in the kernel's ephemeral range where nobody listens may draw that very port as its own, and TCP then connects the
+/// socket to itself. Kept, it would keep the real peer from ever listening there.
+fn reached_itself(stream: &TcpStream) -> io::Result<bool> {
+    Ok(stream.local_addr()? == stream.peer_addr()?)
+}
+
+/// Writes each line as it comes. The peer says nothing on this connection, so that whatever is read is its end.
+async fn talk(mut stream: TcpStream, queue: &mut mpsc::Receiver<Line>) -> io::Result<Leaving> {
+    let (mut read, mut write) = stream.split();
+    let mut unexpected = [0; 1];
+    loop {
+        tokio::select! {
+            biased;
+            got = read.read(&mut unexpected) => return Err(match got {
+                Ok(0) => io::Error::new(io::ErrorKind::UnexpectedEof, "closed by the peer"),
+                Ok(_) => io::Error::new(io::ErrorKind::InvalidData, "it talks back, so it is not a node"),
+                Err(error) => error,
+            }),
+            line = queue.recv() => match line {
+                Some(line) => write.write_all(line.as_bytes()).await?,
+                None => {
+                    write.shutdown().await?;
+                    return Ok(Leaving);
+                }
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_that_is_connected_to_itself_is_recognised() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        assert!(reached_itself(&socket.connect(own).await.unwrap()).unwrap());
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        assert!(!reached_itself(&other).unwrap());
+    }
+}
