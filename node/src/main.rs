@@ -1,2 +1,7 @@
-//! dsnode.
-fn main() {}
+//! dsnode: the reference node as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dsbench_node::cli::main()
+}

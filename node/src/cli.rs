@@ -1,0 +1,74 @@
+//! The command line, mounted as `dsnode ...` and as `dsbench node ...`.
+
+mod sensor;
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use sensor::SensorArgs;
+
+/// The systems that a node can be part of.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// A peer of the sensor network: elects a leader by the bully algorithm, and keeps exactly one
+    Sensor(SensorArgs),
+}
+
+/// Small distributed systems that keep their promises under faults
+#[derive(Debug, Parser)]
+#[command(name = "dsnode", version)]
+struct Dsnode {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// The whole command line of `dsnode`.
+#[must_use]
+pub fn command() -> clap::Command {
+    Dsnode::command()
+}
+
+/// `dsnode` from its arguments to its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Dsnode::from_arg_matches(&command().get_matches()) {
+        Ok(dsnode) => run(dsnode.verb),
+        Err(error) => error.exit(),
+    }
+}
+
+/// Runs one node until it leaves: 0 after a graceful leave, 1 when it cannot go on, 2 when its options make no sense. Starts its own
+/// tokio runtime, so that the caller must not be inside one.
+#[must_use]
+pub fn run(verb: Verb) -> ExitCode {
+    match verb {
+        Verb::Sensor(args) => sensor::run(args),
+    }
+}
+
+/// The exit code of wrong usage, clap's own.
+const USAGE: u8 = 2;
+
+/// Tells the error and its causes on stderr.
+fn fail(error: &dyn Error, code: u8) -> ExitCode {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    // There is nowhere left to complain if stderr is closed.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}
