@@ -90,6 +90,8 @@ codes! {
         "The name is a word of the language (all, any, killed ...), so a target could not tell one from the other.";
     FIELD_TYPE = 127, "field of another type",
         "What is asked for needs a field of another type; the type is what the event's `fields` says.";
+    RANDOM_LOOK = 128, "random choice where one only looks",
+        "A random choice is made when a step acts. A condition or a check looks again and again, and must mean the same nodes each time.";
     BAD_PATTERN = 130, "not a regular expression",
         "Patterns are regular expressions in the syntax of the regex crate: no look-around, no back-references, `(?<name>..)` for a named group. Single quotes spare doubled backslashes.";
     OUT_OF_ORDER = 131, "steps out of order",

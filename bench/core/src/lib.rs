@@ -4,12 +4,17 @@
 //! world) → history → verdict.
 
 pub mod check;
+pub mod cluster;
 pub mod diagnostic;
+pub mod filter;
 pub mod history;
 pub mod lines;
 pub mod names;
 pub mod observation;
+pub mod pattern;
+pub mod random;
 pub mod table;
+pub mod target;
 pub mod time;
 pub mod verdict;
 

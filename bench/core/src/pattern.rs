@@ -1,0 +1,473 @@
+//! What log lines mean: event patterns with typed fields, and a matcher that is fast on the lines that mean nothing.
+//!
+//! A pattern searches one line (without its line ending) as text; bytes that are no UTF-8 are read as U+FFFD. All matches of a line
+//! count, because threads glue lines together and prompts stick to them.
+//!
+//! [`Matcher`] does not look at each line by itself. It scans whole chunks for all patterns at once and only looks closer where one may
+//! match. Why that finds the same: within the scan no pattern can match across a line end (the newline is taken out of all its classes),
+//! `\A` and `\z` are widened to the ends of any line, and what the scan finds is only a hint at its line; the scan goes on at the next
+//! line, so a hint cannot hide another line's match.
+
+use std::collections::BTreeMap;
+
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::{Input, meta};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
+
+use crate::diagnostic::{self, Diagnostic, Located, Problems};
+use crate::names::FieldKind;
+use crate::observation::{Name, Value};
+
+/// A compiled pattern may take this much memory; a longer one is a mistake like `(\w{200}){200}`.
+const PATTERN_BYTES_MAX: usize = 4 << 20;
+/// All patterns of a scenario together, in the scan over chunks.
+const SCAN_BYTES_MAX: usize = 64 << 20;
+
+/// Which output of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// An event as the scenario defines it.
+#[derive(Debug, Clone)]
+pub struct EventPattern {
+    /// The event's name.
+    pub event: Name,
+    /// Any of these makes the event.
+    pub log: Vec<Regex>,
+    /// Its fields, each a named group of the patterns.
+    pub fields: Vec<(Name, FieldKind)>,
+    /// Only this output is searched; none for both.
+    pub stream: Option<Stream>,
+    /// Only this process of a node is searched; none for all.
+    pub process: Option<Name>,
+    /// Names that the log uses for nodes, for this event only.
+    pub alias: BTreeMap<String, Name>,
+}
+
+/// Compiles a pattern; reports what is wrong with it.
+pub fn compile(pattern: &Located<&str>, problems: &Problems) -> Option<Regex> {
+    let (why, label) = match RegexBuilder::new(pattern.value).size_limit(PATTERN_BYTES_MAX).build() {
+        Ok(regex) => return Some(regex),
+        Err(regex::Error::CompiledTooBig(limit)) => (format!("it needs more than {limit} bytes"), "too big".to_owned()),
+        Err(error) => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            (last.trim_start_matches("error: ").to_owned(), "in this pattern".to_owned())
+        }
+    };
+    let message = format!("the pattern is not a regular expression: {why}");
+    problems.report(
+        Diagnostic::error(diagnostic::BAD_PATTERN, message, pattern.span.clone(), label)
+            .help("write it in single quotes, where a backslash is a backslash; `\\[` and `\\(` are literal brackets"),
+    );
+    None
+}
+
+/// What logs call the nodes: names, ids, addresses, aliases.
+#[derive(Debug, Clone, Default)]
+pub struct Aliases(BTreeMap<String, Name>);
+
+impl Aliases {
+    /// Every node by its own name.
+    pub fn of_nodes<'n>(nodes: impl IntoIterator<Item = &'n Name>) -> Self {
+        Self(nodes.into_iter().map(|node| (node.to_string(), node.clone())).collect())
+    }
+
+    /// One more way to call a node, unless it already means another.
+    pub fn add(&mut self, alias: impl Into<String>, node: &Name) {
+        self.0.entry(alias.into()).or_insert_with(|| node.clone());
+    }
+
+    /// The node that is meant.
+    pub fn node(&self, text: &str) -> Option<&Name> {
+        self.0.get(text)
+    }
+}
+
+/// An occurrence of an event in a line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// The event.
+    pub event: Name,
+    /// The fields that took part in the match, in the order of the event's definition. What cannot be read as the field's type (a
+    /// number too large, a node that nobody is) stays a text.
+    pub fields: Vec<(Name, Value)>,
+}
+
+/// Finds the events of one stream of one process.
+#[derive(Debug, Clone)]
+pub struct Matcher {
+    patterns: Vec<Pattern>,
+    which: RegexSet,
+    /// Finds a line that may match. None if there are no patterns, or they are too big together.
+    scan: Option<meta::Regex>,
+    aliases: Aliases,
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    event: Name,
+    regex: Regex,
+    /// Name, type and group of each field.
+    fields: Vec<(Name, FieldKind, usize)>,
+    alias: BTreeMap<String, Name>,
+}
+
+impl Matcher {
+    /// A matcher for those events that can occur in this stream of this process.
+    pub fn new(events: &[EventPattern], stream: Stream, process: &str, aliases: &Aliases) -> Self {
+        let mut patterns = Vec::new();
+        for event in events {
+            let is_other_stream = event.stream.is_some_and(|wanted| wanted != stream);
+            let is_other_process = event.process.as_deref().is_some_and(|wanted| wanted != process);
+            if !is_other_stream && !is_other_process {
+                patterns.extend(event.log.iter().map(|regex| Pattern::new(event, regex)));
+            }
+        }
+        let texts = || patterns.iter().map(|pattern| pattern.regex.as_str());
+        let which =
+            RegexSetBuilder::new(texts()).size_limit(SCAN_BYTES_MAX).build().unwrap_or_else(|_| RegexSet::empty());
+        let scan = if patterns.is_empty() || which.is_empty() { None } else { scanner(texts()) };
+        Self { patterns, which, scan, aliases: aliases.clone() }
+    }
+
+    /// All events of one line, given without its line ending; in the order of the definitions, then of the line.
+    pub fn line(&self, line: &[u8]) -> Vec<Match> {
+        let text = String::from_utf8_lossy(line);
+        let mut found = Vec::new();
+        if self.which.is_empty() {
+            for pattern in &self.patterns {
+                pattern.find(&text, &self.aliases, &mut found);
+            }
+        } else {
+            for index in &self.which.matches(&text) {
+                self.patterns[index].find(&text, &self.aliases, &mut found);
+            }
+        }
+        found
+    }
+
+    /// Scans complete lines and calls `on_match` for each that has an event: with the line's index and byte offset in the chunk, the
+    /// line without its ending, and what was found.
+    pub fn scan(&self, chunk: &[u8], mut on_match: impl FnMut(usize, usize, &[u8], Vec<Match>)) {
+        let mut position = Position::default();
+        let mut look = |position: &mut Position, start: usize| {
+            let line = position.line_at(chunk, start);
+            let found = self.line(line);
+            if !found.is_empty() {
+                on_match(position.index, position.offset, line, found);
+            }
+        };
+        if self.patterns.is_empty() {
+            return;
+        }
+        let Some(scan) = &self.scan else {
+            let mut start = 0;
+            while start < chunk.len() {
+                look(&mut position, start);
+                start = after_line(chunk, start);
+            }
+            return;
+        };
+        let mut start = 0;
+        while start < chunk.len() {
+            // The scan reads UTF-8; a line with other bytes is looked at by itself, as text with replacements.
+            let (valid, broken) = match std::str::from_utf8(&chunk[start..]) {
+                Ok(_) => (chunk.len(), None),
+                Err(error) => {
+                    let line = line_start(chunk, start + error.valid_up_to());
+                    (line, Some(line))
+                }
+            };
+            while start < valid
+                && let Some(hint) = scan.search(&Input::new(chunk).span(start..valid))
+            {
+                let line = line_start(chunk, hint.start());
+                if line >= valid {
+                    break; // behind the last newline is no line
+                }
+                look(&mut position, line);
+                start = after_line(chunk, line);
+            }
+            start = match broken {
+                None => return,
+                Some(line) => {
+                    look(&mut position, line);
+                    after_line(chunk, line)
+                }
+            };
+        }
+    }
+}
+
+impl Pattern {
+    fn new(event: &EventPattern, regex: &Regex) -> Self {
+        let group = |name: &str| regex.capture_names().position(|group| group == Some(name));
+        let fields = event.fields.iter().filter_map(|(name, kind)| Some((name.clone(), *kind, group(name)?))).collect();
+        Self { event: event.event.clone(), regex: regex.clone(), fields, alias: event.alias.clone() }
+    }
+
+    fn find(&self, line: &str, aliases: &Aliases, found: &mut Vec<Match>) {
+        if self.fields.is_empty() {
+            found.extend(self.regex.find_iter(line).map(|_| Match { event: self.event.clone(), fields: Vec::new() }));
+            return;
+        }
+        for captures in self.regex.captures_iter(line) {
+            let value = |(name, kind, group): &(Name, FieldKind, usize)| {
+                let text = captures.get(*group)?.as_str();
+                Some((name.clone(), self.value(*kind, text, aliases)))
+            };
+            found.push(Match { event: self.event.clone(), fields: self.fields.iter().filter_map(value).collect() });
+        }
+    }
+
+    fn value(&self, kind: FieldKind, text: &str, aliases: &Aliases) -> Value {
+        let node = |text: &str| self.alias.get(text).or_else(|| aliases.node(text)).cloned();
+        let as_text = || Value::Text(text.into());
+        match kind {
+            FieldKind::Int => text.parse().map_or_else(|_| as_text(), Value::Int),
+            FieldKind::Float => text.parse().map_or_else(|_| as_text(), Value::Float),
+            FieldKind::Text => as_text(),
+            FieldKind::Node => node(text).map_or_else(as_text, Value::Node),
+            FieldKind::Nodes => {
+                let names = text.split([',', ' ', '[', ']', '\'', '"']).filter(|part| !part.is_empty());
+                Value::Nodes(names.map(|name| node(name).unwrap_or_else(|| name.into())).collect())
+            }
+        }
+    }
+}
+
+/// Where the scan is: counts lines only up to those that are looked at.
+#[derive(Debug, Default)]
+struct Position {
+    index: usize,
+    offset: usize,
+}
+
+impl Position {
+    /// Moves on to the line that starts at `start`, and gives it without its ending.
+    fn line_at<'c>(&mut self, chunk: &'c [u8], start: usize) -> &'c [u8] {
+        self.index += chunk[self.offset..start].iter().filter(|byte| **byte == b'\n').count();
+        self.offset = start;
+        let line = &chunk[start..after_line(chunk, start)];
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+}
+
+/// The start of the line in which a position lies; a line's `\n` belongs to it.
+fn line_start(chunk: &[u8], position: usize) -> usize {
+    chunk[..position].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
+}
+
+/// The start of the next line.
+fn after_line(chunk: &[u8], start: usize) -> usize {
+    chunk[start..].iter().position(|byte| *byte == b'\n').map_or(chunk.len(), |length| start + length + 1)
+}
+
+/// One regular expression for all patterns that finds, in a chunk of lines, a superset of what they find line by line.
+fn scanner<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<meta::Regex> {
+    let hirs: Vec<Hir> = patterns
+        .map(|pattern| regex_syntax::parse(pattern).ok().map(|hir| within_lines(&hir)))
+        .collect::<Option<_>>()?;
+    let config = meta::Config::new()
+        .which_captures(WhichCaptures::Implicit)
+        .nfa_size_limit(Some(SCAN_BYTES_MAX))
+        .hybrid_cache_capacity(8 << 20);
+    meta::Builder::new().configure(config).build_many_from_hir(&hirs).ok()
+}
+
+/// The same expression, unable to match a newline, with its anchors widened to every line.
+fn within_lines(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(literal) if literal.0.contains(&b'\n') => Hir::fail(),
+        HirKind::Literal(literal) => Hir::literal(literal.0.clone()),
+        HirKind::Class(Class::Unicode(class)) => {
+            let mut class = class.clone();
+            class.difference(&ClassUnicode::new([ClassUnicodeRange::new('\n', '\n')]));
+            Hir::class(Class::Unicode(class))
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut class = class.clone();
+            class.difference(&ClassBytes::new([ClassBytesRange::new(b'\n', b'\n')]));
+            Hir::class(Class::Bytes(class))
+        }
+        HirKind::Look(Look::Start) => Hir::look(Look::StartLF),
+        // A line's own end is before its "\r\n".
+        HirKind::Look(Look::End | Look::EndLF) => Hir::look(Look::EndCRLF),
+        HirKind::Look(look) => Hir::look(*look),
+        HirKind::Repetition(repetition) => Hir::repetition(repetition.with(within_lines(&repetition.sub))),
+        HirKind::Capture(capture) => within_lines(&capture.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(within_lines).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(within_lines).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(name: &str, pattern: &str, fields: &[(&str, FieldKind)]) -> EventPattern {
+        EventPattern {
+            event: name.into(),
+            log: vec![Regex::new(pattern).unwrap()],
+            fields: fields.iter().map(|(name, kind)| ((*name).into(), *kind)).collect(),
+            stream: None,
+            process: None,
+            alias: BTreeMap::new(),
+        }
+    }
+
+    fn matcher(events: &[EventPattern]) -> Matcher {
+        let nodes: [Name; 2] = ["peer1".into(), "peer2".into()];
+        let mut aliases = Aliases::of_nodes(&nodes);
+        aliases.add("2", &nodes[1]);
+        Matcher::new(events, Stream::Stdout, "main", &aliases)
+    }
+
+    /// What the scan finds: index, offset, line, matches.
+    fn scanned(matcher: &Matcher, chunk: &[u8]) -> Vec<(usize, usize, Vec<u8>, Vec<Match>)> {
+        let mut found = Vec::new();
+        matcher.scan(chunk, |index, offset, line, matches| found.push((index, offset, line.to_vec(), matches)));
+        found
+    }
+
+    /// What the definition says: every line by itself.
+    fn line_by_line(matcher: &Matcher, chunk: &[u8]) -> Vec<(usize, usize, Vec<u8>, Vec<Match>)> {
+        let mut offset = 0;
+        let mut found = Vec::new();
+        for (index, whole) in chunk.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let line = whole.strip_suffix(b"\n").unwrap_or(whole);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let matches = matcher.line(line);
+            if !matches.is_empty() {
+                found.push((index, offset, line.to_vec(), matches));
+            }
+            offset += whole.len();
+        }
+        found
+    }
+
+    #[test]
+    fn fields_have_their_types_and_nodes_their_aliases() {
+        let kinds =
+            [("term", FieldKind::Int), ("of", FieldKind::Node), ("votes", FieldKind::Nodes), ("x", FieldKind::Float)];
+        let events = [event("led", r"led term=(?<term>\d+) of=(?<of>\w+) votes=(?<votes>\S*)( x=(?<x>\S+))?", &kinds)];
+        let found = matcher(&events).line(b"INFO led term=3 of=2 votes=peer1,2,stranger");
+        let nodes = Value::Nodes(vec!["peer1".into(), "peer2".into(), "stranger".into()]);
+        let fields =
+            vec![("term".into(), Value::Int(3)), ("of".into(), Value::Node("peer2".into())), ("votes".into(), nodes)];
+        assert_eq!(found, [Match { event: "led".into(), fields }]);
+        let found = matcher(&events).line(b"led term=99999999999999999999 of=nobody votes= x=1.5");
+        let fields: Vec<_> = found[0].fields.iter().map(|(_, value)| value.clone()).collect();
+        assert_eq!(fields[0], Value::Text("99999999999999999999".into()));
+        assert_eq!(fields[1], Value::Text("nobody".into()));
+        assert_eq!(fields[3], Value::Float(1.5));
+    }
+
+    #[test]
+    fn glued_lines_give_all_their_events() {
+        let events = [event("up", r"up (?<n>\d)", &[("n", FieldKind::Int)]), event("down", "down", &[])];
+        let names: Vec<_> = matcher(&events).line(b"> up 1up 2 down up 3").iter().map(|m| m.event.clone()).collect();
+        assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["up", "up", "up", "down"]);
+    }
+
+    #[test]
+    fn an_event_of_another_stream_or_process_is_not_looked_for() {
+        let mut wrong_stream = event("a", "x", &[]);
+        wrong_stream.stream = Some(Stream::Stderr);
+        let mut wrong_process = event("b", "x", &[]);
+        wrong_process.process = Some("sentinel".into());
+        assert!(matcher(&[wrong_stream, wrong_process]).line(b"x").is_empty());
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nothing() {
+        let events = [event("led", "became leader$", &[])];
+        let chunk = b"\xff\xfe became leader\r\nother\n\x80\nbecame leader\n";
+        let lines: Vec<_> = scanned(&matcher(&events), chunk).into_iter().map(|found| (found.0, found.1)).collect();
+        assert_eq!(lines, [(0, 0), (3, 26)]);
+    }
+
+    #[test]
+    fn a_pattern_that_explodes_is_refused_with_a_reason() {
+        let problems = Problems::new();
+        for pattern in [r"(\w{200}){200}", "(", r"(?=x)", r"\d{9999999999}"] {
+            assert!(compile(&Located { value: pattern, span: 0..1 }, &problems).is_none(), "{pattern}");
+        }
+        let found = problems.into_sorted();
+        assert!(found.len() == 4 && found.iter().all(|d| d.code == diagnostic::BAD_PATTERN));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn scanning_chunks_finds_what_looking_at_every_line_finds(
+            patterns in prop::collection::vec(pattern_text(), 1..4),
+            lines in prop::collection::vec(line_bytes(), 0..12),
+            ends_with_newline in any::<bool>(),
+        ) {
+            let events: Vec<EventPattern> = patterns.iter().map(|pattern| event("e", pattern, &[])).collect();
+            let mut chunk = lines.concat();
+            if !ends_with_newline {
+                chunk.pop();
+            }
+            let matcher = matcher(&events);
+            prop_assert_eq!(scanned(&matcher, &chunk), line_by_line(&matcher, &chunk), "{:?} {:?}", patterns, chunk);
+        }
+    }
+
+    /// Patterns from pieces that disagree about where a line begins and ends.
+    fn pattern_text() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a",
+            "b",
+            "ab",
+            "^",
+            "$",
+            r"\A",
+            r"\z",
+            r"\b",
+            r"\B",
+            ".",
+            ".*",
+            r"\s",
+            r"\s+",
+            r"[^a]",
+            r"[^a]*",
+            "(?m:^)",
+            "(?m:$)",
+            "(?s:.)",
+            "(?s:.*)",
+            r"\n",
+            r"\r",
+            "a|b",
+            "(a|^)",
+            "b?",
+            "(?R:$)",
+            "(?Rm:^)",
+            "(?Rm:$)",
+            "ä",
+            r"\w+",
+            "(?-u:b)",
+            "(?-u:\\s)",
+        ]);
+        prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+    }
+
+    fn line_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop::sample::select(vec![&b"a"[..], b"b", b" ", b"\r", b"\xff", "ä".as_bytes(), b"ab", b"\xc3"]);
+        let ending = prop::sample::select(vec![&b"\n"[..], b"\r\n"]);
+        (prop::collection::vec(part, 0..5), ending)
+            .prop_map(|(parts, ending)| [parts.concat(), ending.to_vec()].concat())
+    }
+}
