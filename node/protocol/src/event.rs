@@ -147,7 +147,7 @@ pub enum Reason {
     Challenged(NodeId),
     /// The node has higher priority than the leader.
     Takeover(NodeId),
-    /// The leader handed over to it.
+    /// The leader hands over: the other of the two.
     Transferred(NodeId),
     /// Somebody leads.
     LeaderFound(NodeId),
@@ -155,6 +155,8 @@ pub enum Reason {
     HigherTerm(NodeId),
     /// Another leader with a higher (term, priority) was heard.
     HigherLeader(NodeId),
+    /// It voted for another.
+    VotedFor(NodeId),
     /// Fewer than a majority answer.
     NoMajority,
     /// A higher node said `OK`, and then nobody led.
@@ -205,10 +207,11 @@ impl fmt::Display for Reason {
             Self::LeaderLeft(peer) => write!(f, "leader-left:{peer}"),
             Self::Challenged(peer) => write!(f, "challenged-by:{peer}"),
             Self::Takeover(peer) => write!(f, "takeover-from:{peer}"),
-            Self::Transferred(peer) => write!(f, "transfer-with:{peer}"),
+            Self::Transferred(peer) => write!(f, "transfer:{peer}"),
             Self::LeaderFound(peer) => write!(f, "leader-found:{peer}"),
             Self::HigherTerm(peer) => write!(f, "higher-term-of:{peer}"),
             Self::HigherLeader(peer) => write!(f, "higher-leader:{peer}"),
+            Self::VotedFor(peer) => write!(f, "voted-for:{peer}"),
             Self::NoMajority => f.write_str("no-majority"),
             Self::NoCoordinator => f.write_str("no-coordinator"),
             Self::Stalled => f.write_str("stalled"),

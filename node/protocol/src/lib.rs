@@ -6,11 +6,14 @@
 mod ballot;
 mod config;
 mod event;
+mod heartbeat;
+mod lease;
 #[cfg(feature = "mistakes")]
 mod mistake;
 mod priority;
 mod process;
 mod sensor;
+mod takeover;
 
 pub use ballot::Durable;
 pub use config::{Config, ConfigError, Quorum, Takeover, UnknownChoice};

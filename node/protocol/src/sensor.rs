@@ -1,17 +1,41 @@
 //! The sensor network: a static list of members that elects a leader and keeps one.
+//!
+//! Priority decides who stands first, terms and votes decide who leads. With a quorum this is Raft's election (Ongaro &
+//! Ousterhout 2014, 5.2; Ongaro's thesis, 9.6 PreVote, 6.2 CheckQuorum, 3.10 transfer), to which bully (Garcia-Molina 1982)
+//! adds the order of the candidates: who misses a leader challenges all higher nodes, and stands when none of them answers.
+//! Without a quorum it is the bully algorithm alone.
+//!
+//! The three chapters are `standing`, `leading` and `following`; this file holds what they share and sends each event to its
+//! chapter.
+
+mod following;
+mod leading;
+mod standing;
 
 use std::time::Duration;
 
-use dsbench_wire::{Message, NodeId, Term};
+use dsbench_wire::{Message, NodeId, Position, Term};
 
-use crate::{Config, ConfigError, Cx, Durable, Event, Process};
+use crate::heartbeat::Suspicions;
+use crate::takeover::Pacing;
+use crate::{Config, ConfigError, Cx, Durable, Event, Process, Quorum, Reason};
+use leading::Leading;
+use standing::Attempt;
 
 /// The application core of one sensor node.
 #[derive(Debug)]
 pub struct Sensor {
     config: Config,
     durable: Durable,
+    /// Whom it takes for the leader of its term, itself included.
     leader: Option<NodeId>,
+    /// What it needs while it leads; then, and only then, it is its own leader.
+    leading: Option<Leading>,
+    attempt: Attempt,
+    suspicions: Suspicions,
+    pacing: Pacing,
+    /// The last leadership that people were told of, so that they are told once.
+    told: Option<(NodeId, Term)>,
 }
 
 /// The timers of a sensor node.
@@ -19,9 +43,9 @@ pub struct Sensor {
 pub enum Timer {
     /// The leader's next round of heartbeats.
     Heartbeat,
-    /// The earliest moment at which somebody's silence becomes a suspicion or a failure.
+    /// The earliest moment at which somebody's silence may mean something.
     Silence,
-    /// The end of the current stage of an election.
+    /// The end of the current stage of an election, or of the wait before one.
     Election,
     /// The end of a leadership transfer.
     Transfer,
@@ -35,7 +59,16 @@ impl Sensor {
     /// When the knobs cannot work, see [`Config::validate`].
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
-        Ok(Self { config, durable: Durable::default(), leader: None })
+        Ok(Self {
+            durable: Durable::default(),
+            leader: None,
+            leading: None,
+            attempt: Attempt::default(),
+            suspicions: Suspicions::new(config.heartbeat_timeout),
+            pacing: Pacing::new(config.heartbeat_timeout),
+            told: None,
+            config,
+        })
     }
 
     /// Its current term.
@@ -49,6 +82,39 @@ impl Sensor {
     pub fn leader(&self) -> Option<&NodeId> {
         self.leader.as_ref()
     }
+
+    /// Whether it leads its term.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leading.is_some()
+    }
+
+    fn others(&self, me: &NodeId) -> Vec<NodeId> {
+        self.config.members.iter().filter(|&id| id != me).cloned().collect()
+    }
+
+    fn needs_votes(&self) -> bool {
+        self.config.quorum == Quorum::Majority
+    }
+
+    /// Where this node's log ends. There is no log yet: all are equally empty, and every comparison is in its place.
+    fn last(&self) -> Position {
+        Position::default()
+    }
+
+    fn persist(&self, cx: &mut Cx<'_, Self>) {
+        #[cfg(feature = "mistakes")]
+        if self.makes(crate::Mistake::ForgetsVote) {
+            cx.persist(Durable { voted_for: None, ..self.durable.clone() });
+            return;
+        }
+        cx.persist(self.durable.clone());
+    }
+
+    #[cfg(feature = "mistakes")]
+    fn makes(&self, mistake: crate::Mistake) -> bool {
+        self.config.mistake == Some(mistake)
+    }
 }
 
 impl Process for Sensor {
@@ -58,16 +124,83 @@ impl Process for Sensor {
 
     fn start(&mut self, recovered: Option<Durable>, cx: &mut Cx<'_, Self>) {
         self.durable = recovered.unwrap_or_default();
-        cx.arm(Timer::Election, self.config.election_timeout);
+        let delay = self.wait_before_first_election(cx);
+        cx.arm(Timer::Election, delay);
     }
 
-    fn message(&mut self, _from: &NodeId, _message: Message, _cx: &mut Cx<'_, Self>) {}
+    fn message(&mut self, from: &NodeId, message: Message, cx: &mut Cx<'_, Self>) {
+        if from == cx.me || !self.config.members.contains(from) {
+            return;
+        }
+        #[cfg(feature = "mistakes")]
+        if self.is_leader() && message.term() > self.term() && self.makes(crate::Mistake::NeverStepsDown) {
+            return;
+        }
+        if !self.suspicions.is_watched(from) && !matches!(message, Message::Leave { .. }) {
+            self.hear(from, cx);
+        }
+        if message.term() > self.term() {
+            self.enter_term_of(from, &message, cx);
+        }
+        let is_current = message.term() == self.term();
+        if is_current && self.leader.as_ref() == Some(from) && asks_for_leadership(&message) {
+            self.lose_leader(cx);
+        }
+        match message {
+            Message::Heartbeat { seq, .. } => self.heartbeat(from, is_current, seq, cx),
+            Message::Coordinator { .. } if is_current => self.coordinator(from, cx),
+            Message::TimeoutNow { .. } if is_current => self.timeout_now(from, cx),
+            Message::HeartbeatAck { seq, .. } if is_current => self.heartbeat_ack(from, seq, cx),
+            Message::Election { .. } => self.challenged(from, cx),
+            Message::Ok { last, .. } => self.ok(from, last, cx),
+            Message::PreVoteRequest { round, last, transfer, .. } => {
+                self.pre_vote_request(from, is_current, round, last, transfer, cx);
+            }
+            Message::PreVote { round, granted: true, .. } if is_current => self.pre_vote(from, round, cx),
+            Message::VoteRequest { last, .. } => self.vote_request(from, is_current, last, cx),
+            Message::Vote { granted: true, .. } if is_current => self.vote(from, cx),
+            Message::Leave { .. } => self.left(from, cx),
+            // Refusals, and what belongs to an earlier term.
+            _ => {}
+        }
+    }
 
-    fn timer(&mut self, _timer: Timer, _cx: &mut Cx<'_, Self>) {}
+    fn timer(&mut self, timer: Timer, cx: &mut Cx<'_, Self>) {
+        match timer {
+            Timer::Heartbeat => self.heartbeat_due(cx),
+            Timer::Silence => self.silence(cx),
+            Timer::Election => self.stage_over(cx),
+            Timer::Transfer => self.transfer_over(cx),
+        }
+    }
 
-    fn stalled(&mut self, _for_at_least: Duration, _cx: &mut Cx<'_, Self>) {}
+    fn stalled(&mut self, for_at_least: Duration, cx: &mut Cx<'_, Self>) {
+        // Less than a heartbeat is jitter, which every timeout allows for anyway.
+        if for_at_least < self.config.heartbeat_interval {
+            return;
+        }
+        self.suspicions.afresh(cx.now);
+        if self.has_lost_majority(cx.now) {
+            self.step_down(Reason::Stalled, cx);
+        } else if !self.is_leader() {
+            self.restart_stage(cx);
+        }
+        self.arm_silence(cx);
+    }
 
     fn leave(&mut self, cx: &mut Cx<'_, Self>) {
-        cx.event(Event::Leaving { term: self.durable.term });
+        if self.is_leader() {
+            self.step_down(Reason::Leaving, cx);
+        }
+        let term = self.term();
+        cx.event(Event::Leaving { term });
+        for id in self.others(cx.me) {
+            cx.send(&id, Message::Leave { term });
+        }
     }
+}
+
+/// Whoever sends this in a term does not lead that term: a leader that was restarted seeks an election like everybody else.
+fn asks_for_leadership(message: &Message) -> bool {
+    matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. } | Message::VoteRequest { .. })
 }

@@ -1,0 +1,176 @@
+//! Following a leader: whom, since when, and until it is silent.
+
+use dsbench_wire::{Message, NodeId};
+
+use super::{Sensor, Timer};
+use crate::heartbeat::Silence;
+use crate::{Cx, Event, Quorum, Reason, Takeover, priority};
+
+/// How a leader became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    ByCoordinator,
+    ByHeartbeat,
+}
+
+impl Sensor {
+    /// Upon a message of a higher term: whatever this node was, it is in that term now, without a leader and without a vote.
+    pub(super) fn enter_term_of(&mut self, from: &NodeId, message: &Message, cx: &mut Cx<'_, Self>) {
+        let reason = match message {
+            Message::Heartbeat { .. } | Message::Coordinator { .. } => Reason::HigherLeader(from.clone()),
+            _ if self.transfers_to(from) => Reason::Transferred(from.clone()),
+            _ => Reason::HigherTerm(from.clone()),
+        };
+        if self.is_leader() {
+            self.step_down(reason, cx);
+        } else {
+            self.cancel(reason, cx);
+            self.lose_leader(cx);
+        }
+        self.durable.enter(message.term());
+        self.persist(cx);
+    }
+
+    /// Upon HEARTBEAT: follow its sender and answer, or tell it that its term is over.
+    pub(super) fn heartbeat(&mut self, from: &NodeId, is_current: bool, seq: u64, cx: &mut Cx<'_, Self>) {
+        if !is_current || self.accepts_leader(from, Heard::ByHeartbeat, cx) {
+            // Not `send_now`: the answer says "I am in this term", which must be true after a crash as well.
+            cx.send(from, Message::HeartbeatAck { term: self.term(), seq });
+        }
+    }
+
+    /// Upon COORDINATOR of the current term.
+    pub(super) fn coordinator(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
+        self.accepts_leader(from, Heard::ByCoordinator, cx);
+    }
+
+    /// Whether `from`, which claims to lead the current term, is this node's leader from now on.
+    fn accepts_leader(&mut self, from: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) -> bool {
+        let known = self.leader.clone();
+        match known {
+            Some(leader) if leader == *from => self.hear(from, cx),
+            None => self.follow(from, how, cx),
+            // Two leaders of one term cannot be where votes decide; where they do not, priority breaks the tie.
+            Some(_) if self.config.quorum == Quorum::Majority => return false,
+            Some(leader) if priority(from) < priority(&leader) => {
+                if self.is_leader() {
+                    cx.send(from, Message::Coordinator { term: self.term() });
+                }
+                return false;
+            }
+            Some(_) => {
+                #[cfg(feature = "mistakes")]
+                if self.is_leader() && self.makes(crate::Mistake::NeverStepsDown) {
+                    return false;
+                }
+                if self.is_leader() {
+                    self.step_down(Reason::HigherLeader(from.clone()), cx);
+                }
+                self.follow(from, how, cx);
+            }
+        }
+        true
+    }
+
+    fn follow(&mut self, leader: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) {
+        self.cancel(Reason::LeaderFound(leader.clone()), cx);
+        self.leader = Some(leader.clone());
+        self.suspicions.watch([leader], cx.now);
+        self.hear(leader, cx);
+        self.arm_silence(cx);
+        cx.disarm(Timer::Election);
+        let term = self.term();
+        if self.told.as_ref() != Some(&(leader.clone(), term)) {
+            self.told = Some((leader.clone(), term));
+            let leader = leader.clone();
+            cx.event(match how {
+                Heard::ByCoordinator => Event::ReceivedCoordinator { leader, term },
+                Heard::ByHeartbeat => Event::Follows { leader, term },
+            });
+        }
+        if priority(leader) > priority(cx.me) {
+            self.pacing.succeeded();
+        } else {
+            self.plan_takeover(cx);
+        }
+    }
+
+    /// Follows a lower leader for now. With votes it is the leader who hands over; without, the higher node takes.
+    pub(super) fn plan_takeover(&mut self, cx: &mut Cx<'_, Self>) {
+        if !self.needs_votes() && self.config.takeover == Takeover::Bully {
+            let delay = self.config.heartbeat_timeout
+                + cx.between(self.config.election_timeout / 4, self.config.election_timeout);
+            cx.arm(Timer::Election, delay);
+        }
+    }
+
+    /// There is no leader any more; if none comes forward in time, look for one.
+    pub(super) fn lose_leader(&mut self, cx: &mut Cx<'_, Self>) {
+        self.leader = None;
+        self.suspicions.watch([], cx.now);
+        self.arm_silence(cx);
+        self.wait_for_leader(cx);
+    }
+
+    pub(super) fn wait_for_leader(&mut self, cx: &mut Cx<'_, Self>) {
+        let patience = cx.between(self.config.election_timeout, 2 * self.config.election_timeout);
+        cx.arm(Timer::Election, patience);
+    }
+
+    /// Whether there is a live leader, itself included: then nobody else should stand.
+    pub(super) fn hears_leader(&self, cx: &Cx<'_, Self>) -> bool {
+        match &self.leader {
+            Some(_) if self.is_leader() => !self.has_lost_majority(cx.now),
+            Some(leader) => self.suspicions.is_heard(leader, cx.now),
+            None => false,
+        }
+    }
+
+    /// Upon anything that proves a peer alive.
+    pub(super) fn hear(&mut self, peer: &NodeId, cx: &mut Cx<'_, Self>) {
+        if self.suspicions.heard(peer, cx.now) {
+            cx.event(Event::Recovered { peer: peer.clone(), term: self.term() });
+            self.arm_silence(cx);
+        }
+    }
+
+    /// Upon LEAVE.
+    pub(super) fn left(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
+        self.suspicions.left(from, cx.now);
+        cx.event(Event::Left { peer: from.clone(), term: self.term() });
+        if self.leader.as_ref() == Some(from) {
+            self.lose_leader(cx);
+            self.begin_election(Reason::LeaderLeft(from.clone()), cx);
+        }
+    }
+
+    /// Upon Silence: a watched peer, or the majority that a leader needs, was not heard in time.
+    pub(super) fn silence(&mut self, cx: &mut Cx<'_, Self>) {
+        let term = self.term();
+        for news in self.suspicions.overdue(cx.now) {
+            match news {
+                Silence::Suspected(peer) => cx.event(Event::Suspected { peer, term }),
+                Silence::Failed(peer) => {
+                    cx.event(Event::Failed { peer: peer.clone(), term });
+                    if self.leader.as_ref() == Some(&peer) {
+                        self.lose_leader(cx);
+                        self.begin_election(Reason::LeaderFailed(peer), cx);
+                    }
+                }
+            }
+        }
+        if self.has_lost_majority(cx.now) {
+            self.step_down(Reason::NoMajority, cx);
+        }
+        self.arm_silence(cx);
+    }
+
+    /// Arms the timer for the earliest silence that may mean something. It may fire early: who is heard later moves no timer.
+    pub(super) fn arm_silence(&mut self, cx: &mut Cx<'_, Self>) {
+        let deadline = self.suspicions.deadline().into_iter().chain(self.lease_end()).min();
+        match deadline {
+            Some(at) => cx.arm(Timer::Silence, at.saturating_sub(cx.now)),
+            None => cx.disarm(Timer::Silence),
+        }
+    }
+}
