@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod cluster;
+pub mod condition;
 pub mod diagnostic;
 pub mod filter;
 pub mod history;
@@ -15,8 +16,10 @@ pub mod pattern;
 pub mod random;
 pub mod table;
 pub mod target;
+pub mod template;
 pub mod time;
 pub mod verdict;
+pub mod watch;
 
 #[cfg(test)]
 mod stories;

@@ -63,6 +63,17 @@ pub struct Names<'p> {
     roles: Vec<Name>,
     steps: Vec<Option<Name>>,
     invariants: Vec<Name>,
+    ports: Vec<Name>,
+    vars: Vec<(Name, VarShape)>,
+}
+
+/// What a variable may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VarShape {
+    /// It is a list without `join`: as an argument of its own it becomes several.
+    pub is_list: bool,
+    /// It speaks of "this node", so it can only be used where there is one.
+    pub needs_node: bool,
 }
 
 impl<'p> Names<'p> {
@@ -75,6 +86,8 @@ impl<'p> Names<'p> {
             roles: Vec::new(),
             steps: Vec::new(),
             invariants: Vec::new(),
+            ports: Vec::new(),
+            vars: Vec::new(),
         }
     }
 
@@ -101,6 +114,26 @@ impl<'p> Names<'p> {
     /// Declares an invariant.
     pub fn add_invariant(&mut self, name: impl Into<Name>) {
         self.invariants.push(name.into());
+    }
+
+    /// Declares a port that every node has.
+    pub fn add_port(&mut self, port: impl Into<Name>) {
+        self.ports.push(port.into());
+    }
+
+    /// Declares a variable; only what comes later in the file can use it.
+    pub fn add_var(&mut self, name: impl Into<Name>, shape: VarShape) {
+        self.vars.push((name.into(), shape));
+    }
+
+    /// The ports that every node has, in the order of the file.
+    pub fn ports(&self) -> &[Name] {
+        &self.ports
+    }
+
+    /// The variables declared so far, in the order of the file.
+    pub fn vars(&self) -> &[(Name, VarShape)] {
+        &self.vars
     }
 
     /// All nodes, sorted by name.

@@ -1,0 +1,278 @@
+//! Conditions: what a step waits for, expects, or starts at.
+//!
+//! A condition is read into parts that must all hold; [`Watch`](crate::watch::Watch) says whether they do. What can only be found out by
+//! asking the world (a command's exit, an open port) is a [`Probe`], which the driver runs and answers.
+
+use std::time::Duration;
+
+use crate::diagnostic::{self, Diagnostic};
+use crate::filter::Filter;
+use crate::names::Names;
+use crate::observation::Name;
+use crate::table::{Item, Key, Kind, Table};
+use crate::target::{Purpose, Target};
+use crate::template::{Setting, Template};
+
+/// How long a step waits for its condition if it does not say: long enough for a slow machine, short enough to be watched.
+pub const WITHIN: Duration = Duration::from_secs(30);
+
+/// What must hold: all of the parts.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// At least one.
+    pub parts: Vec<Part>,
+}
+
+/// One thing that must hold.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// Events were said, or are the newest ones.
+    Event(EventPart),
+    /// The world has to be asked.
+    Probe(Probe),
+}
+
+/// Events that have to be in the history.
+#[derive(Debug, Clone)]
+pub struct EventPart {
+    /// The event.
+    pub event: Name,
+    /// True: a state - the newest such event of a node in its current life counts. False: an occurrence.
+    pub is_latest: bool,
+    /// Who has to say it.
+    pub who: Who,
+    /// Which occurrences count.
+    pub filter: Filter,
+    /// How many.
+    pub at_least: u64,
+    /// In the log of which process.
+    pub process: Option<Name>,
+    /// From when on.
+    pub since: Since,
+}
+
+/// Whether one of the nodes is enough.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// These together.
+    From(Target),
+    /// Each of these. Nobody is not enough.
+    Each(Target),
+}
+
+/// From when on a condition looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// The start of the run.
+    Start,
+    /// The moment at which a step began to act.
+    Step {
+        /// The step, by index from 0.
+        index: usize,
+        /// Its name.
+        name: Option<Name>,
+    },
+}
+
+impl std::fmt::Display for Since {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start => f.write_str("the start"),
+            Self::Step { index, name: None } => write!(f, "step {}", index + 1),
+            Self::Step { index, name: Some(name) } => write!(f, "step {} ({name})", index + 1),
+        }
+    }
+}
+
+/// A question to the world. The driver asks it again and again until it is answered well, or the time is over.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    /// The command exits as it should.
+    Exec {
+        /// The program and its arguments.
+        command: Vec<Template>,
+        /// Once for each of these nodes, as that node; none: from the bench.
+        on: Option<Target>,
+        /// The exit code that is good.
+        exit: i32,
+    },
+    /// Somebody accepts connections at this address.
+    Tcp {
+        /// `host:port`.
+        address: Template,
+    },
+}
+
+impl std::fmt::Display for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exec { command, .. } => {
+                let words: Vec<String> = command.iter().map(ToString::to_string).collect();
+                write!(f, "`{}`", words.join(" "))
+            }
+            Self::Tcp { address } => write!(f, "a connection to {address}"),
+        }
+    }
+}
+
+/// The keys of a condition.
+pub const KEYS: &[Key] = &[
+    Key::new("event", Kind::Event, "This event must occur."),
+    Key::new("latest", Kind::Event, "The newest event of this name, in a node's current life, must fit."),
+    Key::new("from", Kind::Target, "Only events of these nodes count; one of them is enough."),
+    Key::new("each", Kind::Target, "Each of these nodes must say it."),
+    Key::new("where", Kind::Where, "Only events with these fields count: { term = \">= 2\" }."),
+    Key::new("at_least", Kind::Int, "So many of them; 1 if not given."),
+    Key::new("process", Kind::Text, "Only the log of this process of a node counts."),
+    Key::new("since", Kind::Text, "From \"start\" or a step's name on; if not given, from the last step that acted."),
+    Key::new("exec", Kind::Texts, "This command must exit as it should; it is repeated until it does."),
+    Key::new("on", Kind::Target, "Runs the command once for each of these nodes, as that node."),
+    Key::new("exit", Kind::Int, "The exit code that is good; 0 if not given."),
+    Key::new("tcp", Kind::Text, "Somebody must accept connections at this address: \"{peer1.addr}\"."),
+];
+
+/// The keys of which a condition has exactly one, and those that go with each.
+const SUBJECTS: &[(&str, &[&str])] = &[
+    ("event", &["from", "each", "where", "at_least", "process", "since"]),
+    ("latest", &["from", "each", "where", "process", "since"]),
+    ("exec", &["on", "exit"]),
+    ("tcp", &[]),
+];
+
+/// What a condition's words refer to: the steps before it.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// From when on it looks if it does not say.
+    pub since: Since,
+    /// The index of the step that it belongs to; `since` can only name earlier ones.
+    pub step: usize,
+}
+
+impl Condition {
+    /// Reads a condition, or a list of them.
+    pub fn parse(item: &Item<'_, '_>, origin: &Origin, names: &Names<'_>) -> Option<Self> {
+        let items = item.one_or_more();
+        if items.is_empty() {
+            let message = format!("`{}` asks for nothing", item.key());
+            item.report(Diagnostic::error(diagnostic::EMPTY, message, item.span(), "an empty list"));
+        }
+        let parts: Vec<_> = items.iter().map(|item| Part::parse(item, origin, names)).collect();
+        let parts: Vec<Part> = parts.into_iter().collect::<Option<_>>()?;
+        (!parts.is_empty()).then_some(Self { parts })
+    }
+}
+
+impl Part {
+    fn parse(item: &Item<'_, '_>, origin: &Origin, names: &Names<'_>) -> Option<Self> {
+        let table = item.table_or("event", KEYS, "a condition")?;
+        let subjects = SUBJECTS.iter().map(|(subject, _)| *subject).collect::<Vec<_>>();
+        let subject = table.exactly_one(&subjects, "a subject", "what must hold: event, latest, exec or tcp")?;
+        let (subject, allowed) = SUBJECTS.iter().find(|(name, _)| *name == subject.key())?;
+        refuse_misplaced(&table, subject, allowed);
+        match *subject {
+            "exec" => parse_exec(&table, names).map(Self::Probe),
+            "tcp" => {
+                let address = Template::parse(&table.nonempty_text("tcp")?, Setting::BENCH, names)?;
+                Some(Self::Probe(Probe::Tcp { address }))
+            }
+            subject => EventPart::parse(&table, subject, origin, names).map(Self::Event),
+        }
+    }
+}
+
+/// A key that its condition does not look at is a mistake.
+fn refuse_misplaced(table: &Table<'_, '_>, subject: &str, allowed: &[&str]) {
+    for key in KEYS {
+        if SUBJECTS.iter().any(|(name, _)| *name == key.name) || allowed.contains(&key.name) {
+            continue;
+        }
+        if let Some(item) = table.item(key.name) {
+            let message = format!("`{}` does nothing beside `{subject}`", key.name);
+            let help = match allowed {
+                [] => format!("`{subject}` stands alone"),
+                allowed => format!("beside `{subject}`: {}", allowed.join(", ")),
+            };
+            table.report(
+                Diagnostic::error(diagnostic::MISPLACED_MODIFIER, message, item.key_span(), "does nothing here")
+                    .help(help),
+            );
+        }
+    }
+}
+
+fn parse_exec(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Probe> {
+    let on = table.item("on").map(|on| Target::parse(&on, names, Purpose::Look));
+    let setting = if on.is_some() { Setting::NODE } else { Setting::BENCH };
+    let command = parse_command(&table.item("exec")?, setting, names);
+    let exit = table.int("exit", 0..=255).map_or(0, |exit| i32::try_from(exit.value).unwrap_or(0));
+    let on = match on {
+        Some(on) => Some(on?),
+        None => None,
+    };
+    Some(Probe::Exec { command: command?, on, exit })
+}
+
+/// Reads a command: a list of texts, of which the first is the program.
+pub fn parse_command(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -> Option<Vec<Template>> {
+    let arguments: Vec<_> = item.texts()?.iter().map(|text| Template::parse(text, setting, names)).collect();
+    let arguments: Vec<Template> = arguments.into_iter().collect::<Option<_>>()?;
+    if arguments.first().is_none_or(|program| program.plain() == Some("")) {
+        let message = format!("`{}` names no program", item.key());
+        let label = "no program to run";
+        item.report(
+            Diagnostic::error(diagnostic::EMPTY, message, item.span(), label)
+                .help("the program and its arguments, one text each: [\"redis-cli\", \"ping\"]"),
+        );
+        return None;
+    }
+    if item.is_text() && arguments[0].plain().is_some_and(|text| text.contains(' ')) {
+        let message = format!("`{}` is one text, and commands are lists of arguments", item.key());
+        let shell = "for a shell's line: [\"sh\", \"-c\", \"...\"]";
+        item.report(
+            Diagnostic::error(diagnostic::WRONG_TYPE, message, item.span(), "no shell splits this").help(shell),
+        );
+        return None;
+    }
+    Some(arguments)
+}
+
+impl EventPart {
+    fn parse(table: &Table<'_, '_>, subject: &'static str, origin: &Origin, names: &Names<'_>) -> Option<Self> {
+        let is_latest = subject == "latest";
+        let event = table.text(subject).and_then(|name| names.event(&name));
+        let who = match table.at_most_one(&["from", "each"]) {
+            None => Some(Who::From(Target::all())),
+            Some(item) => {
+                let target = Target::parse(&item, names, Purpose::Look);
+                target.map(if item.key() == "each" { Who::Each } else { Who::From })
+            }
+        };
+        let filter = match (table.item("where"), &event) {
+            (Some(filter), Some(event)) => Filter::parse(&filter, event, names),
+            (Some(_), None) => None,
+            (None, _) => Some(Filter::default()),
+        };
+        let at_least = table.int("at_least", 1..=1_000_000_000).map_or(1, |n| n.value.unsigned_abs());
+        let process = match table.text("process") {
+            Some(process) => names.process(&process).map(Some),
+            None => Some(None),
+        };
+        let since = match table.text("since") {
+            None if is_latest => Some(Since::Start),
+            None => Some(origin.since.clone()),
+            Some(since) if since.value == "start" => Some(Since::Start),
+            Some(since) => names.step(&since).and_then(|index| {
+                if index < origin.step {
+                    return Some(Since::Step { index, name: Some(since.value.into()) });
+                }
+                let message = format!("step `{}` does not come before this one", since.value);
+                table.report(
+                    Diagnostic::error(diagnostic::OUT_OF_ORDER, message, since.span, "not an earlier step")
+                        .help("steps run in the order of the file"),
+                );
+                None
+            }),
+        };
+        Some(Self { event: event?, is_latest, who: who?, filter: filter?, at_least, process: process?, since: since? })
+    }
+}
