@@ -22,7 +22,7 @@ pub struct History {
     answers: Vec<usize>,
     nodes: BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>,
     started: Option<RunTime>,
-    ready: Option<RunTime>,
+    ready: Option<(u64, RunTime)>,
     ended: Option<Ended>,
     last: RunTime,
 }
@@ -115,10 +115,14 @@ impl History {
         let index = self.observations.len();
         self.observations.push(Observation { number: index as u64, at, what });
         self.last = self.last.max(at);
-        if self.ended.as_ref().is_none_or(|ended| at <= ended.at) {
+        if self.is_judged(at) {
             self.index(index);
         }
         &self.observations[index]
+    }
+
+    fn is_judged(&self, at: RunTime) -> bool {
+        self.ended.as_ref().is_none_or(|ended| at <= ended.at)
     }
 
     fn index(&mut self, index: usize) {
@@ -130,7 +134,7 @@ impl History {
                 None => drop(self.events.insert(event.name.clone(), vec![index])),
             },
             What::Run(Phase::Started) => self.started = self.started.or(Some(at)),
-            What::Run(Phase::Ready) => self.ready = self.ready.or(Some(at)),
+            What::Run(Phase::Ready) => self.ready = self.ready.or(Some((observation.number, at))),
             What::Run(Phase::StepsDone) => {}
             What::Run(Phase::Ended { because }) => {
                 let ended = Ended { number: observation.number, at, because: because.clone() };
@@ -153,6 +157,12 @@ impl History {
         &self.observations
     }
 
+    /// What is judged, by number: all but what came after the end.
+    pub fn judged(&self) -> impl Iterator<Item = &Observation> {
+        let end = self.ended.as_ref().map_or(u64::MAX, |ended| ended.number);
+        self.observations.iter().filter(move |seen| seen.number <= end || self.is_judged(seen.at))
+    }
+
     /// The observation with this number.
     pub fn get(&self, number: u64) -> Option<&Observation> {
         self.observations.get(usize::try_from(number).ok()?)
@@ -164,7 +174,10 @@ impl History {
     }
 
     /// The occurrences of an event, by number.
-    pub fn events(&self, name: &str) -> impl DoubleEndedIterator<Item = Seen<'_, Event>> + ExactSizeIterator {
+    pub fn events<'h>(
+        &'h self,
+        name: &str,
+    ) -> impl DoubleEndedIterator<Item = Seen<'h, Event>> + ExactSizeIterator + use<'h> {
         let list = self.events.get(name).map_or(&[][..], Vec::as_slice);
         self.pick(list, |what| if let What::Event(event) = what { Some(event) } else { None })
     }
@@ -227,6 +240,11 @@ impl History {
 
     /// When all nodes were ready.
     pub fn ready(&self) -> Option<RunTime> {
+        self.ready.map(|(_, at)| at)
+    }
+
+    /// The observation that all nodes were ready, with its time.
+    pub(crate) fn ready_observation(&self) -> Option<(u64, RunTime)> {
         self.ready
     }
 
@@ -275,7 +293,10 @@ fn track_pause(nodes: &mut BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>, at: 
         };
         let open = span.pauses.last_mut().filter(|pause| pause.until.is_none());
         match (action.verb, open) {
-            (ActionVerb::Pause, None) => span.pauses.push(Pause { from: at, until: None }),
+            (ActionVerb::Pause, None) => {
+                let from = span.pauses.last().and_then(|pause| pause.until).map_or(at, |until| until.max(at));
+                span.pauses.push(Pause { from, until: None });
+            }
             (ActionVerb::Resume, Some(pause)) => pause.until = Some(at.max(pause.from)),
             _ => {}
         }

@@ -161,6 +161,16 @@ pub enum Exit {
     Signal(i32),
 }
 
+impl fmt::Display for Exit {
+    /// `exit code 1`, `signal 9`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
 /// A line matched an event pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

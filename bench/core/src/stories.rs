@@ -1,7 +1,5 @@
 //! Histories for tests: told step by step in milliseconds, or drawn at random.
 
-#![expect(dead_code, reason = "most of it is told by the tests of the checks")]
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -223,7 +221,8 @@ pub(crate) fn plausible() -> impl Strategy<Value = History> {
         let mut now = 0;
         for (wait, early, turn) in turns {
             now += wait;
-            take(story.at(now).early(early), now, turn);
+            // No line is older than the run.
+            take(story.at(now).early(early.min(now)), now, turn);
         }
         if ends {
             story.at(now + rest).end();

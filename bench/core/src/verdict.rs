@@ -35,6 +35,41 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
 }
 
+impl Finding {
+    /// It is true, and was looked at so often.
+    pub fn held(checked: u64, summary: impl Into<String>) -> Self {
+        let summary = summary.into();
+        Self { outcome: Outcome::Held, summary, checked, violations: 0, at: None, evidence: Vec::new() }
+    }
+
+    /// It could not be decided; the summary says why.
+    pub fn unknown(checked: u64, summary: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Unknown, ..Self::held(checked, summary) }
+    }
+
+    /// There was nothing to look at, so nothing was shown.
+    pub fn never_exercised(why: impl std::fmt::Display) -> Self {
+        Self::unknown(0, format!("never exercised: {why}"))
+    }
+
+    /// It is false.
+    pub fn violated(checked: u64, violations: u64, at: RunTime, summary: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Violated, violations, at: Some(at), ..Self::held(checked, summary) }
+    }
+
+    /// With an observation that shows it.
+    pub fn showing(mut self, observation: u64) -> Self {
+        self.evidence.push(Evidence { observation, note: None });
+        self
+    }
+
+    /// With an observation that shows it, and a word on its part.
+    pub fn showing_as(mut self, observation: u64, note: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { observation, note: Some(note.into()) });
+        self
+    }
+}
+
 /// One piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {

@@ -1,7 +1,33 @@
 //! The checks: each a pure function of its own specification and the history. This file is their table of contents.
+//!
+//! The next check is one new file and one line in [`CHECKS`].
 
+mod due;
+mod moment;
+mod occurrences;
+mod scope;
+mod since;
+mod spans;
+mod trigger;
+
+mod agreement;
+mod always;
+mod deadline;
+mod eventually;
+pub mod exec;
+mod leader_overlap;
+mod never;
+pub mod process;
+mod single_leader;
+mod sometimes;
+
+#[cfg(test)]
+mod testing;
+
+use crate::filter::Filter;
 use crate::history::History;
 use crate::names::Names;
+use crate::observation::Name;
 use crate::table::{Key, Table};
 use crate::time::RunTime;
 use crate::verdict::Finding;
@@ -11,9 +37,15 @@ pub trait Check: std::fmt::Debug + Send {
     /// Looks at the whole history. Never panics on what a history may hold.
     fn judge(&self, history: &History) -> Finding;
 
-    /// The instant up to which the run must go on for this check to be decided: a bound that is neither met nor elapsed.
-    /// `None` when nothing is open.
+    /// The instant up to which the run must go on for this check to be decided: a bound that is neither met nor elapsed; an instant in
+    /// the past if it has elapsed since. `None` when nothing is open. It costs about as much as judging: ask when the steps are done,
+    /// and again when that instant has come.
     fn open_until(&self, _history: &History) -> Option<RunTime> {
+        None
+    }
+
+    /// The program that the shell runs to answer this check, if it is one that a program answers.
+    fn program(&self) -> Option<&exec::Program> {
         None
     }
 }
@@ -34,4 +66,23 @@ pub struct CheckKind {
 }
 
 /// Every kind of check, in the order of the reference.
-pub const CHECKS: &[CheckKind] = &[];
+pub const CHECKS: &[CheckKind] = &[
+    single_leader::KIND,
+    leader_overlap::KIND,
+    agreement::KIND,
+    deadline::KIND,
+    eventually::KIND,
+    always::KIND,
+    never::KIND,
+    sometimes::KIND,
+    process::KIND,
+    exec::KIND,
+];
+
+/// Reads the key `where` against an event's fields; `None` means that it is wrong, which is reported.
+fn filter(table: &Table<'_, '_>, event: &Name, names: &Names<'_>) -> Option<Filter> {
+    match table.item("where") {
+        Some(item) => Filter::parse(&item, event, names),
+        None => Some(Filter::default()),
+    }
+}

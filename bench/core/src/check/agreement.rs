@@ -1,0 +1,254 @@
+//! `agreement`: soon after the last disturbance, all live nodes name the same leader, which is alive and leads.
+//!
+//! The eventual leader election of Omega (Chandra, Hadzilacos & Toueg, The Weakest Failure Detector for Solving Consensus, 1996: there is
+//! a time after which all correct processes trust the same correct process), with a bound. What a node says last in its present life is
+//! whom it names: itself by `leads`, another by `follows`. A disturbance is whatever the bench does to nodes, a process that starts,
+//! becomes ready or ends, and the cluster's being ready. They must agree at some instant within `within` of the last one, and again when
+//! the run ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::moment::{Moment, bound, seconds};
+use super::scope::{Scope, cluster, is_live};
+use super::spans::Spans;
+use super::{Check, CheckKind};
+use crate::cluster::ClusterState;
+use crate::history::{History, Seen};
+use crate::names::{FieldKind, Names};
+use crate::observation::{ActionVerb, Change, Event, Life, Name, Phase, Value, What};
+use crate::table::{Key, Kind, Table};
+use crate::time::RunTime;
+use crate::verdict::Finding;
+
+pub(super) const KIND: CheckKind = CheckKind {
+    name: "agreement",
+    keys: &[
+        Key::new("leads", Kind::Event, "The event by which a node says that it leads."),
+        Key::new("follows", Kind::EventField, "The event and its node field by which a node says whom it follows."),
+        Key::new(
+            "of",
+            Kind::Target,
+            "Which nodes must agree; \"all\" if not said. Whoever is down or frozen need not.",
+        ),
+        Key::new("within", Kind::Duration, "Within what time of the last disturbance."),
+    ],
+    short: None,
+    doc: "Soon after the last fault all live nodes name the same live leader.",
+    parse,
+};
+
+#[derive(Debug)]
+struct Agreement {
+    leads: Name,
+    follows: Name,
+    leader: Name,
+    of: Scope,
+    within: Duration,
+    cluster: ClusterState,
+}
+
+fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
+    let leads = table.required("leads", Table::text).and_then(|event| names.event(&event));
+    let follows = table.required("follows", Table::text);
+    let follows = follows.and_then(|field| names.event_field_of_kind(&field, &[FieldKind::Node]));
+    let of = Scope::parse(table, "of", names);
+    let within = table.required("within", Table::duration);
+    let (leads, follows, of, within) = (leads?, follows?, of?.unwrap_or(Scope::all()), within?.value);
+    let cluster = cluster(names);
+    Some(Box::new(Agreement { leads, follows: follows.event, leader: follows.field, of, within, cluster }))
+}
+
+/// What a node said last.
+#[derive(Debug, Clone)]
+struct Opinion<'h> {
+    of: &'h Life,
+    names: &'h Name,
+    number: u64,
+}
+
+/// The cluster while the history is read.
+struct View<'h, 'c> {
+    check: &'c Agreement,
+    state: ClusterState,
+    opinions: BTreeMap<&'h Name, Opinion<'h>>,
+}
+
+impl<'h> View<'h, '_> {
+    /// Takes in a line; true if its node names another leader than before.
+    fn hear(&mut self, event: &Seen<'h, Event>) -> bool {
+        let Event { of, name, .. } = event.what;
+        let names = if *name == self.check.leads {
+            &of.node
+        } else if *name == self.check.follows {
+            match event.what.field(&self.check.leader) {
+                Some(Value::Node(leader)) => leader,
+                _ => return false,
+            }
+        } else {
+            return false;
+        };
+        if self.opinions.get(&of.node).is_some_and(|known| known.of == of && known.names == names) {
+            return false;
+        }
+        // To follow oneself is not to lead, and names nobody.
+        if *name == self.check.follows && *names == of.node {
+            return self.opinions.remove(&of.node).is_some();
+        }
+        self.opinions.insert(&of.node, Opinion { of, names, number: event.number });
+        true
+    }
+
+    /// The nodes that must agree, each with its opinion.
+    fn voters(&self, history: &'h History) -> Vec<(&'h Name, Option<&Opinion<'h>>)> {
+        let asked = |node: &&Name| is_live(node, &self.state) && self.check.of.admits(node, &[], &self.state);
+        history.nodes().filter(asked).map(|node| (node, self.opinion(node))).collect()
+    }
+
+    /// What a node said in its present life.
+    fn opinion(&self, node: &Name) -> Option<&Opinion<'h>> {
+        self.opinions.get(node).filter(|opinion| self.state.life(node, &opinion.of.process) == opinion.of.life)
+    }
+
+    /// The leader on whom all voters agree.
+    fn leader(&self, voters: &[(&'h Name, Option<&Opinion<'h>>)]) -> Option<&'h Name> {
+        let leader = voters.first()?.1?.names;
+        let all = voters.iter().all(|(_, opinion)| opinion.is_some_and(|opinion| opinion.names == leader));
+        let leads = is_live(leader, &self.state) && self.opinion(leader).is_some_and(|opinion| opinion.names == leader);
+        (all && leads).then_some(leader)
+    }
+}
+
+/// What became of the cluster's agreement.
+struct Course<'h> {
+    /// The last disturbance: its observation and time.
+    disturbed: (u64, RunTime),
+    /// The first instant since then at which all agreed.
+    agreed: Option<Moment>,
+    /// The leader on whom all agree at the end.
+    leader: Option<&'h Name>,
+    /// Whom each voter names at the end, with the observation that shows it.
+    names: Vec<(&'h Name, Option<(&'h Name, u64)>)>,
+}
+
+impl<'h> Course<'h> {
+    /// The node that all voters name, whether it leads or not.
+    fn sole_name(&self) -> Option<&'h Name> {
+        let (sole, _) = self.names.first()?.1?;
+        self.names.iter().all(|(_, names)| names.is_some_and(|(name, _)| name == sole)).then_some(sole)
+    }
+}
+
+impl Agreement {
+    fn course<'h>(&self, history: &'h History) -> Option<Course<'h>> {
+        let disturbed = last_disturbance(history)?;
+        let mut view = View { check: self, state: self.cluster.clone(), opinions: BTreeMap::new() };
+        let mut agreed = None;
+        for observation in history.judged() {
+            view.state.observe(observation);
+            let (mut when, mut may_agree) = (Moment::exact(observation.at), observation.number == disturbed.0);
+            if let What::Event(event) = &observation.what {
+                let seen = Seen { number: observation.number, at: observation.at, what: event };
+                when = Moment::of(&seen);
+                may_agree = view.hear(&seen) && observation.number > disturbed.0;
+            }
+            if agreed.is_none() && may_agree && view.leader(&view.voters(history)).is_some() {
+                let Moment { earliest, latest } = when;
+                agreed = Some(Moment { earliest: earliest.max(disturbed.1), latest: latest.max(disturbed.1) });
+            }
+        }
+        let voters = view.voters(history);
+        let leader = view.leader(&voters);
+        let names = voters.iter().map(|(node, opinion)| (*node, opinion.map(|said| (said.names, said.number))));
+        Some(Course { disturbed, agreed, leader, names: names.collect() })
+    }
+
+    fn elapses(&self, history: &History, disturbed: RunTime) -> RunTime {
+        Spans::stalls(history).after_uncovered(disturbed, self.within)
+    }
+}
+
+/// The last observation after which the cluster had to find itself again.
+fn last_disturbance(history: &History) -> Option<(u64, RunTime)> {
+    let disturbs = |what: &What| match what {
+        What::Action(action) => action.verb != ActionVerb::Input,
+        What::Process(process) => {
+            matches!(process.change, Change::Started { .. } | Change::Ready | Change::Exited { .. })
+        }
+        What::Run(Phase::Ready) => true,
+        _ => false,
+    };
+    let disturbances = history.judged().filter(|observation| disturbs(&observation.what));
+    disturbances.map(|observation| (observation.number, observation.at)).last()
+}
+
+impl Check for Agreement {
+    fn judge(&self, history: &History) -> Finding {
+        let Some(course) = self.course(history) else {
+            return Finding::never_exercised("no node ran");
+        };
+        let checked = course.names.len() as u64;
+        if checked == 0 {
+            return Finding::never_exercised("no node of the target was alive at the end");
+        }
+        let Course { disturbed: (disturbance, since), agreed, leader, .. } = course;
+        let (within, elapses, horizon) = (bound(self.within), self.elapses(history, since), history.horizon());
+        let in_time = since + self.within;
+        let named = course.names.iter().map(|(node, names)| match names {
+            Some((names, _)) if names == node => format!("{node} itself"),
+            Some((names, _)) => format!("{node} names {names}"),
+            None => format!("{node} names nobody"),
+        });
+        let mut named = named.collect::<Vec<_>>().join(", ");
+        if let Some(leader) = course.sole_name().filter(|_| leader.is_none()) {
+            named += &format!(", and {leader} is not alive or does not lead");
+        }
+        let show = |mut finding: Finding| {
+            finding = finding.showing_as(disturbance, "the last disturbance");
+            course
+                .names
+                .iter()
+                .filter_map(|(_, names)| *names)
+                .fold(finding, |finding, (_, number)| finding.showing(number))
+        };
+        match (agreed, leader) {
+            (Some(agreed), Some(leader)) if agreed.latest <= in_time => {
+                let after = seconds(agreed.latest.since(since));
+                let plural = if checked == 1 { "node names" } else { "nodes name" };
+                Finding::held(
+                    checked,
+                    format!("{checked} {plural} {leader}, {after} of {within} after the last disturbance"),
+                )
+            }
+            (Some(agreed), Some(_)) if agreed.earliest > elapses => {
+                let after = seconds(agreed.latest.since(since));
+                show(Finding::violated(
+                    checked,
+                    1,
+                    elapses,
+                    format!("agreed only {after} after the last disturbance (limit {within})"),
+                ))
+            }
+            (Some(agreed), Some(_)) if agreed.earliest > in_time => {
+                show(Finding::unknown(checked, "agreed late, but the bench itself was late"))
+            }
+            (Some(_), Some(_)) => {
+                show(Finding::unknown(checked, "agreed at about the limit: the times of the lines are not sure enough"))
+            }
+            _ if horizon > elapses => {
+                let summary = format!("no agreement {within} after the last disturbance: {named}");
+                show(Finding::violated(checked, 1, elapses, summary))
+            }
+            _ if horizon > in_time => {
+                show(Finding::unknown(checked, format!("no agreement, but the bench itself was late: {named}")))
+            }
+            _ => show(Finding::unknown(checked, format!("the run ended before the limit of {within}: {named}"))),
+        }
+    }
+
+    fn open_until(&self, history: &History) -> Option<RunTime> {
+        let course = self.course(history)?;
+        let is_open = !course.names.is_empty() && (course.agreed.is_none() || course.leader.is_none());
+        is_open.then(|| self.elapses(history, course.disturbed.1) + Duration::from_nanos(1))
+    }
+}

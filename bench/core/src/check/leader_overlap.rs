@@ -1,0 +1,276 @@
+//! `leader_overlap`: two leaderships of different nodes overlap at most `limit`.
+//!
+//! One leader per term misses the classic split brain, in which the old leader stays in its term while the majority elects the next. Here
+//! a leadership runs from its begin event to an end event of the same process, to a fault named in `end` that hits the process, to the
+//! process's exit, or to the end of the run; a process that begins again while it leads continues. Time in which one of the two is
+//! frozen does not count, because a frozen node leads nobody, but after it resumes it has only what is left of `limit` to step down.
+//!
+//! Lines are read later than they are written. An overlap is a violation if it is longer than `limit` wherever within their uncertainty
+//! the lines were written, and unknown if it is only for some.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::moment::{Moment, bound, seconds};
+use super::spans::Spans;
+use super::trigger::Trigger;
+use super::{Check, CheckKind};
+use crate::history::History;
+use crate::names::Names;
+use crate::observation::{Life, Name};
+use crate::table::{Key, Kind, Table};
+use crate::time::RunTime;
+use crate::verdict::{Finding, Outcome};
+
+pub(super) const KIND: CheckKind = CheckKind {
+    name: "leader_overlap",
+    keys: &[
+        Key::new("begin", Kind::Event, "The event by which a node begins to lead."),
+        Key::new(
+            "end",
+            Kind::Texts,
+            "Events, or faults that hit it (`fault.kill`), that end a leadership; its exit always does.",
+        ),
+        Key::new("limit", Kind::Duration, "How long two leaderships of different nodes may overlap."),
+    ],
+    short: None,
+    doc: "Two leaderships of different nodes overlap at most so long.",
+    parse,
+};
+
+#[derive(Debug)]
+struct LeaderOverlap {
+    begin: Name,
+    end: Vec<Trigger>,
+    limit: Duration,
+}
+
+fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
+    let begin = table.required("begin", Table::text).and_then(|event| names.event(&event));
+    let end = if table.has("end") { Trigger::parse_all(table, "end", names) } else { Some(Vec::new()) };
+    let limit = table.required("limit", Table::duration);
+    Some(Box::new(LeaderOverlap { begin: begin?, end: end?, limit: limit?.value }))
+}
+
+/// From when until when a process led.
+#[derive(Debug, Clone, Copy)]
+struct Leadership<'h> {
+    of: &'h Life,
+    begin: Moment,
+    begun_by: u64,
+    end: Moment,
+    /// None if nothing but the end of the run ended it.
+    ended_by: Option<u64>,
+}
+
+/// What may begin or end a leadership.
+#[derive(Debug, Clone, Copy)]
+struct Mark<'h> {
+    of: &'h Life,
+    number: u64,
+    when: Moment,
+    begins: bool,
+}
+
+/// How long two leaderships ran side by side, neither of the processes frozen.
+#[derive(Debug, Clone, Copy)]
+struct Overlap<'h> {
+    first: Leadership<'h>,
+    second: Leadership<'h>,
+    /// Wherever in their uncertainty the lines were written, at least this.
+    least: Duration,
+    /// At most this.
+    most: Duration,
+}
+
+/// More leaderships at once than a cluster has nodes only come from lines that were read very late.
+const MOST_AT_ONCE: usize = 1000;
+
+impl LeaderOverlap {
+    fn leaderships<'h>(&self, history: &'h History) -> Vec<Leadership<'h>> {
+        let mut marks: Vec<Mark<'h>> = Vec::new();
+        let lines = |name: &str, begins| {
+            history.events(name).map(move |event| Mark {
+                of: &event.what.of,
+                number: event.number,
+                when: Moment::of(&event),
+                begins,
+            })
+        };
+        marks.extend(lines(&self.begin, true));
+        for end in &self.end {
+            if let Trigger::Event(name) = end {
+                marks.extend(lines(name, false));
+            }
+            for fault in end.faults(history) {
+                let (number, when) = (fault.number, Moment::exact(fault.at));
+                marks.extend(fault.what.hit.iter().map(|of| Mark { of, number, when, begins: false }));
+            }
+        }
+        // Of one process, the order of the lines is known however late they were read.
+        marks.sort_unstable_by_key(|mark| mark.number);
+
+        let horizon = Moment::exact(history.horizon());
+        let mut found: Vec<Leadership<'h>> = Vec::new();
+        let mut leads: BTreeMap<&Life, usize> = BTreeMap::new();
+        for mark in marks {
+            match leads.get(mark.of) {
+                None if mark.begins => {
+                    let exit = history.life(mark.of).and_then(|life| life.exited);
+                    let end = exit.map_or(horizon, |exit| Moment::exact(exit.at).min(horizon));
+                    let ended_by = exit.map(|exit| exit.number);
+                    leads.insert(mark.of, found.len());
+                    found.push(Leadership { of: mark.of, begin: mark.when, begun_by: mark.number, end, ended_by });
+                }
+                Some(&index) if !mark.begins => {
+                    let last = &mut found[index];
+                    if mark.when.latest < last.end.latest {
+                        last.ended_by = Some(mark.number);
+                    }
+                    last.end = last.end.min(mark.when);
+                    leads.remove(mark.of);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Every pair of leaderships of different nodes that may overlap. The flag is false if there were too many to look at.
+    fn overlaps<'h>(&self, history: &'h History) -> (Vec<Leadership<'h>>, Vec<Overlap<'h>>, bool) {
+        let mut leaderships = self.leaderships(history);
+        leaderships.sort_by_key(|leadership| (leadership.begin.earliest, leadership.begun_by));
+        let pauses = Pauses::new(history, &leaderships);
+        let (mut overlaps, mut open, mut is_complete) = (Vec::new(), Vec::<Leadership<'_>>::new(), true);
+        for &second in &leaderships {
+            open.retain(|first| first.end.latest > second.begin.earliest);
+            if open.len() > MOST_AT_ONCE {
+                open.remove(0);
+                is_complete = false;
+            }
+            for &first in open.iter().filter(|first| first.of.node != second.of.node) {
+                let (least, most) = pauses.overlap(&first, &second);
+                if !most.is_zero() {
+                    overlaps.push(Overlap { first, second, least, most });
+                }
+            }
+            open.push(second);
+        }
+        (leaderships, overlaps, is_complete)
+    }
+
+    fn violation(
+        &self,
+        history: &History,
+        leaderships: &[Leadership<'_>],
+        overlaps: &[Overlap<'_>],
+    ) -> Option<Finding> {
+        let too_long = overlaps.iter().filter(|overlap| overlap.least > self.limit);
+        let violations = too_long.clone().count() as u64;
+        let pauses = Pauses::new(history, leaderships);
+        let (at, Overlap { first, second, least, .. }) =
+            too_long.map(|overlap| (pauses.exceeded(overlap, self.limit), overlap)).min_by_key(|(at, _)| *at)?;
+        let (old, new) = (&first.of.node, &second.of.node);
+        let summary = format!("{old} and {new} both led for {} of {}", seconds(*least), bound(self.limit));
+        let mut finding = Finding::violated(leaderships.len() as u64, violations, at, summary)
+            .showing_as(first.begun_by, format!("{old} begins to lead"))
+            .showing_as(second.begun_by, format!("{new} begins to lead"));
+        for (leadership, node) in [(first, old), (second, new)] {
+            finding = match leadership.ended_by {
+                Some(number) => finding.showing_as(number, format!("{node} leads no more")),
+                None => finding,
+            };
+        }
+        Some(finding)
+    }
+}
+
+impl Check for LeaderOverlap {
+    fn judge(&self, history: &History) -> Finding {
+        let (leaderships, overlaps, is_complete) = self.overlaps(history);
+        if let Some(violation) = self.violation(history, &leaderships, &overlaps) {
+            return violation;
+        }
+        let checked = leaderships.len() as u64;
+        if leaderships.is_empty() {
+            return Finding::never_exercised(format_args!("no {} occurred", self.begin));
+        }
+        if !is_complete {
+            return Finding::unknown(checked, "lines were read too late to tell which leaderships overlapped");
+        }
+        let worst = overlaps.iter().max_by_key(|overlap| overlap.most);
+        let Some(Overlap { first, second, least, most }) = worst else {
+            let plural = if checked == 1 { "leadership" } else { "leaderships" };
+            return Finding::held(checked, format!("{checked} {plural}, none overlapping"));
+        };
+        let limit = bound(self.limit);
+        let finding = if *most > self.limit {
+            let (least, most) = (seconds(*least), seconds(*most));
+            let summary =
+                format!("an overlap of {least} to {most} (limit {limit}): the lines' times are not sure enough");
+            Finding::unknown(checked, summary)
+        } else {
+            Finding::held(checked, format!("worst overlap {} of {limit}", seconds(*most)))
+        };
+        match finding.outcome {
+            Outcome::Held => finding,
+            _ => finding.showing(first.begun_by).showing(second.begun_by),
+        }
+    }
+
+    fn open_until(&self, history: &History) -> Option<RunTime> {
+        if history.ended().is_some() {
+            return None;
+        }
+        let horizon = history.horizon();
+        let is_open = |leadership: &Leadership<'_>| {
+            // A frozen process may stay so for ever, and its time does not count.
+            leadership.ended_by.is_none() && history.life(leadership.of).is_none_or(|life| !life.is_paused(horizon))
+        };
+        let (_, overlaps, _) = self.overlaps(history);
+        let open = overlaps.iter().filter(|overlap| is_open(&overlap.first) && is_open(&overlap.second));
+        let left = open.filter_map(|overlap| self.limit.checked_sub(overlap.least)).min()?;
+        // An overlap of exactly `limit` is allowed: only after it is it decided.
+        Some(horizon + left + Duration::from_nanos(1))
+    }
+}
+
+/// When the processes of leaderships were frozen.
+struct Pauses<'h> {
+    of: BTreeMap<&'h Life, Spans>,
+    horizon: RunTime,
+}
+
+impl<'h> Pauses<'h> {
+    fn new(history: &'h History, leaderships: &[Leadership<'h>]) -> Self {
+        let horizon = history.horizon();
+        let lives = leaderships.iter().filter_map(|leadership| history.life(leadership.of));
+        let paused = lives.filter(|life| !life.pauses.is_empty());
+        Self { of: paused.map(|life| (&life.of, Spans::pauses(life, horizon))).collect(), horizon }
+    }
+
+    /// When one of the two was frozen, between two instants.
+    fn of_either(&self, first: &Leadership<'_>, second: &Leadership<'_>, from: RunTime, until: RunTime) -> Spans {
+        let none = Spans::default();
+        let of = |leadership: &Leadership<'_>| self.of.get(leadership.of).unwrap_or(&none);
+        of(first).union_within(of(second), from, until)
+    }
+
+    fn overlap(&self, first: &Leadership<'_>, second: &Leadership<'_>) -> (Duration, Duration) {
+        let running = |from: RunTime, until: RunTime| {
+            let frozen = self.of_either(first, second, from, until);
+            until.since(from).saturating_sub(frozen.covered(from, until))
+        };
+        let least = running(first.begin.latest.max(second.begin.latest), first.end.earliest.min(second.end.earliest));
+        let most = running(first.begin.earliest.max(second.begin.earliest), first.end.latest.min(second.end.latest));
+        (least, most)
+    }
+
+    /// When an overlap became longer than it may.
+    fn exceeded(&self, overlap: &Overlap<'_>, limit: Duration) -> RunTime {
+        let (first, second) = (&overlap.first, &overlap.second);
+        let from = first.begin.latest.max(second.begin.latest);
+        let frozen = self.of_either(first, second, from, self.horizon);
+        frozen.after_uncovered(from, limit)
+    }
+}

@@ -1,0 +1,45 @@
+//! When something happened, as well as the bench can know it.
+//!
+//! A line is read some time after it was written. What happened lies in a closed interval, and comparing two instants of different
+//! nodes can have three answers.
+
+use std::time::Duration;
+
+use crate::history::Seen;
+use crate::observation::Event;
+use crate::time::RunTime;
+
+/// An instant that lies between two known ones, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) earliest: RunTime,
+    pub(super) latest: RunTime,
+}
+
+impl Moment {
+    /// What the bench did or learnt from the kernel has no uncertainty worth speaking of.
+    pub(super) fn exact(at: RunTime) -> Self {
+        Self { earliest: at, latest: at }
+    }
+
+    /// When the line of an event was written.
+    pub(super) fn of(event: &Seen<'_, Event>) -> Self {
+        Self { earliest: event.at - event.what.uncertainty.into(), latest: event.at }
+    }
+
+    /// The earlier of two, bound by bound.
+    pub(super) fn min(self, other: Self) -> Self {
+        Self { earliest: self.earliest.min(other.earliest), latest: self.latest.min(other.latest) }
+    }
+}
+
+/// A measured time for people: `0.84s`, `0.003s`.
+pub(super) fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 0.1 { format!("{seconds:.3}s") } else { format!("{seconds:.2}s") }
+}
+
+/// A bound as the scenario has it: `3s`, `300ms`.
+pub(super) fn bound(time: Duration) -> String {
+    humantime::format_duration(time).to_string().replace(' ', "")
+}

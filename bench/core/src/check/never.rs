@@ -1,0 +1,84 @@
+//! `never`: an event does not occur.
+//!
+//! The absence pattern (Dwyer, Avrunin & Corbett 1999). It is applied to every node that ran; a run without nodes shows nothing.
+
+use super::occurrences::Occurrences;
+use super::{Check, CheckKind};
+use crate::history::History;
+use crate::names::Names;
+use crate::table::{Key, Kind, Table};
+use crate::verdict::Finding;
+
+pub(super) const KIND: CheckKind = CheckKind {
+    name: "never",
+    keys: &[
+        Key::new("event", Kind::Event, "The event."),
+        Key::new("where", Kind::Where, "Which occurrences of it are meant."),
+        Key::new("from", Kind::Target, "In whose logs; \"all\" if not said."),
+        Key::new("since", Kind::Text, "The step from whose beginning on; not said, in the whole run."),
+    ],
+    short: Some("event"),
+    doc: "An event does not occur.",
+    parse,
+};
+
+#[derive(Debug)]
+struct Never(Occurrences);
+
+fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
+    Occurrences::parse(table, names).map(|occurrences| Box::new(Never(occurrences)) as Box<dyn Check>)
+}
+
+impl Check for Never {
+    fn judge(&self, history: &History) -> Finding {
+        let Self(Occurrences { event, since, .. }) = self;
+        let Some(mut found) = self.0.of(history) else {
+            return Finding::never_exercised(format_args!("{since} never came"));
+        };
+        found.retain(|occurrence| occurrence.is_admitted);
+        let checked = history.nodes().count() as u64;
+        let certain = found.iter().filter(|occurrence| occurrence.is_certain);
+        let violations = certain.clone().count() as u64;
+        if let Some(first) = certain.min_by_key(|occurrence| (occurrence.seen.at, occurrence.seen.number)) {
+            let summary = format!("{event} at {}", first.seen.what.of.node);
+            return Finding::violated(checked, violations, first.seen.at, summary).showing(first.seen.number);
+        }
+        if let Some(first) = found.first() {
+            let summary = format!("{event} was written just before or just after {since}");
+            return Finding::unknown(checked, summary).showing(first.seen.number);
+        }
+        match checked {
+            0 => Finding::never_exercised("no node ran"),
+            1 => Finding::held(1, format!("no {event} at 1 node")),
+            _ => Finding::held(checked, format!("no {event} at {checked} nodes")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::check;
+    use crate::history::History;
+    use crate::stories::Story;
+    use crate::verdict::Outcome;
+
+    #[test]
+    fn one_occurrence_is_refused_and_silence_of_a_node_that_ran_accepted() {
+        let never = check("never = 'leads'");
+        assert_eq!(never.judge(&History::default()).outcome, Outcome::Unknown);
+        let mut story = Story::of(&["a", "b"]);
+        assert_eq!(never.judge(&story.history).summary, "no leads at 2 nodes");
+        story.at(1).leads("b", 1);
+        assert_eq!(never.judge(&story.history).summary, "leads at b");
+    }
+
+    #[test]
+    fn only_the_occurrences_that_are_meant_count() {
+        let never = check("never = { event = 'leads', where = { term = '< 2' }, from = '!killed' }");
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1).leads("a", 2).at(2).kill("b").at(3).leads("b", 1);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Held);
+        story.at(4).leads("a", 1);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Violated);
+    }
+}

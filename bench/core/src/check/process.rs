@@ -1,0 +1,297 @@
+//! `process`: nothing crashed, nothing leaked, and no process outgrew its bounds.
+//!
+//! A scenario without this check has the [`implicit`] one, so that an unexplained crash never passes. An exit is unexplained if the bench
+//! did not ask for it; a crash of a part of a program shows only in its output, so lines that runtimes print when they die are looked for
+//! ([`PANICS`], recorded as the event [`PANIC`]).
+
+use super::scope::Scope;
+use super::{Check, CheckKind};
+use crate::cluster::ClusterState;
+use crate::history::History;
+use crate::names::Names;
+use crate::observation::{Change, Life, Name, Observation, PANIC, Sample, What};
+use crate::table::{Key, Kind, Table};
+use crate::target::Target;
+use crate::time::RunTime;
+use crate::verdict::Finding;
+
+/// Lines by which runtimes tell that a program, or a part of it, has crashed: regular expressions on bytes, searched anywhere in a line.
+pub const PANICS: &[&str] = &[
+    // Rust
+    r"thread '[^']*' (\(\d+\) )?panicked at",
+    // Python; also a thread of it that dies alone
+    r"Traceback \(most recent call last\):",
+    // Go
+    r"(^|\s)panic: ",
+    r"(^|\s)fatal error: ",
+    r"WARNING: DATA RACE",
+    // Java and its relatives
+    r#"Exception in thread ""#,
+    // C and C++
+    r"terminate called (after throwing|without an active exception)",
+    r"Assertion [`'].*' failed",
+    r"\*\*\* (stack smashing|buffer overflow) detected \*\*\*",
+    r"(double free or corruption|(malloc|free|realloc)\(\): (invalid|corrupted))",
+    r"==\d+==\s?ERROR: \w+Sanitizer",
+    r"WARNING: ThreadSanitizer",
+    // Node.js
+    r"^\s*(Uncaught|throw er; // Unhandled)",
+    r"UnhandledPromiseRejection",
+    // .NET
+    r"^Unhandled exception\. ",
+];
+
+const WORDS: &[&str] = &["none", "any"];
+
+pub(super) const KIND: CheckKind = CheckKind {
+    name: "process",
+    keys: &[
+        Key::new("of", Kind::Target, "Whose processes; \"all\" if not said."),
+        Key::new(
+            "exit",
+            Kind::OneOf(WORDS),
+            "Exits that the bench did not ask for: \"none\" are allowed (as if not said), or \"any\".",
+        ),
+        Key::new(
+            "panics",
+            Kind::OneOf(WORDS),
+            "Lines that tell of a crash: \"none\" are allowed (as if not said), or \"any\".",
+        ),
+        Key::new(
+            "leaks",
+            Kind::OneOf(WORDS),
+            "Children that outlive the main program: \"none\" are allowed (as if not said), or \"any\".",
+        ),
+        Key::new("rss_max", Kind::Size, "Resident memory that no process may exceed."),
+        Key::new("open_files_max", Kind::Int, "Open file descriptors that no main program may exceed."),
+    ],
+    short: None,
+    doc: "No unexpected exit, no panic line, no leaked child; memory and open files within bounds.",
+    parse,
+};
+
+#[derive(Debug)]
+struct Process {
+    of: Scope,
+    cluster: ClusterState,
+    exits: bool,
+    panics: bool,
+    leaks: bool,
+    rss_bytes_max: Option<u64>,
+    open_files_max: Option<u32>,
+}
+
+/// The check of a scenario that does not say anything of processes: no unexpected exit, no panic line, no leak, anywhere.
+pub fn implicit() -> Box<dyn Check> {
+    Box::new(Process::strict(ClusterState::new([], &[])))
+}
+
+fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
+    let of = Scope::parse(table, "of", names);
+    let [exits, panics, leaks] = ["exit", "panics", "leaks"].map(|key| match table.word(key) {
+        Some(word) => Some(word.value == "none"),
+        None if table.has(key) => None,
+        None => Some(true),
+    });
+    let rss_bytes_max = table.size("rss_max").map(|size| size.value);
+    let open_files_max = table.int("open_files_max", 1..=i64::from(u32::MAX)).map(|files| files.value);
+    if table.has("rss_max") && rss_bytes_max.is_none() || table.has("open_files_max") && open_files_max.is_none() {
+        return None;
+    }
+    let open_files_max = open_files_max.and_then(|files| u32::try_from(files).ok());
+    let of = of?.unwrap_or(Scope::all());
+    let (exits, panics, leaks, cluster) = (exits?, panics?, leaks?, super::scope::cluster(names));
+    Some(Box::new(Process { of, cluster, exits, panics, leaks, rss_bytes_max, open_files_max }))
+}
+
+/// What is wrong at one observation.
+struct Problem {
+    number: u64,
+    at: RunTime,
+    what: String,
+}
+
+impl Process {
+    fn strict(cluster: ClusterState) -> Self {
+        let of = Scope::all();
+        Self { of, cluster, exits: true, panics: true, leaks: true, rss_bytes_max: None, open_files_max: None }
+    }
+
+    /// What is wrong with an observation, if anything is.
+    fn problem(&self, what: &What) -> Option<String> {
+        match what {
+            What::Process(process) => match &process.change {
+                Change::Exited { exit, expected: false } if self.exits => {
+                    Some(format!("{} ended by itself: {exit}", name(&process.of)))
+                }
+                Change::Leaking { children } if self.leaks => {
+                    Some(format!("{} ended and left children: {}", name(&process.of), children.join(", ")))
+                }
+                _ => None,
+            },
+            What::Event(event) if self.panics && &*event.name == PANIC => {
+                Some(format!("{} printed: {}", name(&event.of), event.log.text.trim()))
+            }
+            What::Sample(sample) => self.outgrown(sample),
+            _ => None,
+        }
+    }
+
+    fn outgrown(&self, sample: &Sample) -> Option<String> {
+        let of = name(&sample.of);
+        if let Some(max) = self.rss_bytes_max.filter(|max| sample.rss_bytes > *max) {
+            return Some(format!("{of} used {} of memory (at most {})", size(sample.rss_bytes), size(max)));
+        }
+        let max = self.open_files_max.filter(|max| sample.open_files > *max)?;
+        Some(format!("{of} had {} open files (at most {max})", sample.open_files))
+    }
+}
+
+impl Check for Process {
+    fn judge(&self, history: &History) -> Finding {
+        let everything = self.of == Scope::Target(Target::all());
+        let mut state = self.cluster.clone();
+        let (mut lives, mut problems, mut first) = (0, 0, None::<Problem>);
+        let (mut rss, mut open_files) = (0, 0);
+        for observation in history.judged() {
+            let Observation { number, at, what } = observation;
+            if !everything {
+                state.observe(observation);
+            }
+            let admits = |node: &Name| everything || self.of.admits(node, &[], &state);
+            match what {
+                What::Process(process) if admits(&process.of.node) => {
+                    lives += u64::from(matches!(process.change, Change::Started { .. }));
+                }
+                What::Sample(sample) if admits(&sample.of.node) => {
+                    rss = rss.max(sample.rss_bytes);
+                    open_files = open_files.max(sample.open_files);
+                }
+                What::Event(event) if &*event.name == PANIC && admits(&event.of.node) => {}
+                _ => continue,
+            }
+            if let Some(what) = self.problem(what) {
+                problems += 1;
+                // By time: a stamp of another thread may be older than what stands before it.
+                if first.as_ref().is_none_or(|first| *at < first.at) {
+                    first = Some(Problem { number: *number, at: *at, what });
+                }
+            }
+        }
+        if let Some(first) = first {
+            let more = if problems > 1 { format!(" (and {} more)", problems - 1) } else { String::new() };
+            let summary = format!("{}{more}", first.what);
+            return Finding::violated(lives, problems, first.at, summary).showing(first.number);
+        }
+        if lives == 0 {
+            return Finding::never_exercised("no process ran");
+        }
+        if self.rss_bytes_max.is_some() && rss == 0 {
+            return Finding::unknown(lives, "memory was never measured");
+        }
+        if self.open_files_max.is_some() && open_files == 0 {
+            return Finding::unknown(lives, "open files could not be counted");
+        }
+        let plural = if lives == 1 { "process" } else { "processes" };
+        let memory = self.rss_bytes_max.map(|max| format!(", at most {} of {}", size(rss), size(max)));
+        let files = self.open_files_max.map(|max| format!(", at most {open_files} of {max} open files"));
+        let (memory, files) = (memory.unwrap_or_default(), files.unwrap_or_default());
+        Finding::held(lives, format!("{lives} {plural}, none crashed{memory}{files}"))
+    }
+}
+
+/// The node, and the process if it is not the main one.
+fn name(of: &Life) -> String {
+    if &*of.process == crate::observation::MAIN { of.node.to_string() } else { format!("{}/{}", of.node, of.process) }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{}KiB", bytes >> 10),
+        _ => format!("{}MiB", bytes >> 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::Regex;
+
+    use super::*;
+    use crate::observation::{Exit, Nanos};
+    use crate::stories::Story;
+    use crate::verdict::Outcome;
+
+    fn strict() -> Process {
+        Process::strict(ClusterState::new([], &[]))
+    }
+
+    #[test]
+    fn an_exit_that_nobody_asked_for_is_refused_and_a_kill_accepted() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1).kill("a").at(2).restart("a");
+        assert_eq!(strict().judge(&story.history), Finding::held(3, "3 processes, none crashed"));
+        story.at(5).exit("b", Exit::Signal(11), false);
+        let finding = implicit().judge(&story.history);
+        assert_eq!((finding.outcome, finding.summary.as_str()), (Outcome::Violated, "b ended by itself: signal 11"));
+        let lenient = Process { exits: false, ..strict() };
+        assert_eq!(lenient.judge(&story.history).outcome, Outcome::Held);
+    }
+
+    #[test]
+    fn a_panic_line_and_a_leaked_child_are_refused() {
+        let mut story = Story::of(&["a"]);
+        story.at(5).says("a", PANIC, &[]);
+        assert_eq!(strict().judge(&story.history).summary, "a printed: a node.panic");
+        story.at(4).process("a", Change::Leaking { children: vec!["sh".into(), "nc".into()] });
+        let finding = strict().judge(&story.history);
+        assert_eq!(finding.summary, "a ended and left children: sh, nc (and 1 more)");
+        assert_eq!((finding.at, finding.violations), (Some(crate::stories::ms(4)), 2));
+    }
+
+    #[test]
+    fn a_bound_is_exceeded_kept_or_was_never_measured() {
+        let bounded = Process { rss_bytes_max: Some(2 << 20), open_files_max: Some(10), ..strict() };
+        let mut story = Story::of(&["a"]);
+        assert_eq!(bounded.judge(&story.history).outcome, Outcome::Unknown);
+        let of = story.life("a");
+        let mut sample = Sample { of, cpu: Nanos(0), rss_bytes: 2 << 20, open_files: 10 };
+        story.at(1).push(What::Sample(sample.clone()));
+        let finding = bounded.judge(&story.history);
+        assert_eq!(finding.summary, "1 process, none crashed, at most 2MiB of 2MiB, at most 10 of 10 open files");
+        sample.open_files = 11;
+        story.at(2).push(What::Sample(sample.clone()));
+        assert_eq!(bounded.judge(&story.history).summary, "a had 11 open files (at most 10)");
+    }
+
+    #[test]
+    fn what_happens_while_the_nodes_are_stopped_is_not_judged() {
+        let mut story = Story::of(&["a"]);
+        story.at(5).end().at(6).exit("a", Exit::Code(1), false);
+        assert_eq!(strict().judge(&story.history).outcome, Outcome::Held);
+        assert_eq!(strict().judge(&History::default()).outcome, Outcome::Unknown);
+    }
+
+    #[test]
+    fn crashes_of_many_languages_are_recognised_and_ordinary_lines_are_not() {
+        let patterns: Vec<_> = PANICS.iter().map(|pattern| Regex::new(pattern).unwrap()).collect();
+        let crashes = |line: &str| patterns.iter().any(|pattern| pattern.is_match(line.as_bytes()));
+        for line in [
+            "thread 'main' panicked at src/main.rs:2:5:",
+            "thread 'main' (4711) panicked at src/main.rs:2:5:",
+            "Traceback (most recent call last):",
+            "prompt> Traceback (most recent call last):",
+            "panic: runtime error: index out of range [3] with length 3",
+            "fatal error: all goroutines are asleep - deadlock!",
+            "Exception in thread \"main\" java.lang.NullPointerException",
+            "terminate called after throwing an instance of 'std::runtime_error'",
+            "a.out: t.c:3: main: Assertion `0' failed.",
+            "==12==ERROR: AddressSanitizer: heap-use-after-free",
+            "Unhandled exception. System.Exception: x",
+        ] {
+            assert!(crashes(line), "{line}");
+        }
+        for line in ["peer1 became the Group Leader", "do not panic", "recovered from a panic", "0 fatal errors", ""] {
+            assert!(!crashes(line), "{line}");
+        }
+    }
+}

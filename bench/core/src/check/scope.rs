@@ -1,0 +1,68 @@
+//! Which nodes a check looks at.
+
+use crate::cluster::ClusterState;
+use crate::history::History;
+use crate::names::Names;
+use crate::observation::Name;
+use crate::table::Table;
+use crate::target::{Purpose, Target};
+use crate::time::RunTime;
+
+/// A target, or the nodes that the fault in question did (`target`) or did not (`!target`) hit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Scope {
+    Target(Target),
+    Hit,
+    NotHit,
+}
+
+impl Scope {
+    /// Every node.
+    pub(super) fn all() -> Self {
+        Self::Target(Target::all())
+    }
+
+    /// Reads a key that may be absent; the outer `None` means that it is wrong, which is reported.
+    pub(super) fn parse(table: &Table<'_, '_>, key: &'static str, names: &Names<'_>) -> Option<Option<Self>> {
+        let Some(item) = table.item(key) else { return Some(None) };
+        if item.is_text() {
+            match item.text()?.value {
+                "target" => return Some(Some(Self::Hit)),
+                "!target" => return Some(Some(Self::NotHit)),
+                _ => {}
+            }
+        }
+        Target::parse(&item, names, Purpose::Look).map(|target| Some(Self::Target(target)))
+    }
+
+    /// True if the node is meant, where `hit` are the nodes of the fault in question.
+    pub(super) fn admits(&self, node: &str, hit: &[Name], state: &ClusterState) -> bool {
+        let is_hit = || hit.iter().any(|name| &**name == node);
+        match self {
+            Self::Target(target) => target.matches(node, state),
+            Self::Hit => is_hit(),
+            Self::NotHit => !is_hit(),
+        }
+    }
+}
+
+/// True if the node runs and could answer: not down, not about to be, and not frozen.
+pub(super) fn is_live(node: &str, state: &ClusterState) -> bool {
+    state.is_up(node) && !state.is_paused(node) && !state.is_killed(node) && !state.is_stopped(node)
+}
+
+/// The scenario's cluster before anything started, for a check to fold a history onto.
+pub(super) fn cluster(names: &Names<'_>) -> ClusterState {
+    ClusterState::new(names.nodes().map(|node| (node, names.processes(node))), &[])
+}
+
+/// True if the node ran all the time between two instants, neither down nor frozen.
+pub(super) fn outlives(history: &History, node: &str, from: RunTime, until: RunTime) -> bool {
+    let mut lives = history.lives(node).filter(|life| life.is_up(from)).peekable();
+    let ran = lives.peek().is_some();
+    ran && lives.all(|life| {
+        let lasted = life.exited.is_none_or(|exited| exited.at > until);
+        let pauses = &life.pauses[life.pauses.partition_point(|pause| pause.until.is_some_and(|end| end <= from))..];
+        lasted && pauses.first().is_none_or(|pause| pause.from > until)
+    })
+}

@@ -1,0 +1,155 @@
+//! What the tests of the checks share: a check read from its text, and what must be true of every check.
+
+use proptest::prelude::*;
+
+use super::{CHECKS, Check};
+use crate::diagnostic::{Diagnostic, Problems};
+use crate::names::{FieldKind, Names};
+use crate::observation::{MAIN, Name, PANIC};
+use crate::stories::{NODES, plausible, renamed, shifted, wild};
+use crate::table::{Key, Kind, Table, parse_document};
+use crate::verdict::Outcome;
+
+/// The check that a line of a scenario describes.
+pub(super) fn check(text: &str) -> Box<dyn Check> {
+    parse(text, str::to_owned).unwrap_or_else(|problems| panic!("{text}: {problems:?}"))
+}
+
+/// Reads a check for the nodes of the stories, called as `rename` says.
+pub(super) fn parse(text: &str, rename: fn(&str) -> String) -> Result<Box<dyn Check>, Vec<Diagnostic>> {
+    let problems = Problems::new();
+    let mut names = Names::new(&problems);
+    for node in NODES {
+        names.add_node(rename(node), [Name::from(MAIN)]);
+    }
+    names.add_event("leads", [("term".into(), FieldKind::Int)]);
+    names.add_event("follows", [("leader".into(), FieldKind::Node)]);
+    names.add_event("stepped_down", []);
+    names.add_event(PANIC, []);
+    names.add_step(None);
+    names.add_step(Some("crash".into()));
+
+    let document = parse_document(text, &problems);
+    // The keys of a table live as long as the program, and a test may leak a few.
+    let keys: Vec<_> = CHECKS.iter().map(|kind| Key::new(kind.name, Kind::Any, kind.doc)).collect();
+    let table = Table::root(&document, Box::leak(keys.into_boxed_slice()), "an invariant", &problems);
+    let kind = CHECKS.iter().find(|kind| table.has(kind.name)).expect("a known check");
+    let item = table.item(kind.name).expect("it is there");
+    let table = match kind.short {
+        Some(short) => item.table_or(short, kind.keys, kind.name),
+        None => item.table(kind.keys, kind.name),
+    };
+    let check = table.and_then(|table| (kind.parse)(&table, &names));
+    let has_errors = problems.has_errors();
+    assert_eq!(check.is_none(), has_errors, "{text}: a check that is refused says why, and only then");
+    check.ok_or_else(|| problems.into_sorted())
+}
+
+/// Some of every kind.
+const EXAMPLES: &[&str] = &[
+    "single_leader = { event = 'leads', per = 'term' }",
+    "single_leader = 'leads'",
+    "leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows', 'fault.kill'], limit = '200ms' }",
+    "leader_overlap = { begin = 'leads', limit = '0s' }",
+    "agreement = { leads = 'leads', follows = 'follows.leader', within = '300ms' }",
+    "agreement = { leads = 'leads', follows = 'follows.leader', of = '!killed', within = '1s' }",
+    "deadline = { from = 'fault.kill', until = 'leads', limit = '300ms' }",
+    "deadline = { from = ['fault', 'stepped_down'], until = 'follows', each = '!target', limit = '1s' }",
+    "deadline = { from = 'leads', until = 'leads', where = { term = '>= 2' }, each = 'all', limit = '500ms' }",
+    "eventually = { event = 'leads', within = '500ms' }",
+    "eventually = { event = 'follows', each = 'all', within = '1s' }",
+    "eventually = { event = 'leads', from = '!killed', since = 'crash', within = '1s' }",
+    "always = { event = 'leads', where = { term = '>= 2' } }",
+    "never = 'node.panic'",
+    "never = { event = 'leads', where = { term = 3 }, from = 'all', since = 'crash' }",
+    "sometimes = { event = 'leads', at_least = 2 }",
+    "process = {}",
+    "process = { exit = 'any', of = '!killed', rss_max = '10MiB', open_files_max = 100 }",
+    "exec = { command = ['check.py', '--strict'], timeout = '5s' }",
+];
+
+#[test]
+fn every_kind_of_check_has_an_example_and_a_sentence() {
+    for kind in CHECKS {
+        assert!(EXAMPLES.iter().any(|example| example.starts_with(kind.name)), "{}", kind.name);
+        assert!(kind.doc.ends_with('.') && kind.keys.iter().all(|key| key.doc.ends_with('.')), "{}", kind.name);
+    }
+    EXAMPLES.iter().for_each(|example| drop(check(example)));
+}
+
+#[test]
+fn mistakes_are_reported_and_never_give_a_check() {
+    for wrong in [
+        "single_leader = { per = 'term' }",
+        "single_leader = { event = 'leeds' }",
+        "single_leader = { event = 'leads', per = 'trem' }",
+        "leader_overlap = { begin = 'leads', end = ['fault.kil'], limit = '1s' }",
+        "leader_overlap = { begin = 'leads', end = 'stepped_down' }",
+        "leader_overlap = { begin = 'leads', limit = 3 }",
+        "leader_overlap = { begin = 'leads', end = 7, limit = '1s' }",
+        "agreement = { leads = 'leads', follows = 'leads.term', within = '1s' }",
+        "agreement = { leads = 'leads', follows = 'follows', within = '1s' }",
+        "deadline = { from = 'fault.resume', until = 'leads', limit = '1s' }",
+        "deadline = { from = 'fault', until = 'leads', each = 'nobody', limit = '1s' }",
+        "deadline = { from = 'fault', until = 'leads', where = { x = 1 }, limit = '1s' }",
+        "deadline = { from = [], until = 'leads', limit = '1s' }",
+        "eventually = { event = 'leads' }",
+        "eventually = { event = 'leads', from = 'a', each = 'b', within = '1s' }",
+        "eventually = { event = 'leads', since = 'lunch', within = '1s' }",
+        "always = { event = 'leads' }",
+        "never = { event = 'leads', where = { term = 'x' } }",
+        "sometimes = { event = 'leads', at_least = 0 }",
+        "process = { exit = 'some' }",
+        "process = { rss_max = 7 }",
+        "process = { open_files_max = 'x' }",
+        "exec = []",
+        "exec = { command = 'check.py', timeout = 'x' }",
+    ] {
+        assert!(parse(wrong, str::to_owned).is_err(), "{wrong}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_history_makes_a_check_panic(history in wild()) {
+        for example in EXAMPLES {
+            let check = check(example);
+            let finding = check.judge(&history);
+            prop_assert_eq!(&finding, &check.judge(&history));
+            prop_assert!(finding.outcome != Outcome::Held || finding.checked > 0, "{}: {:?}", example, finding);
+            prop_assert_eq!(finding.outcome == Outcome::Violated, finding.violations > 0);
+            prop_assert!(finding.evidence.iter().all(|shown| history.get(shown.observation).is_some()));
+            check.open_until(&history);
+        }
+    }
+
+    #[test]
+    fn renaming_nodes_changes_no_outcome(history in plausible()) {
+        let renamed = renamed(&history);
+        for example in EXAMPLES.iter().filter(|example| !example.contains("'b'")) {
+            let other = parse(example, |node| format!("zz-{node}")).expect("the same text with other nodes");
+            let (before, after) = (check(example).judge(&history), other.judge(&renamed));
+            prop_assert_eq!((before.outcome, before.checked, before.violations, before.at), (after.outcome, after.checked, after.violations, after.at), "{}", example);
+        }
+    }
+
+    #[test]
+    fn shifting_time_changes_no_outcome(history in plausible()) {
+        let later = shifted(&history, 1234);
+        for example in EXAMPLES {
+            let (before, after) = (check(example).judge(&history), check(example).judge(&later));
+            prop_assert_eq!((before.outcome, before.summary), (after.outcome, after.summary), "{}", example);
+        }
+    }
+
+    #[test]
+    fn what_is_decided_before_the_end_is_not_open(history in plausible()) {
+        for example in EXAMPLES {
+            let check = check(example);
+            if history.ended().is_none() && check.judge(&history).outcome == Outcome::Held && check.open_until(&history).is_some() {
+                // Only an overlap that still grows may be held and open at once.
+                prop_assert!(example.starts_with("leader_overlap"), "{}", example);
+            }
+        }
+    }
+}
