@@ -5,20 +5,24 @@
 
 mod capture;
 mod clock;
+mod control;
 mod error;
+mod mailbox;
 mod node_dir;
 mod outside;
 mod ports;
 mod process;
+mod sample;
 mod signals;
+mod thread;
 mod world;
 
-pub use capture::{Found, LINE_CONSIDERED, Meaning, Patterns};
+pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meaning, Patterns};
 pub use clock::Clock;
 pub use error::WorldError;
 pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;
 pub use process::{ExecInput, ExecSpec, Guardian, ProbeSpec, Program, SpawnSpec};
-pub use signals::Signals;
+pub use signals::{Signals, signal_name};
 pub use world::{Ended, Scope, World, WorldConfig};

@@ -150,6 +150,21 @@ pub struct Executed {
     pub truncated: bool,
 }
 
+impl Executed {
+    pub(crate) fn not_started(why: String) -> Self {
+        Self { ended: Err(why), stdout: Vec::new(), stderr: Vec::new(), truncated: false }
+    }
+}
+
+/// Whose program it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A node's.
+    Life(Life),
+    /// A helper.
+    Exec(ExecId),
+}
+
 impl Happening {
     /// The life that this is about, where it is about one.
     pub fn of(&self) -> Option<&Life> {

@@ -32,3 +32,19 @@ impl Drop for Signals {
         let _ = self.before.thread_set_mask();
     }
 }
+
+/// A signal's name for people (`SIGKILL`), or its number (`signal 34`).
+pub fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(signal_name(9), "SIGKILL");
+        assert_eq!(signal_name(40), "signal 40");
+    }
+}

@@ -1,30 +1,44 @@
 //! The world of one run: every process of it, from the first start to the proof that nothing is left.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use dsbench_core::observation::{Life, Sample};
 use dsbench_core::time::RunTime;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::pipe2;
 
+use crate::capture::{self, Capture, Opening, Patterns};
 use crate::clock::Clock;
+use crate::control::{self, Control};
 use crate::error::WorldError;
-use crate::outside::{ExecId, InputId, Outside, ProbeId};
-use crate::process::{ExecSpec, Guardian, ProbeSpec, SpawnSpec};
+use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
+use crate::process::{Channel, ExecInput, ExecSpec, Guardian, Order, ProbeSpec, Program, SpawnSpec, in_memory};
+use crate::sample::sample;
 use crate::signals::Signals;
+
+/// How far the threads may be ahead of the driver before they wait for it, in happenings: memory stays flat when every line of a flood is an event.
+const OUTBOX_LENGTH: usize = 16 * 1024;
+/// Room in each output pipe: how much a program can print while the bench is not looking. Not more, because an ordinary user may have
+/// 64 MiB of it in all.
+const PIPE_BYTES: i32 = 256 * 1024;
+/// How long a world that is dropped (a panic, an early error) may take to clean up.
+const DROP_BOUND: Duration = Duration::from_secs(10);
 
 /// Where a world puts what it captures.
 #[derive(Debug)]
 pub struct WorldConfig {
     /// An existing directory. `<node>_log.txt` and `raw/<node>.<process>.<life>.stdout` go here.
     pub log_dir: PathBuf,
-    /// The signals to dsbench that shall come as [`Happening::Signal`](crate::Happening::Signal).
+    /// The signals to dsbench that shall come as [`Happening::Signal`].
     pub signals: Option<Signals>,
-}
-
-/// All processes of one run.
-#[derive(Debug)]
-pub struct World {
-    clock: Clock,
 }
 
 /// Which processes of a life a signal goes to.
@@ -47,11 +61,61 @@ pub struct Ended {
     pub survivors: Vec<String>,
 }
 
+/// All processes of one run.
+///
+/// However it ends - [`shutdown`](Self::shutdown), a drop, a panic, or SIGKILL to dsbench - no process of the run is left.
+#[derive(Debug)]
+pub struct World {
+    clock: Clock,
+    inbox: Receiver<Outside>,
+    /// None once it is over.
+    machinery: Option<Machinery>,
+    /// Names keepers, inputs, probes and executions.
+    next_number: u64,
+    /// Every life that ever was.
+    known: BTreeSet<Life>,
+    alive: BTreeMap<Life, Alive>,
+    execs: BTreeMap<ExecId, Arc<Channel>>,
+}
+
+/// The parts that act.
+#[derive(Debug)]
+struct Machinery {
+    guardian: Guardian,
+    capture: Capture,
+    control: Control,
+    /// Held to the end: then signals act as they did before.
+    _signals: Option<Signals>,
+}
+
+/// A life that is not proven dead.
+#[derive(Debug)]
+struct Alive {
+    key: u64,
+    channel: Arc<Channel>,
+    /// Of the main program, from its start to its exit.
+    pid: Option<i32>,
+}
+
 impl World {
     /// Starts the threads; no process yet.
+    ///
+    /// Lifts dsbench's limit of open files to what it may have; nodes keep the limit that dsbench was started with.
     pub fn new(guardian: Guardian, clock: Clock, config: WorldConfig) -> Result<Self, WorldError> {
-        let _ = (guardian, config);
-        Ok(Self { clock })
+        let raw = config.log_dir.join("raw");
+        fs::create_dir_all(&raw).map_err(|source| WorldError::Create { path: raw, source })?;
+        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            // A hundred nodes need more than the usual 1024. If it is refused, some later start says so.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
+        let (outbox, inbox) = sync_channel(OUTBOX_LENGTH);
+        let capture = Capture::start(clock, config.log_dir, outbox.clone())?;
+        let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
+        let with_signals = config.signals.is_some();
+        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox)?;
+        let machinery = Some(Machinery { guardian, capture, control, _signals: config.signals });
+        let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs })
     }
 
     /// The run clock.
@@ -62,78 +126,259 @@ impl World {
     /// Starts a program. `Started` or `NotStarted` follows.
     ///
     /// The life before it of the same process must be `Empty`.
+    ///
+    /// # Errors
+    /// If that life was started before, or the system gives no more pipes.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
-        let _ = (life, spec);
-        Err(WorldError::NoGuardian)
+        if !self.known.insert(life.clone()) {
+            return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
+        }
+        let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
+        set_nonblocking(&stdin)?;
+        let (key, channel) = self.start(Start {
+            who: Who::Life(life.clone()),
+            program: spec.program,
+            its_stdin,
+            stdin: Some(stdin),
+            patterns: [spec.stdout, spec.stderr],
+            label: spec.label,
+        })?;
+        self.alive.insert(life, Alive { key, channel, pid: None });
+        Ok(())
     }
 
     /// Kills the whole tree of a life at once. `Exited` and `Empty` follow. False if nothing of it is alive.
     pub fn kill(&mut self, life: &Life) -> bool {
-        let _ = life;
-        false
+        self.order(life, &Order::Kill)
     }
 
-    /// Sends a signal. False if nothing of the life is alive.
+    /// Sends a signal, by number. False if nothing of the life is alive.
     pub fn signal(&mut self, life: &Life, signal: i32, scope: Scope) -> bool {
-        let _ = (life, signal, scope);
-        false
+        self.order(life, &Order::Signal { signal, tree: scope == Scope::Tree })
     }
 
     /// Freezes the whole tree. `Paused` follows. False if nothing of the life is alive.
     pub fn pause(&mut self, life: &Life) -> bool {
-        let _ = life;
-        false
+        self.order(life, &Order::Pause)
     }
 
     /// Thaws the whole tree. `Resumed` follows. False if nothing of the life is alive.
     pub fn resume(&mut self, life: &Life) -> bool {
-        let _ = life;
-        false
+        self.order(life, &Order::Resume)
     }
 
-    /// Writes bytes to the life's standard input, after all earlier ones. `Input` follows with the same id.
+    /// Writes bytes to the life's standard input, after all earlier ones. `Input` follows with the same id: a failure, if the node has
+    /// closed its input, does not read it for 5 seconds, or lets more than 1 MiB wait.
     pub fn input(&mut self, life: &Life, bytes: Vec<u8>) -> InputId {
-        let _ = (life, bytes);
-        InputId(0)
+        let id = InputId(self.number());
+        let key = self.alive.get(life).map(|alive| alive.key);
+        self.ask_control(control::Task::Input { key, of: life.clone(), id, bytes });
+        id
     }
 
     /// Executes a helper program. `Executed` follows.
+    ///
+    /// # Errors
+    /// If its input cannot be opened, or the system gives no more pipes.
     pub fn exec(&mut self, spec: ExecSpec) -> Result<ExecId, WorldError> {
-        let _ = spec;
-        Err(WorldError::NoGuardian)
+        let id = ExecId(self.number());
+        let (what, opened) = match spec.stdin {
+            ExecInput::Empty => ("open /dev/null".to_owned(), File::open("/dev/null")),
+            ExecInput::Bytes(bytes) => ("hold the input of a helper program".to_owned(), in_memory(&bytes)),
+            ExecInput::File(path) => (format!("open {}", path.display()), File::open(path)),
+        };
+        let its_stdin = opened.map_err(|error| WorldError::system(what, error))?.into();
+        let patterns = [None, None];
+        let (_, channel) = self.start(Start {
+            who: Who::Exec(id),
+            program: spec.program,
+            its_stdin,
+            stdin: None,
+            patterns,
+            label: false,
+        })?;
+        self.execs.insert(id, channel);
+        Ok(id)
     }
 
     /// Kills a helper program and everything it started; `Executed` follows (unless it came before).
     pub fn kill_exec(&mut self, id: ExecId) {
-        let _ = id;
+        if let Some(channel) = self.execs.get(&id) {
+            // If its keeper is gone, so is the helper.
+            let _ = channel.send(&Order::Kill, &[]);
+        }
     }
 
     /// Tries to connect once. `Probed` follows.
     pub fn probe_tcp(&mut self, spec: ProbeSpec) -> ProbeId {
-        let _ = spec;
-        ProbeId(0)
+        let id = ProbeId(self.number());
+        self.ask_control(control::Task::Probe(id, spec));
+        id
     }
 
-    /// Measures every life that is alive.
+    /// Measures every life whose main program runs. Looks at all of /proc, which takes milliseconds.
     pub fn sample(&mut self) -> Vec<Sample> {
-        Vec::new()
+        sample(self.alive.iter().filter_map(|(life, alive)| Some((life, alive.pid?))))
     }
 
-    /// True if processes of the life exist, or may.
+    /// True if processes of the life exist, or may: from `spawn` until [`next`](Self::next) has given `NotStarted` or `Empty`.
     pub fn is_alive(&self, life: &Life) -> bool {
-        let _ = life;
-        false
+        self.alive.contains_key(life)
     }
 
     /// The next thing from outside; none if nothing came until `deadline`.
     pub fn next(&mut self, deadline: RunTime) -> Option<Outside> {
-        let _ = deadline;
-        None
+        match self.inbox.recv_timeout(self.clock.until(deadline)) {
+            Ok(outside) => {
+                self.keep_book(&outside.what);
+                Some(outside)
+            }
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                let why = "its threads are gone (a bug in dsbench)".to_owned();
+                Some(Outside { at: self.clock.now(), what: Happening::Broken { why } })
+            }
+        }
     }
 
-    /// Kills everything, proves it, and stops the threads. Never takes longer than about `bound`.
-    pub fn shutdown(self, bound: Duration) -> Ended {
-        let _ = bound;
-        Ended::default()
+    /// Kills everything, proves it, and stops the threads. Never takes much longer than `bound`.
+    pub fn shutdown(mut self, bound: Duration) -> Ended {
+        self.end(bound)
     }
+}
+
+/// What [`World::start`] needs.
+struct Start {
+    who: Who,
+    program: Program,
+    its_stdin: OwnedFd,
+    stdin: Option<OwnedFd>,
+    patterns: [Option<Box<dyn Patterns>>; 2],
+    label: bool,
+}
+
+impl World {
+    fn number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Prepares both threads for a program, then asks for its keeper.
+    fn start(&mut self, start: Start) -> Result<(u64, Arc<Channel>), WorldError> {
+        let key = self.number();
+        let Some(machinery) = &self.machinery else { return Err(WorldError::NoGuardian) };
+        let (channel, its_channel) = Channel::pair().map_err(|errno| WorldError::system("make a socket", errno))?;
+        let (stdout, its_stdout) = output_pipe()?;
+        let (stderr, its_stderr) = output_pipe()?;
+        // A relative directory means one of dsbench's; keepers live in another.
+        let cwd = std::path::absolute(&start.program.cwd)
+            .map_err(|error| WorldError::system("find the working directory", error))?;
+        let program = Program { cwd, ..start.program };
+        let Start { who, patterns, label, .. } = start;
+        let opening = Opening { key, who: who.clone(), pipes: [stdout, stderr], patterns, label };
+        machinery.capture.mailbox.put(capture::Task::Open(Box::new(opening)));
+        let channel = Arc::new(channel);
+        let stdin = start.stdin;
+        machinery.control.mailbox.put(control::Task::Keep { key, who, channel: channel.clone(), stdin });
+        let stdio = [start.its_stdin, its_stdout, its_stderr];
+        if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, &stdio) {
+            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.to_string() });
+        }
+        Ok((key, channel))
+    }
+
+    fn order(&self, life: &Life, order: &Order) -> bool {
+        let Some(alive) = self.alive.get(life) else { return false };
+        // A keeper that cannot be told is dying, and its tree with it: the reports will say so.
+        let _ = alive.channel.send(order, &[]);
+        true
+    }
+
+    fn ask_control(&self, task: control::Task) {
+        if let Some(machinery) = &self.machinery {
+            machinery.control.mailbox.put(task);
+        }
+    }
+
+    fn keep_book(&mut self, what: &Happening) {
+        match what {
+            Happening::Started { of, pid } => {
+                if let Some(alive) = self.alive.get_mut(of) {
+                    alive.pid = Some(*pid);
+                }
+            }
+            Happening::Exited { of, .. } => {
+                if let Some(alive) = self.alive.get_mut(of) {
+                    alive.pid = None;
+                }
+            }
+            Happening::NotStarted { of, .. } | Happening::Empty { of } => drop(self.alive.remove(of)),
+            Happening::Executed { id, .. } => drop(self.execs.remove(id)),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, bound: Duration) -> Ended {
+        let deadline = self.clock.now() + bound;
+        let killed: Vec<Life> = self.alive.keys().cloned().collect();
+        for life in &killed {
+            self.order(life, &Order::Kill);
+        }
+        let Some(machinery) = self.machinery.take() else { return Ended::default() };
+        let mut ended = Ended { killed, ..Ended::default() };
+        while !self.alive.is_empty() {
+            let Ok(outside) = self.inbox.recv_timeout(self.clock.until(deadline)) else { break };
+            self.keep_book(&outside.what);
+            ended.outside.push(outside);
+        }
+        ended
+            .survivors
+            .extend(self.alive.keys().map(|life| format!("{}/{} (life {})", life.node, life.process, life.life)));
+        // From here on nobody gives orders. What helpers have left is killed by their keepers, who see the end of their channels.
+        machinery.control.stop();
+        machinery.capture.stop();
+        self.alive.clear();
+        self.execs.clear();
+        loop {
+            match self.inbox.recv_timeout(self.clock.until(deadline.max(self.clock.now() + LAST_WORDS))) {
+                Ok(outside) => ended.outside.push(outside),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    ended.survivors.push("a thread that writes logs (is the disk stalled?)".to_owned());
+                    break;
+                }
+            }
+        }
+        let left = self.clock.until(deadline).max(LAST_WORDS);
+        if !machinery.guardian.end(left) {
+            ended.survivors.push("processes whose end the guardian has not confirmed".to_owned());
+        }
+        ended
+    }
+}
+
+/// What threads and guardian get to finish, even if the bound is over.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.end(DROP_BOUND);
+    }
+}
+
+/// A pipe for one output: the end that is read without waiting, and the program's.
+fn output_pipe() -> Result<(OwnedFd, OwnedFd), WorldError> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
+    set_nonblocking(&reader)?;
+    // More than the default if the system allows it; less is no fault.
+    let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+    Ok((reader, writer))
+}
+
+fn set_nonblocking(fd: &impl AsFd) -> Result<(), WorldError> {
+    // Only this end: the program's own end has its flags in another open file.
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        .map(drop)
+        .map_err(|errno| WorldError::system("prepare a pipe", io::Error::from(errno)))
 }

@@ -19,7 +19,9 @@ pub trait Patterns: Send {
 /// One match.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The line within the chunk, without its `\n`.
+    /// Which line of the chunk, from 0.
+    pub index: usize,
+    /// The line's bytes within the chunk, without its ending.
     pub line: Range<usize>,
     /// What the line means.
     pub meaning: Meaning,

@@ -22,8 +22,10 @@ pub struct Program {
 pub struct SpawnSpec {
     /// What to execute.
     pub program: Program,
-    /// What its output is searched for.
-    pub patterns: Option<Box<dyn Patterns>>,
+    /// What its standard output is searched for.
+    pub stdout: Option<Box<dyn Patterns>>,
+    /// What its standard error is searched for.
+    pub stderr: Option<Box<dyn Patterns>>,
     /// True puts the process's name before each of its lines in the node's readable log: for nodes of several processes.
     pub label: bool,
 }

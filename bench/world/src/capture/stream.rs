@@ -1,0 +1,217 @@
+//! One stream of one life of a node: from chunks of bytes to a raw file, its index, lines in the readable log, and matches.
+
+use std::io::IoSlice;
+use std::path::Path;
+
+use dsbench_core::observation::{Event, Life, LogLine, Nanos};
+use dsbench_core::time::RunTime;
+
+use super::file::LogFile;
+use super::index::IndexRecord;
+use super::newlines;
+use super::patterns::{LINE_CONSIDERED, Meaning, Patterns};
+use super::text::readable;
+use super::view::{StreamKey, View};
+use crate::outside::{Happening, Outside};
+
+/// When something was read, and how much earlier it may have been written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) at: RunTime,
+    pub(super) uncertainty: Nanos,
+}
+
+/// The state between two chunks.
+pub(super) struct LineStream {
+    of: Life,
+    is_stderr: bool,
+    key: StreamKey,
+    /// What is put before each line in the readable log.
+    prefix: String,
+    patterns: Option<Box<dyn Patterns>>,
+    raw: LogFile,
+    index: LogFile,
+    /// Bytes and newlines so far.
+    bytes: u64,
+    lines: u64,
+    /// The beginning of the line that is not complete yet, at most [`LINE_CONSIDERED`] bytes of it.
+    head: Vec<u8>,
+    /// Where that line begins in the raw file.
+    head_offset: u64,
+    /// The line's number in the readable log, once it is so long that a part of it had to be written there.
+    long: Option<u64>,
+}
+
+/// Where the results of one stream go.
+pub(super) struct Sink<'a> {
+    pub(super) view: &'a mut View,
+    pub(super) emit: &'a mut dyn FnMut(Outside),
+}
+
+impl LineStream {
+    /// Creates the raw file and its index in `dir`/raw.
+    pub(super) fn create(
+        dir: &Path,
+        of: &Life,
+        is_stderr: bool,
+        key: StreamKey,
+        label: bool,
+        patterns: Option<Box<dyn Patterns>>,
+    ) -> Self {
+        let stream = if is_stderr { "stderr" } else { "stdout" };
+        let name = format!("raw/{}.{}.{}.{stream}", of.node, of.process, of.life);
+        let process = if label { format!("[{}] ", of.process) } else { String::new() };
+        let mark = if is_stderr { "[stderr] " } else { "" };
+        Self {
+            of: of.clone(),
+            is_stderr,
+            key,
+            prefix: process + mark,
+            patterns,
+            index: LogFile::create(dir, format!("{name}.index")),
+            raw: LogFile::create(dir, name),
+            bytes: 0,
+            lines: 0,
+            head: Vec::new(),
+            head_offset: 0,
+            long: None,
+        }
+    }
+
+    /// Whose it is.
+    pub(super) fn life(&self) -> &Life {
+        &self.of
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, chunk: &[u8], arrival: Arrival, sink: &mut Sink<'_>) {
+        self.raw.write(&mut [IoSlice::new(chunk)]);
+        let Arrival { at, uncertainty } = arrival;
+        let record = IndexRecord { offset: self.bytes, lines: self.lines, at, uncertainty };
+        self.index.write(&mut [IoSlice::new(&record.to_bytes())]);
+        self.take_lines(chunk, arrival, sink);
+        self.bytes += chunk.len() as u64;
+    }
+
+    /// The stream has ended: what is left is a line too.
+    pub(super) fn end(&mut self, arrival: Arrival, sink: &mut Sink<'_>) {
+        if self.head.is_empty() && self.long.is_none() {
+            return;
+        }
+        self.complete(b"", arrival, sink);
+    }
+
+    /// A failure of one of the files, each once.
+    pub(super) fn take_failure(&mut self) -> Option<(String, String)> {
+        self.raw.take_failure().or_else(|| self.index.take_failure())
+    }
+
+    fn take_lines(&mut self, chunk: &[u8], arrival: Arrival, sink: &mut Sink<'_>) {
+        let Some(last) = chunk.iter().rposition(|byte| *byte == b'\n') else {
+            return self.hold(chunk, self.bytes, sink);
+        };
+        let mut start = 0;
+        if self.long.is_some() || !self.head.is_empty() {
+            let first = chunk.iter().position(|byte| *byte == b'\n').expect("there is a last one");
+            self.complete(&chunk[..=first], arrival, sink);
+            self.lines += 1;
+            start = first + 1;
+        }
+        let whole = &chunk[start..=last];
+        if !whole.is_empty() {
+            let (offset, line) = (self.bytes + start as u64, sink.view.next_line());
+            let count = newlines(whole);
+            sink.view.lines(&self.prefix, whole, count);
+            self.lines += count;
+            self.scan_whole(whole, offset, line, arrival, sink);
+        }
+        self.hold(&chunk[last + 1..], self.bytes + last as u64 + 1, sink);
+    }
+
+    /// Keeps the beginning of an incomplete line; lets the rest of a long one through.
+    fn hold(&mut self, part: &[u8], offset: u64, sink: &mut Sink<'_>) {
+        if part.is_empty() {
+            return;
+        }
+        if self.head.is_empty() {
+            self.head_offset = offset;
+        }
+        if self.long.is_some() {
+            return sink.view.piece(self.key, &self.prefix, part);
+        }
+        let room = LINE_CONSIDERED - self.head.len();
+        if part.len() <= room {
+            return self.head.extend_from_slice(part);
+        }
+        self.long = Some(sink.view.next_line());
+        sink.view.first_piece(self.key, &self.prefix, &self.head, part);
+        self.head.extend_from_slice(&part[..room]);
+    }
+
+    /// Completes the line that was begun; `end` is its remainder up to its newline, or nothing at the end of the stream.
+    fn complete(&mut self, end: &[u8], arrival: Arrival, sink: &mut Sink<'_>) {
+        let text = end.strip_suffix(b"\n").unwrap_or(end);
+        let line = match self.long.take() {
+            Some(line) => {
+                sink.view.end_piece(self.key, &self.prefix, text);
+                line
+            }
+            None => {
+                let line = sink.view.next_line();
+                sink.view.line(&self.prefix, &self.head, text);
+                line
+            }
+        };
+        let mut head = std::mem::take(&mut self.head);
+        let room = LINE_CONSIDERED - head.len();
+        head.extend_from_slice(&text[..text.len().min(room)]);
+        self.scan(&head, self.head_offset, line, arrival, sink);
+        head.clear();
+        self.head = head;
+    }
+
+    /// Scans complete lines, of which some may be longer than what patterns consider.
+    fn scan_whole(&mut self, whole: &[u8], offset: u64, mut line: u64, arrival: Arrival, sink: &mut Sink<'_>) {
+        if self.patterns.is_none() {
+            return;
+        }
+        let mut start = 0;
+        while start < whole.len() {
+            let window = &whole[start..whole.len().min(start + LINE_CONSIDERED + 1)];
+            // Whole lines as far as they reach in the window: none of them can be too long.
+            let (considered, length) = match window.iter().rposition(|byte| *byte == b'\n') {
+                Some(last) => (&window[..=last], last + 1),
+                None => {
+                    let rest = &whole[start..];
+                    let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end + 1);
+                    (&rest[..LINE_CONSIDERED], length)
+                }
+            };
+            self.scan(considered, offset + start as u64, line, arrival, sink);
+            line += newlines(&whole[start..start + length]);
+            start += length;
+        }
+    }
+
+    /// Scans lines that patterns can take as they are.
+    fn scan(&mut self, lines: &[u8], offset: u64, line: u64, arrival: Arrival, sink: &mut Sink<'_>) {
+        let Some(patterns) = &mut self.patterns else { return };
+        let (of, is_stderr) = (&self.of, self.is_stderr);
+        patterns.scan(lines, &mut |found| {
+            let log = LogLine {
+                stderr: is_stderr,
+                offset: offset + found.line.start as u64,
+                line: line + found.index as u64,
+                text: readable(&lines[found.line]),
+            };
+            let of = of.clone();
+            let what = match found.meaning {
+                Meaning::Ready => Happening::ReadyLine { of, log },
+                Meaning::Event { name, fields } => {
+                    Happening::Event(Event { name, of, fields, uncertainty: arrival.uncertainty, log })
+                }
+            };
+            (sink.emit)(Outside { at: arrival.at, what });
+        });
+    }
+}

@@ -1,0 +1,361 @@
+//! The capture thread: reads every output pipe of the run, and puts what the keepers report in its place between the lines.
+//!
+//! It moves bytes by fixed rules and never chooses. Each round every pipe that has something is read once, at most one chunk, so that a node
+//! that floods its log cannot starve the others. The thread wakes at least every [`TICK`] while a pipe is open; that is the bound of the times'
+//! uncertainty, and if a wake-up is late (a stopped bench, a stalled disk, a loaded machine), the bench says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use dsbench_core::observation::{Exit, Name};
+use dsbench_core::time::RunTime;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::output::{CHUNK_BYTES, Into, Pipe, Progress, Sinks};
+use super::patterns::Patterns;
+use super::stream::LineStream;
+use super::tail::Tail;
+use super::view::View;
+use crate::clock::Clock;
+use crate::error::WorldError;
+use crate::mailbox::{Mail, Mailbox, mailbox};
+use crate::outside::{Executed, Happening, Outside, Who};
+use crate::process::Reported;
+use crate::thread;
+
+/// The longest sleep while a pipe is open.
+const TICK: Duration = Duration::from_millis(10);
+/// A wake-up that is later than this is reported.
+const STALL: Duration = Duration::from_millis(50);
+/// How long a pipe may stay open after the last process of its life has ended (somebody else was handed it).
+const END_GRACE: Duration = Duration::from_secs(1);
+/// The same after the end of a helper program whose children live on.
+const EXEC_GRACE: Duration = Duration::from_millis(200);
+/// The mailbox's place among the descriptors.
+const MAIL: u64 = u64::MAX;
+
+/// Work for the capture thread.
+pub(crate) enum Task {
+    /// A program is about to be started.
+    Open(Box<Opening>),
+    /// Its keeper reports.
+    Report {
+        /// Which program.
+        key: u64,
+        /// When it happened.
+        at: RunTime,
+        /// What happened.
+        what: Reported,
+    },
+    /// The run is over.
+    Stop,
+}
+
+/// A program that is about to be started.
+pub(crate) struct Opening {
+    /// The keeper's name.
+    pub(crate) key: u64,
+    /// Whose output.
+    pub(crate) who: Who,
+    /// The reading ends of its standard output and error, non-blocking.
+    pub(crate) pipes: [OwnedFd; 2],
+    /// What they are searched for.
+    pub(crate) patterns: [Option<Box<dyn Patterns>>; 2],
+    /// Whether lines carry the process's name.
+    pub(crate) label: bool,
+}
+
+/// The hold on the thread.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    pub(crate) mailbox: Mailbox<Task>,
+}
+
+impl Capture {
+    /// Starts the thread.
+    pub(crate) fn start(clock: Clock, dir: PathBuf, outbox: SyncSender<Outside>) -> Result<Self, WorldError> {
+        let failed = |error: std::io::Error| WorldError::system("start the capture thread", error);
+        let (mailbox, mail) = mailbox().map_err(failed)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+        epoll.add(&mail, EpollEvent::new(EpollFlags::EPOLLIN, MAIL)).map_err(|errno| failed(errno.into()))?;
+        let reader = Reader {
+            clock,
+            dir,
+            outbox,
+            mail,
+            epoll,
+            programs: BTreeMap::new(),
+            views: BTreeMap::new(),
+            buffer: vec![0; CHUNK_BYTES],
+        };
+        thread::spawn("capture", clock, reader.outbox.clone(), || reader.run()).map_err(failed)?;
+        Ok(Self { mailbox })
+    }
+
+    /// Asks it to end. It has ended when it has given up its side of the outbox.
+    pub(crate) fn stop(&self) {
+        self.mailbox.put(Task::Stop);
+    }
+}
+
+/// The thread's state.
+struct Reader {
+    clock: Clock,
+    dir: PathBuf,
+    outbox: SyncSender<Outside>,
+    mail: Mail<Task>,
+    epoll: Epoll,
+    programs: BTreeMap<u64, Captured>,
+    views: BTreeMap<Name, View>,
+    buffer: Vec<u8>,
+}
+
+/// One program.
+struct Captured {
+    who: Who,
+    /// Whether lines carry the process's name.
+    label: bool,
+    /// Standard output and error.
+    pipes: [Pipe; 2],
+    /// How and when its main program ended, and (for a helper) how long to wait for its output's end.
+    exited: Option<(Exit, Ending)>,
+    /// When it was proven that nothing of it is alive, and how long to wait for its output's end.
+    empty: Option<Ending>,
+    /// True once a helper's answer was given.
+    is_answered: bool,
+}
+
+/// Something that is told when the output has ended, or at the latest in a while.
+#[derive(Clone, Copy)]
+struct Ending {
+    at: RunTime,
+    deadline: RunTime,
+}
+
+impl Reader {
+    fn run(mut self) {
+        let mut events = vec![EpollEvent::empty(); 256];
+        let mut awake = self.clock.now();
+        loop {
+            // First a look without waiting: what it does not name is empty now, and what comes later is younger.
+            let looked = self.clock.now();
+            let mut count = self.epoll.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+            self.note_empty(&events[..count], looked);
+            if count == 0 {
+                count = self.epoll.wait(&mut events, self.patience()).unwrap_or(0);
+            }
+            let woke = self.clock.now();
+            if self.is_reading() && woke.since(awake) >= TICK + STALL {
+                self.say(woke, Happening::Stall { since: awake });
+            }
+            for event in &events[..count] {
+                if event.data() != MAIL {
+                    self.read_once(event.data());
+                }
+            }
+            // After the pipes, so that what was read before a report was known stands before it.
+            for task in self.mail.take() {
+                match task {
+                    Task::Open(opening) => self.open(*opening),
+                    Task::Report { key, at, what } => self.report(key, at, what),
+                    Task::Stop => return self.stop(),
+                }
+            }
+            self.finish();
+            awake = if self.is_reading() { woke } else { self.clock.now() };
+        }
+    }
+
+    /// True while a pipe is looked at.
+    fn is_reading(&self) -> bool {
+        self.programs.values().any(|program| program.pipes.iter().any(|pipe| pipe.is_polled && pipe.end.is_some()))
+    }
+
+    fn patience(&self) -> EpollTimeout {
+        if self.is_reading() { EpollTimeout::try_from(TICK).unwrap_or(EpollTimeout::ZERO) } else { EpollTimeout::NONE }
+    }
+
+    /// Every pipe that was looked at and has nothing to read was empty at `looked`.
+    fn note_empty(&mut self, ready: &[EpollEvent], looked: RunTime) {
+        let ready: BTreeSet<u64> = ready.iter().map(EpollEvent::data).collect();
+        for (key, program) in &mut self.programs {
+            for (stream, pipe) in program.pipes.iter_mut().enumerate() {
+                if pipe.is_polled && !ready.contains(&descriptor(*key, stream)) {
+                    pipe.empty_at = looked;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, opening: Opening) {
+        let Opening { key, who, pipes: [stdout, stderr], patterns: [of_stdout, of_stderr], label } = opening;
+        let pipe = |stream: usize, end, patterns| {
+            let into = match &who {
+                Who::Exec(_) => Into::Tail(Tail::default()),
+                Who::Life(life) => {
+                    let key = descriptor(key, stream);
+                    Into::Log(Box::new(LineStream::create(&self.dir, life, stream == 1, key, label, patterns)))
+                }
+            };
+            Pipe { end: Some(end), is_polled: false, into, empty_at: RunTime::START }
+        };
+        let pipes = [pipe(0, stdout, of_stdout), pipe(1, stderr, of_stderr)];
+        if let Who::Life(life) = &who {
+            self.views.entry(life.node.clone()).or_insert_with(|| View::create(&self.dir, &life.node));
+        }
+        let program = Captured { who, label, pipes, exited: None, empty: None, is_answered: false };
+        self.programs.insert(key, program);
+    }
+
+    /// Puts a keeper's report in its place: after what the program wrote before.
+    fn report(&mut self, key: u64, at: RunTime, what: Reported) {
+        match what {
+            Reported::Started { pid } => return self.started(key, at, pid),
+            Reported::Exited { .. } | Reported::Empty => self.drain(key),
+            _ => {}
+        }
+        let Some(program) = self.programs.get_mut(&key) else { return };
+        let what = match (program.who.clone(), what) {
+            (who, Reported::NotStarted { why }) => {
+                self.programs.remove(&key);
+                match who {
+                    Who::Life(of) => Happening::NotStarted { of, why },
+                    Who::Exec(id) => Happening::Executed { id, result: Executed::not_started(why) },
+                }
+            }
+            (who, Reported::Exited { exit }) => {
+                program.exited = Some((exit, Ending { at, deadline: at + EXEC_GRACE }));
+                match who {
+                    Who::Life(of) => Happening::Exited { of, exit },
+                    Who::Exec(_) => return,
+                }
+            }
+            (_, Reported::Empty) => {
+                program.empty = Some(Ending { at, deadline: at + END_GRACE });
+                return;
+            }
+            (Who::Life(of), Reported::Leaking { children }) => Happening::Leaking { of, children },
+            (Who::Life(of), Reported::Paused { running }) => Happening::Paused { of, running },
+            (Who::Life(of), Reported::Resumed) => Happening::Resumed { of },
+            (Who::Life(of), Reported::Unkillable { survivors }) => Happening::Unkillable { of, survivors },
+            // How a helper's children fare is nobody's business before the shutdown. Starts were told above.
+            (Who::Exec(_), _) | (_, Reported::Started { .. }) => return,
+        };
+        self.say(at, what);
+    }
+
+    /// Marks the start in the readable log, and begins to read.
+    fn started(&mut self, key: u64, at: RunTime, pid: i32) {
+        let Some(program) = self.programs.get_mut(&key) else { return };
+        for (stream, pipe) in program.pipes.iter_mut().enumerate() {
+            pipe.is_polled = true;
+            // It is empty at birth, and `at` is before that.
+            pipe.empty_at = at;
+            if let Some(end) = &pipe.end {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, descriptor(key, stream));
+                self.epoll.add(end, event).expect("a new pipe can be polled");
+            }
+        }
+        let Who::Life(of) = program.who.clone() else { return };
+        let process = if program.label { format!("/{}", of.process) } else { String::new() };
+        if let Some(view) = self.views.get_mut(&of.node) {
+            view.marker(&format!("{}{process} started, life {}, pid {pid}, {at}", of.node, of.life));
+        }
+        self.say(at, Happening::Started { of, pid });
+    }
+
+    /// Reads one pipe once.
+    fn read_once(&mut self, descriptor: u64) {
+        let (key, stream) = (descriptor / 2, usize::from(descriptor % 2 == 1));
+        let Some(program) = self.programs.get_mut(&key) else { return };
+        let outbox = &self.outbox;
+        let emit = &mut |outside| drop(outbox.send(outside));
+        let mut sinks = Sinks { views: &mut self.views, emit };
+        program.pipes[stream].read(&mut self.buffer, &self.clock, &mut sinks);
+    }
+
+    /// Reads what is in a program's pipes now. Bounded, because its children may go on writing.
+    fn drain(&mut self, key: u64) {
+        const CHUNKS_MAX: usize = 8;
+        let Some(program) = self.programs.get_mut(&key) else { return };
+        let outbox = &self.outbox;
+        let emit = &mut |outside| drop(outbox.send(outside));
+        let mut sinks = Sinks { views: &mut self.views, emit };
+        for pipe in &mut program.pipes {
+            let more = |_: &usize| pipe.read(&mut self.buffer, &self.clock, &mut sinks) == Progress::More;
+            let _ = (0..CHUNKS_MAX).take_while(more).count();
+        }
+    }
+
+    /// Tells the ends whose output has ended too, or has been waited for long enough.
+    fn finish(&mut self) {
+        let now = self.clock.now();
+        let due = |ending: Ending, is_silent: bool| is_silent || now >= ending.deadline;
+        let keys: Vec<u64> = self
+            .programs
+            .iter()
+            .filter(|(_, p)| p.exited.is_some() || p.empty.is_some())
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            let Some(program) = self.programs.get_mut(&key) else { continue };
+            let is_silent = program.pipes.iter().all(|pipe| pipe.end.is_none());
+            if let (Who::Exec(id), Some((exit, ending)), false) = (&program.who, program.exited, program.is_answered)
+                && (due(ending, is_silent) || program.empty.is_some_and(|empty| due(empty, is_silent)))
+            {
+                let what = Happening::Executed { id: *id, result: program.answer(exit) };
+                program.is_answered = true;
+                self.say(ending.at, what);
+            }
+            if let Some(ending) = self.programs[&key].empty.filter(|ending| due(*ending, is_silent)) {
+                self.close(key);
+                if let Some(Captured { who: Who::Life(of), .. }) = self.programs.remove(&key) {
+                    self.say(ending.at, Happening::Empty { of });
+                }
+            }
+        }
+    }
+
+    /// Gives up a program's pipes and completes its last lines.
+    fn close(&mut self, key: u64) {
+        let Some(program) = self.programs.get_mut(&key) else { return };
+        let outbox = &self.outbox;
+        let emit = &mut |outside| drop(outbox.send(outside));
+        let mut sinks = Sinks { views: &mut self.views, emit };
+        for pipe in &mut program.pipes {
+            pipe.close(&self.clock, &mut sinks);
+        }
+    }
+
+    fn stop(mut self) {
+        let keys: Vec<u64> = self.programs.keys().copied().collect();
+        for key in keys {
+            self.drain(key);
+            self.close(key);
+        }
+    }
+
+    /// Tells the driver. Waits when it is far behind: better a stall that is told than memory without bound. If it is gone, so is the run.
+    fn say(&self, at: RunTime, what: Happening) {
+        let _ = self.outbox.send(Outside { at, what });
+    }
+}
+
+impl Captured {
+    /// What a helper program has said.
+    fn answer(&mut self, exit: Exit) -> Executed {
+        let [(stdout, out_cut), (stderr, err_cut)] = self.pipes.each_mut().map(|pipe| match &mut pipe.into {
+            Into::Tail(tail) => tail.take(),
+            Into::Log(_) => (Vec::new(), false),
+        });
+        Executed { ended: Ok(exit), stdout, stderr, truncated: out_cut || err_cut }
+    }
+}
+
+/// A pipe's name in epoll, and a stream's in a view.
+fn descriptor(key: u64, stream: usize) -> u64 {
+    key * 2 + stream as u64
+}

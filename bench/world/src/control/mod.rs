@@ -1,0 +1,409 @@
+//! The control thread: hears keepers, guardian and signals, writes standard inputs, and makes probes.
+//!
+//! It moves bytes and messages by fixed rules and never chooses. What keepers report goes through the capture thread, which puts it in
+//! its place between the lines that the program wrote.
+
+mod input;
+mod probe;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use dsbench_core::observation::{Exit, Life};
+use dsbench_core::time::RunTime;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use self::input::{Input, Written};
+use self::probe::Probe;
+use crate::capture;
+use crate::clock::Clock;
+use crate::error::WorldError;
+use crate::mailbox::{Mail, Mailbox, mailbox};
+use crate::outside::{Happening, InputId, Outside, ProbeId, Who};
+use crate::process::{Channel, Notice, ProbeSpec, Received, Report, Reported};
+use crate::signals::Signals;
+use crate::thread;
+
+/// Work for the control thread.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A keeper is about to be forked.
+    Keep {
+        /// Its name.
+        key: u64,
+        /// Whose program it keeps.
+        who: Who,
+        /// The channel to it.
+        channel: Arc<Channel>,
+        /// The writing end of the program's standard input, non-blocking; none for helpers.
+        stdin: Option<OwnedFd>,
+    },
+    /// The guardian could not even be asked for it.
+    NotKept {
+        /// Its name.
+        key: u64,
+        /// Why, for people.
+        why: String,
+    },
+    /// Bytes for a standard input.
+    Input {
+        /// The keeper's name; none if nothing of the life is alive.
+        key: Option<u64>,
+        /// Whose.
+        of: Life,
+        /// Which input.
+        id: InputId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Try to connect.
+    Probe(ProbeId, ProbeSpec),
+    /// The run is over.
+    Stop,
+}
+
+/// The hold on the thread.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) mailbox: Mailbox<Task>,
+}
+
+/// What an epoll event is about; the number in its upper bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Mail,
+    Signals,
+    Guardian,
+    Keeper(u64),
+    Stdin(u64),
+    Probe(u64),
+}
+
+impl About {
+    fn number(self) -> u64 {
+        let (kind, id) = match self {
+            Self::Mail => (0, 0),
+            Self::Signals => (1, 0),
+            Self::Guardian => (2, 0),
+            Self::Keeper(id) => (3, id),
+            Self::Stdin(id) => (4, id),
+            Self::Probe(id) => (5, id),
+        };
+        kind << 56 | id
+    }
+
+    fn from_number(number: u64) -> Self {
+        let id = number & ((1 << 56) - 1);
+        match number >> 56 {
+            0 => Self::Mail,
+            1 => Self::Signals,
+            2 => Self::Guardian,
+            3 => Self::Keeper(id),
+            4 => Self::Stdin(id),
+            _ => Self::Probe(id),
+        }
+    }
+}
+
+impl Control {
+    /// Starts the thread.
+    pub(crate) fn start(
+        clock: Clock,
+        guardian: Channel,
+        with_signals: bool,
+        capture: Mailbox<capture::Task>,
+        outbox: SyncSender<Outside>,
+    ) -> Result<Self, WorldError> {
+        let start = || -> io::Result<Self> {
+            let (mailbox, mail) = mailbox()?;
+            let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+            epoll.add(&mail, EpollEvent::new(EpollFlags::EPOLLIN, About::Mail.number()))?;
+            epoll.add(&guardian, EpollEvent::new(EpollFlags::EPOLLIN, About::Guardian.number()))?;
+            let signals = if with_signals {
+                let signals = SignalFd::with_flags(&Signals::set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+                epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, About::Signals.number()))?;
+                Some(signals)
+            } else {
+                None
+            };
+            let listener = Listener {
+                clock,
+                capture,
+                outbox,
+                mail,
+                epoll,
+                signals,
+                guardian: Some(guardian),
+                kept: BTreeMap::new(),
+                probes: BTreeMap::new(),
+            };
+            thread::spawn("control", clock, listener.outbox.clone(), || listener.run())?;
+            Ok(Self { mailbox })
+        };
+        start().map_err(|error| WorldError::system("start the control thread", error))
+    }
+
+    /// Asks it to end. It has ended when it has given up its side of the outbox.
+    pub(crate) fn stop(&self) {
+        self.mailbox.put(Task::Stop);
+    }
+}
+
+/// The thread's state.
+struct Listener {
+    clock: Clock,
+    capture: Mailbox<capture::Task>,
+    outbox: SyncSender<Outside>,
+    mail: Mail<Task>,
+    epoll: Epoll,
+    signals: Option<SignalFd>,
+    /// None once it is gone.
+    guardian: Option<Channel>,
+    kept: BTreeMap<u64, Kept>,
+    probes: BTreeMap<u64, Probe>,
+}
+
+/// One keeper.
+struct Kept {
+    who: Who,
+    /// None once it has ended.
+    channel: Option<Arc<Channel>>,
+    stdin: Option<Input>,
+    has_started: bool,
+    has_exited: bool,
+}
+
+impl Listener {
+    fn run(mut self) {
+        let mut events = vec![EpollEvent::empty(); 64];
+        loop {
+            let count = match self.epoll.wait(&mut events, self.patience()) {
+                Ok(count) => count,
+                Err(Errno::EINTR) => 0,
+                Err(errno) => return self.broken(&format!("waiting for keepers failed: {errno}")),
+            };
+            for event in &events[..count] {
+                match About::from_number(event.data()) {
+                    About::Mail => {
+                        for task in self.mail.take() {
+                            if matches!(task, Task::Stop) {
+                                return;
+                            }
+                            self.work(task);
+                        }
+                    }
+                    About::Signals => self.hear_signals(),
+                    About::Guardian => self.hear_guardian(),
+                    About::Keeper(key) => self.hear_keeper(key),
+                    About::Stdin(key) => self.use_stdin(key, Input::write),
+                    About::Probe(id) => self.answer_probe(id),
+                }
+            }
+            self.check_deadlines();
+        }
+    }
+
+    /// Until the next deadline.
+    fn patience(&self) -> EpollTimeout {
+        let inputs = self.kept.values().filter_map(|kept| kept.stdin.as_ref()?.deadline());
+        match self.probes.values().map(|probe| probe.deadline).chain(inputs).min() {
+            None => EpollTimeout::NONE,
+            // Rounded up: too early would be a loop without a pause.
+            Some(deadline) => {
+                let ms = self.clock.until(deadline).as_millis().saturating_add(1);
+                EpollTimeout::try_from(ms).unwrap_or(EpollTimeout::MAX)
+            }
+        }
+    }
+
+    fn work(&mut self, task: Task) {
+        match task {
+            Task::Keep { key, who, channel, stdin } => {
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, About::Keeper(key).number());
+                self.epoll.add(&*channel, event).expect("a new socket can be polled");
+                let stdin = stdin.map(|pipe| Input::new(pipe, self.clock.now()));
+                self.kept
+                    .insert(key, Kept { who, channel: Some(channel), stdin, has_started: false, has_exited: false });
+            }
+            Task::NotKept { key, why } => self.pass_on(key, self.clock.now(), Reported::NotStarted { why }),
+            Task::Input { key, of, id, bytes } => match key.filter(|key| self.has_stdin(*key)) {
+                Some(key) => self.use_stdin(key, |stdin, now| stdin.push(id, bytes, now)),
+                None => {
+                    self.say(self.clock.now(), Happening::Input { id, of, result: Err("it is not running".to_owned()) })
+                }
+            },
+            Task::Probe(id, spec) => match Probe::begin(id, spec, self.clock.now()) {
+                Err(result) => self.say(self.clock.now(), Happening::Probed { id, result }),
+                Ok(probe) => {
+                    let event = EpollEvent::new(EpollFlags::EPOLLOUT, About::Probe(id.0).number());
+                    self.epoll.add(&probe, event).expect("a new socket can be polled");
+                    self.probes.insert(id.0, probe);
+                }
+            },
+            Task::Stop => {}
+        }
+    }
+
+    fn hear_signals(&mut self) {
+        while let Some(Ok(Some(info))) = self.signals.as_ref().map(SignalFd::read_signal) {
+            self.say(self.clock.now(), Happening::Signal(i32::try_from(info.ssi_signo).unwrap_or(0)));
+        }
+    }
+
+    fn hear_keeper(&mut self, key: u64) {
+        while let Some(channel) = self.kept.get(&key).and_then(|kept| kept.channel.clone()) {
+            match channel.receive() {
+                Received::Message(Report { at, what }, _) => self.pass_on(key, self.clock.at(at), what),
+                Received::Nothing => return,
+                Received::Ended => {
+                    let _ = self.epoll.delete(&*channel);
+                    if let Some(kept) = self.kept.get_mut(&key) {
+                        kept.channel = None;
+                    }
+                    // With a guardian, wait for its word: it is still killing what the keeper left, or knows why there never was one.
+                    if self.guardian.is_none() {
+                        self.lost(key, self.clock.now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hands a report to the capture thread, and keeps book.
+    fn pass_on(&mut self, key: u64, at: RunTime, what: Reported) {
+        let Some(kept) = self.kept.get_mut(&key) else { return };
+        let is_last = matches!(what, Reported::NotStarted { .. } | Reported::Empty);
+        match what {
+            Reported::Started { .. } => kept.has_started = true,
+            Reported::Exited { .. } => kept.has_exited = true,
+            _ => {}
+        }
+        if is_last && kept.stdin.is_some() {
+            self.use_stdin(key, |stdin, _| stdin.give_up("the program has ended"));
+            if let Some(kept) = self.kept.get_mut(&key) {
+                kept.stdin = None;
+            }
+        }
+        self.capture.put(capture::Task::Report { key, at, what });
+        if is_last && let Some(Kept { channel: Some(channel), .. }) = self.kept.remove(&key) {
+            let _ = self.epoll.delete(&*channel);
+        }
+    }
+
+    fn hear_guardian(&mut self) {
+        while let Some(guardian) = &self.guardian {
+            match guardian.receive() {
+                Received::Message(Notice::Refused { keeper, errno }, _) => {
+                    let why = format!("no process could be forked for it: {}", Errno::from_raw(errno).desc());
+                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why });
+                }
+                Received::Message(Notice::Lost { keeper, at }, _) => {
+                    // What it had said before its end comes first.
+                    self.hear_keeper(keeper);
+                    self.lost(keeper, self.clock.at(at));
+                }
+                Received::Nothing => return,
+                Received::Ended => {
+                    let _ = self.epoll.delete(guardian);
+                    self.guardian = None;
+                    self.broken("its guardian process was killed");
+                    // The keepers know it as well, and kill and report; some may be gone already.
+                    let silent: Vec<u64> =
+                        self.kept.iter().filter(|(_, kept)| kept.channel.is_none()).map(|(key, _)| *key).collect();
+                    for key in silent {
+                        self.lost(key, self.clock.now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A keeper has died early, and what it kept is dead by now: the kernel killed the main program with it, the guardian the rest.
+    fn lost(&mut self, key: u64, at: RunTime) {
+        let Some(kept) = self.kept.get(&key) else { return };
+        let (has_started, has_exited, who) = (kept.has_started, kept.has_exited, kept.who.clone());
+        if !has_started {
+            let why = "the process that was to keep it has ended at once".to_owned();
+            return self.pass_on(key, at, Reported::NotStarted { why });
+        }
+        self.broken(&match who {
+            Who::Life(life) => format!("the keeper of {}/{} (life {}) was killed", life.node, life.process, life.life),
+            Who::Exec(_) => "the keeper of a helper program was killed".to_owned(),
+        });
+        if !has_exited {
+            self.pass_on(key, at, Reported::Exited { exit: Exit::Signal(Signal::SIGKILL as i32) });
+        }
+        self.pass_on(key, at, Reported::Empty);
+    }
+
+    fn has_stdin(&self, key: u64) -> bool {
+        self.kept.get(&key).is_some_and(|kept| kept.stdin.is_some())
+    }
+
+    /// Uses a standard input, tells what came of it, and polls it exactly while something waits.
+    fn use_stdin(&mut self, key: u64, act: impl FnOnce(&mut Input, RunTime) -> Vec<Written>) {
+        let now = self.clock.now();
+        let Some(Kept { who: Who::Life(of), stdin, .. }) = self.kept.get_mut(&key) else { return };
+        let of = of.clone();
+        let told = match stdin {
+            None => Vec::new(),
+            Some(stdin) => {
+                let was_waiting = stdin.is_waiting();
+                let told = act(stdin, now);
+                let event = EpollEvent::new(EpollFlags::EPOLLOUT, About::Stdin(key).number());
+                match (was_waiting, stdin.is_waiting()) {
+                    (false, true) => self.epoll.add(stdin.as_fd(), event).expect("an open pipe can be polled"),
+                    (true, false) => self.epoll.delete(stdin.as_fd()).expect("it was added when it began to wait"),
+                    _ => {}
+                }
+                told
+            }
+        };
+        for (id, result) in told {
+            self.say(now, Happening::Input { id, of: of.clone(), result });
+        }
+    }
+
+    fn answer_probe(&mut self, id: u64) {
+        if let Some(probe) = self.probes.remove(&id) {
+            let _ = self.epoll.delete(&probe);
+            self.say(self.clock.now(), Happening::Probed { id: probe.id, result: probe.answer() });
+        }
+    }
+
+    fn check_deadlines(&mut self) {
+        let now = self.clock.now();
+        let stuck: Vec<u64> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| kept.stdin.as_ref().and_then(Input::deadline).is_some_and(|deadline| now >= deadline))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in stuck {
+            self.use_stdin(key, Input::check_patience);
+        }
+        let late: Vec<u64> =
+            self.probes.values().filter(|probe| now >= probe.deadline).map(|probe| probe.id.0).collect();
+        for id in late {
+            if let Some(probe) = self.probes.remove(&id) {
+                let _ = self.epoll.delete(&probe);
+                self.say(now, Happening::Probed { id: probe.id, result: Err("no answer in time".to_owned()) });
+            }
+        }
+    }
+
+    fn broken(&self, why: &str) {
+        self.say(self.clock.now(), Happening::Broken { why: why.to_owned() });
+    }
+
+    fn say(&self, at: RunTime, what: Happening) {
+        // If the driver is gone, so is the run.
+        let _ = self.outbox.send(Outside { at, what });
+    }
+}

@@ -1,0 +1,342 @@
+//! A keeper: one process per life of a node's process, which is the ancestor of all that the life consists of.
+//!
+//! As a child subreaper it inherits every descendant whose parent ends, however it detached itself (double fork, setsid, ignored signals).
+//! So when waitpid says that it has no child left, nothing of the life exists any more: that is proof, where looking
+//! for processes by name or group is hope. It ends only then. It never decides anything: it does what it is told, reports what it
+//! sees, and kills everything when dsbench or the guardian is gone.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getpid, getppid, read, setsid};
+
+use super::channel::{Channel, Received};
+use super::message::{Order, Report, Reported, exit_of};
+use super::program::{self, Failure, Starting};
+use super::spec::Program;
+use super::sys::PidFd;
+use super::tree;
+use crate::clock::Monotonic;
+
+/// Children that follow their parent within this time are not called leaking.
+const LEAK_GRACE: Duration = Duration::from_millis(250);
+/// A kill that takes longer than this is reported.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// With nobody left to tell, this is how long an unkillable tree (setuid programs, uninterruptible sleep) is tried.
+const KILL_ALONE: Duration = Duration::from_secs(30);
+/// A freeze that takes longer than this is reported as it is.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The life of a keeper process; gives its exit code: 0 if nothing of its tree is left.
+pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], guardian: Pid) -> i32 {
+    let prepared = prepare(guardian);
+    let at = Monotonic::now();
+    let started = prepared.and_then(|signals| Ok((signals, program::start(program, &stdio)?)));
+    // Before the loop, or the end of the program's output would never be seen while its keeper lives.
+    drop(stdio);
+    match started {
+        Ok((signals, starting)) => Keeper {
+            channel: Some(channel),
+            signals,
+            main: Some(starting.pid),
+            starting: Some(starting),
+            began: at,
+            ended: None,
+            killing: None,
+            frozen: Vec::new(),
+        }
+        .run(program),
+        Err(error) => {
+            let name = program.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let why = format!("`{name}`: {error}");
+            let _ = channel.send(&Report { at, what: Reported::NotStarted { why } }, &[]);
+            0
+        }
+    }
+}
+
+/// Makes this process what a keeper must be before it has a child.
+fn prepare(guardian: Pid) -> io::Result<SignalFd> {
+    // These cannot fail for a fresh child; if one did, the promise of this file would be void, so nothing is started then.
+    setsid()?;
+    prctl::set_name(c"dsbench-keep")?;
+    prctl::set_child_subreaper(true)?;
+    // Not SIGKILL: a keeper whose guardian is killed must live to kill its tree.
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    if getppid() != guardian {
+        return Err(Errno::ESRCH.into());
+    }
+    signals()
+}
+
+/// SIGCHLD and everything that asks a process to end, to be read instead of obeyed.
+pub(super) fn signals() -> io::Result<SignalFd> {
+    let set: SigSet =
+        [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect();
+    set.thread_set_mask()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+/// Its state.
+struct Keeper {
+    /// None once dsbench is gone.
+    channel: Option<Channel>,
+    signals: SignalFd,
+    /// The main program until it is reaped: only so long is its pid its own.
+    main: Option<Pid>,
+    /// Until exec has worked or failed.
+    starting: Option<Starting>,
+    began: Monotonic,
+    /// When the main program ended, until leaking children are reported.
+    ended: Option<Monotonic>,
+    killing: Option<Killing>,
+    /// What was stopped by a pause, and only that.
+    frozen: Vec<PidFd>,
+}
+
+/// A kill under way.
+struct Killing {
+    since: Monotonic,
+    is_reported: bool,
+}
+
+impl Keeper {
+    fn run(mut self, program: &Program) -> i32 {
+        loop {
+            if let Some(code) = self.reap() {
+                return code;
+            }
+            if self.killing.is_some() {
+                sweep(getpid());
+                if let Some(code) = self.reap() {
+                    return code;
+                }
+                if !self.go_on_killing() {
+                    return 1;
+                }
+            }
+            self.wait();
+            self.hear_signals();
+            self.hear_exec(program);
+            self.hear_orders();
+            self.look_for_leaks();
+        }
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&self) {
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.channel.as_ref().map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
+        fds.extend(self.starting.as_ref().map(|starting| PollFd::new(starting.failure.as_fd(), PollFlags::POLLIN)));
+        let timeout = match (&self.killing, self.ended) {
+            // SIGCHLD comes when a child dies, not when a grandchild becomes ours: look again soon, then less often.
+            (Some(killing), _) if Monotonic::now().since(killing.since) < Duration::from_millis(100) => {
+                PollTimeout::from(1u8)
+            }
+            (Some(_), _) => PollTimeout::from(50u8),
+            (None, Some(ended)) => {
+                let left = LEAK_GRACE.saturating_sub(Monotonic::now().since(ended));
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)
+            }
+            (None, None) => PollTimeout::NONE,
+        };
+        // EINTR and the like only mean looking around once more.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    /// Reaps every child that has ended. The exit code of this keeper when none is left.
+    fn reap(&mut self) -> Option<i32> {
+        // A child that is still on its way to exec is reaped after its failure was read.
+        if self.starting.is_some() {
+            return None;
+        }
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(status) => {
+                    let pid = status.pid()?;
+                    if let (true, Some(exit)) = (Some(pid) == self.main, exit_of(status)) {
+                        let at = Monotonic::now();
+                        self.main = None;
+                        self.ended = Some(at);
+                        self.report(at, Reported::Exited { exit });
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => {
+                    self.report(Monotonic::now(), Reported::Empty);
+                    return Some(0);
+                }
+            }
+        }
+    }
+
+    fn hear_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            // Whoever asks a keeper to end (above all the kernel, when the guardian has died) gets what it stands for.
+            if info.ssi_signo != Signal::SIGCHLD as u32 {
+                self.kill();
+            }
+        }
+    }
+
+    /// Learns whether exec has worked.
+    fn hear_exec(&mut self, program: &Program) {
+        let Some(starting) = &self.starting else { return };
+        let mut fds = [PollFd::new(starting.failure.as_fd(), PollFlags::POLLIN)];
+        if !poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+            return;
+        }
+        let mut bytes = [0; 8];
+        let length = read(&starting.failure, &mut bytes).unwrap_or(0);
+        let pid = starting.pid;
+        self.starting = None;
+        match Failure::read(&bytes[..length]) {
+            None => self.report(self.began, Reported::Started { pid: pid.as_raw() }),
+            Some(failure) => {
+                self.report(Monotonic::now(), Reported::NotStarted { why: failure.explain(program) });
+                // Nothing that happens to the child that never became a program is worth telling.
+                self.channel = None;
+                self.main = None;
+            }
+        }
+    }
+
+    fn hear_orders(&mut self) {
+        loop {
+            let Some(channel) = &self.channel else { return };
+            match channel.receive() {
+                Received::Message(order, _) => self.obey(order),
+                Received::Nothing => return,
+                Received::Ended => {
+                    self.channel = None;
+                    self.kill();
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Kill => self.kill(),
+            Order::Signal { signal, tree: false } => {
+                // Not reaped yet, so the pid is still the main program's.
+                if let Some(main) = self.main.and_then(|main| PidFd::open(main).ok()) {
+                    let _ = main.signal(signal);
+                }
+            }
+            Order::Signal { signal, tree: true } => {
+                for process in tree::descendants(getpid().as_raw()) {
+                    process.signal(signal);
+                }
+            }
+            Order::Pause => {
+                let running = self.freeze();
+                self.report(Monotonic::now(), Reported::Paused { running });
+            }
+            Order::Resume => {
+                for process in self.frozen.drain(..) {
+                    let _ = process.signal(Signal::SIGCONT as i32);
+                }
+                self.report(Monotonic::now(), Reported::Resumed);
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        self.killing.get_or_insert(Killing { since: Monotonic::now(), is_reported: false });
+    }
+
+    /// Reports a kill that takes long. False when there is nobody to tell and no hope either.
+    fn go_on_killing(&mut self) -> bool {
+        let Some(killing) = &mut self.killing else { return true };
+        let age = Monotonic::now().since(killing.since);
+        if age > KILL_PATIENCE && !killing.is_reported {
+            killing.is_reported = true;
+            let survivors = tree::names(&tree::descendants(getpid().as_raw()));
+            self.report(Monotonic::now(), Reported::Unkillable { survivors });
+        }
+        self.channel.is_some() || age < KILL_ALONE
+    }
+
+    /// Stops every thread of every descendant; gives the names of those that would not stop in time.
+    fn freeze(&mut self) -> Vec<String> {
+        let since = Monotonic::now();
+        let mut told: Vec<i32> = Vec::new();
+        loop {
+            let running: Vec<_> = tree::descendants(getpid().as_raw())
+                .into_iter()
+                .filter(|process| !process.is_dead() && !process.is_stopped(told.contains(&process.pid)))
+                .collect();
+            // Nothing runs, so nothing can have been forked since: this look is final.
+            if running.is_empty() {
+                return Vec::new();
+            }
+            if Monotonic::now().since(since) > FREEZE_PATIENCE {
+                return tree::names(&running);
+            }
+            for process in &running {
+                if !told.contains(&process.pid)
+                    && let Some(handle) = process.open()
+                    && handle.signal(Signal::SIGSTOP as i32).is_ok()
+                {
+                    told.push(process.pid);
+                    self.frozen.push(handle);
+                }
+            }
+            // Stopping takes each thread a moment; a millisecond is many.
+            let _ = poll(&mut [], PollTimeout::from(1u8));
+        }
+    }
+
+    fn look_for_leaks(&mut self) {
+        if self.ended.is_none_or(|ended| Monotonic::now().since(ended) < LEAK_GRACE) {
+            return;
+        }
+        self.ended = None;
+        let children = tree::names(&tree::descendants(getpid().as_raw()));
+        if self.killing.is_none() && !children.is_empty() {
+            self.report(Monotonic::now(), Reported::Leaking { children });
+        }
+    }
+
+    fn report(&self, at: Monotonic, what: Reported) {
+        if let Some(channel) = &self.channel {
+            // If dsbench is gone, its end of the channel says so in a moment.
+            let _ = channel.send(&Report { at, what }, &[]);
+        }
+    }
+}
+
+/// Kills all descendants of a process that can be seen.
+///
+/// First everything is stopped, again and again until nothing new appears, so that no parent can replace its killed children; then
+/// everything is killed.
+pub(super) fn sweep(root: Pid) {
+    const ROUNDS_MAX: usize = 50;
+    let mut caught: Vec<(i32, PidFd)> = Vec::new();
+    for _ in 0..ROUNDS_MAX {
+        let known = caught.len();
+        for process in tree::descendants(root.as_raw()) {
+            if process.is_dead() || caught.iter().any(|(pid, _)| *pid == process.pid) {
+                continue;
+            }
+            if let Some(handle) = process.open() {
+                let _ = handle.signal(Signal::SIGSTOP as i32);
+                caught.push((process.pid, handle));
+            }
+        }
+        if caught.len() == known {
+            break;
+        }
+    }
+    for (_, process) in &caught {
+        let _ = process.signal(Signal::SIGKILL as i32);
+    }
+}

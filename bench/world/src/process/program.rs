@@ -1,0 +1,164 @@
+//! Executing one program: what happens between fork and exec, and what to tell people when it does not work.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getpid, getppid, pipe2, setsid, write};
+
+use super::spec::Program;
+use super::sys;
+
+/// A program on its way to exec.
+#[derive(Debug)]
+pub(super) struct Starting {
+    /// Its process.
+    pub(super) pid: Pid,
+    /// Ends when exec has worked; else it carries a [`Failure`].
+    pub(super) failure: OwnedFd,
+}
+
+/// Where it failed, as two numbers on the pipe: a forked child should not do more than write them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failure {
+    at_cwd: bool,
+    errno: i32,
+}
+
+/// Forks and executes; never waits.
+pub(super) fn start(program: &Program, stdio: &[OwnedFd; 3]) -> io::Result<Starting> {
+    let ready = Ready::new(program)?;
+    let keeper = getpid();
+    let (failure, fails) = pipe2(OFlag::O_CLOEXEC)?;
+    let pid = sys::fork(|| {
+        let failure = ready.execute(stdio, keeper);
+        let bytes = [u8::from(failure.at_cwd).into(), failure.errno].map(i32::to_ne_bytes).concat();
+        // If this fails too, the keeper sees code 127 without a reason.
+        let _ = write(&fails, &bytes);
+        127
+    })?;
+    Ok(Starting { pid, failure })
+}
+
+/// A program with everything that exec wants to have in C's form.
+struct Ready {
+    /// Where to look, in order.
+    paths: Vec<CString>,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    cwd: CString,
+}
+
+impl Ready {
+    fn new(program: &Program) -> io::Result<Self> {
+        let c = |text: &OsStr| {
+            CString::new(text.as_bytes())
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL character in an argument"))
+        };
+        let Some(name) = program.argv.first() else {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an empty command"));
+        };
+        let argv = program.argv.iter().map(|arg| c(arg)).collect::<Result<_, _>>()?;
+        let env = program.env.iter().map(|(name, value)| {
+            let mut entry = name.clone();
+            entry.push("=");
+            entry.push(value);
+            c(&entry)
+        });
+        let paths =
+            candidates(name, search_path(program)).iter().map(|path| c(path.as_os_str())).collect::<Result<_, _>>()?;
+        Ok(Self { paths, argv, env: env.collect::<Result<_, _>>()?, cwd: c(program.cwd.as_os_str())? })
+    }
+
+    /// Returns only if it failed.
+    fn execute(&self, stdio: &[OwnedFd; 3], keeper: Pid) -> Failure {
+        let [stdin, stdout, stderr] = stdio;
+        let prepared = (|| {
+            // When its keeper is killed, the program goes at once; its descendants are the guardian's to kill.
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            if getppid() != keeper {
+                return Err(Errno::ESRCH);
+            }
+            // A session of its own: the terminal's Ctrl-C must reach dsbench only, and no node may take the terminal.
+            setsid()?;
+            dup2_stdin(stdin)?;
+            dup2_stdout(stdout)?;
+            dup2_stderr(stderr)?;
+            sys::close_on_exec();
+            SigSet::empty().thread_set_mask()
+        })();
+        if let Err(errno) = prepared {
+            return Failure { at_cwd: false, errno: errno as i32 };
+        }
+        if let Err(errno) = chdir(self.cwd.as_c_str()) {
+            return Failure { at_cwd: true, errno: errno as i32 };
+        }
+        // As execvp(3) does: look on after "not there", remember "not allowed", stop at everything else.
+        let mut reason = Errno::ENOENT;
+        for path in &self.paths {
+            let Err(errno) = execve(path, &self.argv, &self.env);
+            match errno {
+                Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::EACCES => reason = errno,
+                other => return Failure { at_cwd: false, errno: other as i32 },
+            }
+        }
+        Failure { at_cwd: false, errno: reason as i32 }
+    }
+}
+
+/// The `PATH` of the program's own environment; without one, the usual places.
+fn search_path(program: &Program) -> &OsStr {
+    let given = program.env.iter().rev().find(|(name, _)| name == "PATH");
+    given.map_or(OsStr::new("/usr/local/bin:/usr/bin:/bin"), |(_, value)| value)
+}
+
+/// Where the program may be: a name with a slash is a path, another is looked up.
+fn candidates(name: &OsStr, path: &OsStr) -> Vec<std::path::PathBuf> {
+    if name.as_bytes().contains(&b'/') {
+        return vec![name.into()];
+    }
+    std::env::split_paths(path).map(|dir| dir.join(name)).collect()
+}
+
+impl Failure {
+    /// Reads what the child wrote; none if exec worked.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (at_cwd, errno) = bytes.split_first_chunk::<4>()?;
+        let errno = errno.first_chunk::<4>()?;
+        Some(Self { at_cwd: i32::from_ne_bytes(*at_cwd) != 0, errno: i32::from_ne_bytes(*errno) })
+    }
+
+    /// What to tell people: what is wrong and what to do.
+    pub(super) fn explain(self, program: &Program) -> String {
+        let name = program.argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let reason = Errno::from_raw(self.errno);
+        if self.at_cwd {
+            return format!(
+                "`{name}`: its working directory {} cannot be entered: {}",
+                program.cwd.display(),
+                reason.desc()
+            );
+        }
+        let is_path = name.contains('/');
+        let file = program.cwd.join(Path::new(&*name));
+        match reason {
+            Errno::ENOENT if is_path && file.exists() => {
+                format!("`{name}` is there, but its interpreter is not (look at its #! line, or at `ldd {name}`)")
+            }
+            Errno::ENOENT if is_path => format!("`{name}` not found (is it built?)"),
+            Errno::ENOENT => format!("`{name}` not found (is it built, and on PATH?)"),
+            Errno::EACCES if file.is_dir() && is_path => format!("`{name}` is a directory, not a program"),
+            Errno::EACCES => format!("`{name}` may not be executed (permission denied; is it marked executable?)"),
+            Errno::ENOEXEC => format!("`{name}` is not a program for this machine (a script needs a #! line)"),
+            Errno::E2BIG => format!("`{name}`: its arguments and environment are too long"),
+            other => format!("`{name}`: {}", other.desc()),
+        }
+    }
+}
