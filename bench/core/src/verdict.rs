@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::Circumstance;
+use crate::judgement::Judgement;
+use crate::observation::Ending;
 use crate::time::RunTime;
 
 /// `held < unknown < violated`: the worst of several is their maximum.
@@ -78,4 +81,91 @@ pub struct Evidence {
     /// Why it is shown, if the observation does not say it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// What an invariant that is not kept means for the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// It is told, and the run does not fail.
+    Warn,
+}
+
+/// What the scenario expects of an invariant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expectation {
+    /// It holds.
+    #[default]
+    Hold,
+    /// It is caught being violated (`violates`): the scenario demonstrates a mistake.
+    BeViolated,
+    /// Either (`may_violate`).
+    MayBeViolated,
+}
+
+/// One invariant, judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvariantVerdict {
+    /// Its name in the scenario.
+    pub name: String,
+    /// Its kind of check: `single_leader`.
+    pub check: String,
+    /// Its line in the scenario, from 1; none if the scenario does not have it (the implicit check of processes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// What it means if it is not kept.
+    pub severity: Severity,
+    /// What was expected.
+    pub expectation: Expectation,
+    /// What was found.
+    pub finding: Finding,
+    /// What was being done to the cluster when it was first violated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub during: Vec<Circumstance>,
+}
+
+impl InvariantVerdict {
+    /// What this invariant alone means for the run.
+    pub fn judgement(&self) -> Judgement {
+        match (self.expectation, self.finding.outcome) {
+            (Expectation::Hold, _) if self.severity == Severity::Warn => Judgement::Pass,
+            (Expectation::Hold, Outcome::Violated) | (Expectation::BeViolated, Outcome::Held) => Judgement::Fail,
+            (Expectation::Hold | Expectation::BeViolated, Outcome::Unknown) => Judgement::Inconclusive,
+            (Expectation::Hold, Outcome::Held) | (Expectation::BeViolated, Outcome::Violated) => Judgement::Pass,
+            // Whichever it was, it was allowed.
+            (Expectation::MayBeViolated, _) => Judgement::Pass,
+        }
+    }
+}
+
+/// Why a run is not a pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What this reason alone makes of the run.
+    pub judgement: Judgement,
+    /// In one line, for people.
+    pub text: String,
+    /// The line of the scenario that it is about, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The observation that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<u64>,
+}
+
+/// What a run means. The same history and the same scenario give the same verdict, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// In one word.
+    pub judgement: Judgement,
+    /// Everything that speaks against a pass, the weightiest first. Empty if it is one.
+    pub reasons: Vec<Reason>,
+    /// Every invariant, in the order of the scenario.
+    pub invariants: Vec<InvariantVerdict>,
+    /// Why the run ended; none if the history does not say (the bench was killed).
+    pub ending: Option<Ending>,
 }

@@ -3,6 +3,7 @@
 //! The next check is one new file and one line in [`CHECKS`].
 
 mod due;
+mod invariant;
 mod moment;
 mod occurrences;
 mod scope;
@@ -23,6 +24,8 @@ mod sometimes;
 
 #[cfg(test)]
 mod testing;
+
+pub use self::invariant::{Invariant, StepPlace, all, open_until, with_implicit};
 
 use crate::filter::Filter;
 use crate::history::History;

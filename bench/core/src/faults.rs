@@ -1,0 +1,148 @@
+//! What was being done to the cluster, and when: the first question of whoever reads a failed run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::{History, Seen};
+use crate::observation::{Action, ActionVerb, Life, Name};
+use crate::time::RunTime;
+
+/// A fault that the bench injected, and for how long each process suffered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault<'h> {
+    /// The observation of it.
+    pub number: u64,
+    /// When.
+    pub at: RunTime,
+    /// What was done, to whom, by which step.
+    pub action: &'h Action,
+    /// One for each process that it hit. Empty: it hit nothing.
+    pub effects: Vec<Effect<'h>>,
+}
+
+/// What a fault did to one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effect<'h> {
+    /// Which process, in the life that was hit.
+    pub of: &'h Life,
+    /// Until when: a pause, until it was thawed or ended; a kill or stop, until its next life began; a signal, no time at all. None if
+    /// the run ended before.
+    pub until: Option<RunTime>,
+}
+
+impl Fault<'_> {
+    /// True if a process suffered it at this instant.
+    pub fn is_active(&self, at: RunTime) -> bool {
+        self.at <= at && self.effects.iter().any(|effect| effect.until.is_none_or(|until| at < until))
+    }
+}
+
+/// Every fault of a run, by number.
+pub fn faults(history: &History) -> impl Iterator<Item = Fault<'_>> {
+    history.actions().filter(|action| action.what.verb.is_fault()).map(|Seen { number, at, what }| {
+        let effects = what.hit.iter().map(|of| Effect { of, until: until(history, at, what.verb, of) });
+        Fault { number, at, action: what, effects: effects.collect() }
+    })
+}
+
+fn until(history: &History, at: RunTime, verb: ActionVerb, of: &Life) -> Option<RunTime> {
+    match verb {
+        ActionVerb::Pause => {
+            let life = history.life(of)?;
+            let pause = life.pauses.iter().rev().find(|pause| pause.from <= at)?;
+            let exited = life.exited.map(|exited| exited.at);
+            pause.until.into_iter().chain(exited).min()
+        }
+        ActionVerb::Kill | ActionVerb::Stop => {
+            let next = Life { life: of.life + 1, ..of.clone() };
+            history.life(&next).map(|next| next.started)
+        }
+        ActionVerb::Start | ActionVerb::Restart | ActionVerb::Resume | ActionVerb::Signal | ActionVerb::Input => {
+            Some(at)
+        }
+    }
+}
+
+/// What was being done at a moment, or was done last before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Circumstance {
+    /// The observation of the action.
+    pub observation: u64,
+    /// What was done.
+    pub verb: ActionVerb,
+    /// To whom.
+    pub nodes: Vec<Name>,
+    /// When.
+    pub at: RunTime,
+    /// True if it was in force at the moment; false if it was only the last thing done.
+    pub is_active: bool,
+    /// The step that asked for it, by index from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// The line of that step in the scenario, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Circumstance {
+    /// `pause peer3 since T+4.100s (step 2, line 41)`; `restart peer2 at ...` for what was done last and is over.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_active { "since" } else { "at" };
+        write!(f, "{} {} {word} {}", self.verb.key(), self.nodes.join(", "), self.at)?;
+        match (self.step, self.line) {
+            (Some(step), Some(line)) => write!(f, " (step {}, line {line})", step + 1),
+            (Some(step), None) => write!(f, " (step {})", step + 1),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// The faults in force at a moment; if there are none, the last thing that was done before it. `line` gives the line of a step.
+pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Option<u32>) -> Vec<Circumstance> {
+    let circumstance = |number, action: &Action, when, is_active| Circumstance {
+        observation: number,
+        verb: action.verb,
+        nodes: action.nodes.clone(),
+        at: when,
+        is_active,
+        step: action.step,
+        line: action.step.and_then(&line),
+    };
+    let active = faults(history).filter(|fault| fault.is_active(at));
+    let active: Vec<_> = active.map(|fault| circumstance(fault.number, fault.action, fault.at, true)).collect();
+    if !active.is_empty() {
+        return active;
+    }
+    let mut done = history.actions().rev().filter(|action| action.what.verb != ActionVerb::Input && action.at <= at);
+    done.next().map(|last| circumstance(last.number, last.what, last.at, false)).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stories::{Story, ms};
+
+    fn told(story: &Story, at: u64) -> Vec<String> {
+        circumstances(&story.history, ms(at), |step| Some(step as u32 + 40)).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn faults_are_in_force_until_they_are_undone() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).pause("a").at(200).kill("b").at(300).resume("a").at(400).restart("b");
+        assert_eq!(told(&story, 50), Vec::<String>::new());
+        assert_eq!(told(&story, 100), ["pause a since T+0.100s (step 1, line 40)"]);
+        assert_eq!(told(&story, 250).len(), 2);
+        assert_eq!(told(&story, 350), ["kill b since T+0.200s (step 1, line 40)"]);
+        assert_eq!(told(&story, 400), ["restart b at T+0.400s (step 1, line 40)"]);
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_life_and_a_fault_that_hit_nothing_is_never_in_force() {
+        let mut story = Story::of(&["a"]);
+        story.at(100).pause("a").at(200).kill("a").at(250).act(ActionVerb::Pause, "a", false).at(300).restart("a");
+        assert_eq!(told(&story, 260), ["kill a since T+0.200s (step 1, line 40)"]);
+        assert_eq!(faults(&story.history).map(|fault| fault.effects.len()).collect::<Vec<_>>(), [1, 1, 0]);
+    }
+}
