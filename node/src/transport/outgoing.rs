@@ -136,7 +136,16 @@ impl Dialler {
             if since.elapsed() >= STEADY {
                 pause = FIRST_PAUSE;
             }
-            if let Some(Leaving) = self.discard_for(pause).await {
+            if since.elapsed() > FIRST_PAUSE {
+                self.discard_queued();
+            }
+            if let Some(Leaving) = self.discard_for(pause - FIRST_PAUSE).await {
+                return;
+            }
+            // What is sent from here on finds the next connection, if there is one: an answer to a peer that has just come and spoken
+            // first would otherwise be lost. The pause itself stays, so that a peer that speaks and does not listen costs little.
+            sleep(FIRST_PAUSE).await;
+            if self.queue.is_closed() && self.queue.is_empty() {
                 return;
             }
             pause = (pause * 2).min(self.pace.dial_max);
@@ -158,21 +167,22 @@ impl Dialler {
         Ok(stream)
     }
 
-    /// Waits before the next dial and drops what should be sent meanwhile. A sign of life ends the wait, but never at once: a peer
-    /// that speaks and does not listen must not be dialled without pause.
+    fn discard_queued(&mut self) {
+        while self.queue.try_recv().is_ok() {
+            self.state.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Drops what is sent meanwhile; a sign of life of the peer ends it.
     async fn discard_for(&mut self, pause: Duration) -> Option<Leaving> {
         let state = Arc::clone(&self.state);
-        let wait = async {
-            sleep(FIRST_PAUSE).await;
-            let rest = pause.saturating_sub(FIRST_PAUSE);
-            // Ended by the first of the two.
-            let _ = timeout(rest, state.alive.notified()).await;
-        };
-        tokio::pin!(wait);
+        let over = timeout(pause, state.alive.notified());
+        tokio::pin!(over);
         loop {
             tokio::select! {
+                // The end first: a line that was sent after the sign of life must not be dropped.
                 biased;
-                () = &mut wait => return None,
+                _ = &mut over => return None,
                 line = self.queue.recv() => match line {
                     Some(_) => self.state.dropped.fetch_add(1, Ordering::Relaxed),
                     None => return Some(Leaving),
