@@ -111,10 +111,13 @@ impl Log {
         let _ = self.orders.try_send(Order::Prompt);
     }
 
-    /// Takes the prompt away and waits until everything is written, but no longer than `patience`: the last act of a node.
+    /// Writes what is left, takes the prompt away, and waits for both, but no longer than `patience`: the last act of a node.
     pub fn close(&self, patience: Duration) {
-        let _ = self.orders.try_send(Order::Unprompt);
+        let deadline = Instant::now() + patience;
         self.flush(patience);
+        self.confess();
+        let _ = self.orders.try_send(Order::Unprompt);
+        self.flush(deadline.saturating_duration_since(Instant::now()));
     }
 
     /// Waits until everything so far is written, but no longer than `patience`. Says if it was.
@@ -143,18 +146,24 @@ impl Log {
     }
 
     fn enqueue(&self, line: String) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            let confession =
-                self.line(Level::Warn, format_args!("log lines were lost because nobody read them lost={dropped}"));
-            if self.orders.try_send(Order::Write(confession)).is_err() {
-                self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
-                return;
-            }
-        }
-        if self.orders.try_send(Order::Write(line)).is_err() {
+        if !self.confess() || self.orders.try_send(Order::Write(line)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Tells how many lines were lost since this was last told. False when there is not even room for that.
+    fn confess(&self) -> bool {
+        let lost = self.dropped.swap(0, Ordering::Relaxed);
+        if lost == 0 {
+            return true;
+        }
+        let confession =
+            self.line(Level::Warn, format_args!("log lines were lost because nobody read them lost={lost}"));
+        let told = self.orders.try_send(Order::Write(confession)).is_ok();
+        if !told {
+            self.dropped.fetch_add(lost, Ordering::Relaxed);
+        }
+        told
     }
 }
 
