@@ -15,7 +15,7 @@ use std::io;
 use std::time::Duration;
 
 use dsbench_protocol::{Cx, Effect, Process};
-use dsbench_wire::NodeId;
+use dsbench_wire::{Envelope, Message, NodeId};
 use rand_pcg::Pcg64Mcg;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,13 +40,17 @@ const DRAIN_MAX: u32 = 4096;
 /// Sends and events that wait for the disk at most. A disk that is this far behind is as good as gone; sends are lost like on any
 /// network, and lost lines are told.
 const HELD_MAX: usize = 4096;
+/// An election waits for several saves one after the other: with much slower ones than this, nobody is elected in time.
+const SLOW_SAVE: Duration = Duration::from_millis(250);
 /// A graceful leave takes no longer than this, twice: for the disk, then for the peers.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a person can ask of a core.
-pub trait Commands: Process {
+pub trait Console<P: Process> {
+    /// This was told, in the log.
+    fn told(&mut self, event: &P::Event);
     /// Obeys one typed line; `traffic` is for its status.
-    fn command(&self, line: &str, me: &NodeId, traffic: Traffic) -> Reply;
+    fn command(&self, line: &str, process: &P, traffic: Traffic) -> Reply;
 }
 
 /// The answer to what was typed.
@@ -92,15 +96,22 @@ pub struct Ground {
 ///
 /// # Errors
 /// When its state cannot be saved, or the system refuses what a node needs.
-pub async fn run<P>(process: P, recovered: Option<P::Durable>, ground: Ground) -> Result<(), RuntimeError>
+pub async fn run<P, C>(
+    process: P,
+    recovered: Option<P::Durable>,
+    console: C,
+    ground: Ground,
+) -> Result<(), RuntimeError>
 where
-    P: Commands,
+    P: Process,
     P::Durable: Serialize + Send + 'static,
     P::Event: Display,
+    C: Console<P>,
 {
     let Ground { me, rng, storage, transport, terminal, log } = ground;
-    Runtime {
+    let runtime = Runtime {
         process,
+        console,
         me,
         rng,
         started: Instant::now(),
@@ -111,13 +122,13 @@ where
         lost: 0,
         transport,
         log,
-    }
-    .run(recovered, terminal)
-    .await
+    };
+    runtime.run(recovered, terminal).await
 }
 
-struct Runtime<P: Process> {
+struct Runtime<P: Process, C> {
     process: P,
+    console: C,
     me: NodeId,
     rng: Pcg64Mcg,
     started: Instant,
@@ -125,27 +136,35 @@ struct Runtime<P: Process> {
     /// Empty between two calls; kept for its capacity.
     effects: Vec<Effect<P>>,
     disk: Disk<P::Durable>,
-    /// Sends and events, in order, each with the save that it waits for.
-    held: VecDeque<(Save, Effect<P>)>,
+    /// In order, each with the save that it waits for.
+    held: VecDeque<(Save, Held<P::Event>)>,
     lost: u64,
     transport: Transport,
     log: Log,
 }
 
+/// What must not be seen by anybody before what it rests on is durable.
+enum Held<E> {
+    Send(NodeId, Message),
+    Event(E),
+    Answer(String),
+}
+
 enum Woken {
-    Saved(Result<(), StorageError>),
-    Message(dsbench_wire::Envelope),
+    Saved(Result<Duration, StorageError>),
+    Message(Envelope),
     Timer,
     Typed(Option<String>),
     Signal,
     Breath,
 }
 
-impl<P> Runtime<P>
+impl<P, C> Runtime<P, C>
 where
-    P: Commands,
+    P: Process,
     P::Durable: Serialize + Send + 'static,
     P::Event: Display,
+    C: Console<P>,
 {
     async fn run(mut self, recovered: Option<P::Durable>, mut terminal: Terminal) -> Result<(), RuntimeError> {
         let mut terminated = signal(SignalKind::terminate())?;
@@ -172,10 +191,7 @@ where
             woke = now;
             burst = if matches!(woken, Woken::Message(_)) { burst + 1 } else { 0 };
             match woken {
-                Woken::Saved(result) => {
-                    result?;
-                    self.release();
-                }
+                Woken::Saved(result) => self.release(result?),
                 Woken::Message(envelope) => self.message(envelope),
                 Woken::Typed(line) => {
                     if self.obey(line.as_deref()) == Next::Leave {
@@ -212,33 +228,38 @@ where
                 Effect::SendNow(to, message) => self.transport.send(to, message),
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
-                Effect::Send(..) | Effect::Event(_) => self.after_saving(effect),
+                Effect::Send(to, message) => self.after_saving(Held::Send(to, message)),
+                Effect::Event(event) => self.after_saving(Held::Event(event)),
             }
         }
         self.effects = effects;
     }
 
-    fn message(&mut self, envelope: dsbench_wire::Envelope) {
+    fn message(&mut self, envelope: Envelope) {
         self.call(|process, cx| process.message(&envelope.from, envelope.message, cx));
     }
 
-    fn after_saving(&mut self, effect: Effect<P>) {
+    fn after_saving(&mut self, held: Held<P::Event>) {
         if self.disk.reached() == self.disk.asked() {
-            self.perform(effect);
+            self.perform(held);
         } else if self.held.len() < HELD_MAX {
-            self.held.push_back((self.disk.asked(), effect));
+            self.held.push_back((self.disk.asked(), held));
         } else {
             self.lost += 1;
         }
     }
 
     /// Does what waited for a save that is now durable.
-    fn release(&mut self) {
+    fn release(&mut self, took: Duration) {
+        if took >= SLOW_SAVE {
+            let took = took.as_millis();
+            self.log.warn(format_args!("the disk is slow: votes waited for an fsync took={took}ms"));
+        }
         let reached = self.disk.reached();
         while self.held.front().is_some_and(|&(save, _)| save <= reached)
-            && let Some((_, effect)) = self.held.pop_front()
+            && let Some((_, held)) = self.held.pop_front()
         {
-            self.perform(effect);
+            self.perform(held);
         }
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
@@ -246,12 +267,14 @@ where
         }
     }
 
-    fn perform(&mut self, effect: Effect<P>) {
-        match effect {
-            Effect::Send(to, message) => self.transport.send(to, message),
-            Effect::Event(event) => self.log.info(event),
-            // Only the two above wait for a save.
-            Effect::Persist(_) | Effect::SendNow(..) | Effect::Arm(..) | Effect::Disarm(_) => {}
+    fn perform(&mut self, held: Held<P::Event>) {
+        match held {
+            Held::Send(to, message) => self.transport.send(to, message),
+            Held::Event(event) => {
+                self.console.told(&event);
+                self.log.info(event);
+            }
+            Held::Answer(text) => self.log.answer(text),
         }
     }
 
@@ -271,9 +294,9 @@ where
 
     fn obey(&mut self, line: Option<&str>) -> Next {
         let Some(line) = line else { return Next::Leave };
-        match self.process.command(line, &self.me, self.transport.traffic()) {
+        match self.console.command(line, &self.process, self.transport.traffic()) {
             Reply::Nothing => self.log.prompt(),
-            Reply::Answer(text) => self.log.answer(text),
+            Reply::Answer(text) => self.after_saving(Held::Answer(text)),
             Reply::Leave => return Next::Leave,
         }
         Next::Go
@@ -284,8 +307,8 @@ where
         // A goodbye that depends on a save waits for it, but not for ever: a node that just disappears is a crash, and allowed.
         let saved = async {
             while !self.held.is_empty() {
-                self.disk.saved().await?;
-                self.release();
+                let took = self.disk.saved().await?;
+                self.release(took);
             }
             Ok(())
         };

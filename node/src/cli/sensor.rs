@@ -21,6 +21,8 @@ use crate::storage::{StateFile, StorageError};
 use crate::terminal::{Stdin, Terminal};
 use crate::transport::{self, Address, AddressError, ListenError, Transport};
 
+use console::SensorConsole;
+
 const EXAMPLES: &str = "\
 Examples:
   Three terminals, the list and one of the commands in each; then stop one with Ctrl-C, or with kill -9, and start it again:
@@ -290,10 +292,11 @@ async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorE
         config.takeover,
         console::list(&config.members),
     ));
+    let console = SensorConsole::new(me.clone(), config.members.clone());
     let process = Sensor::new(config).map_err(UsageError::from).expect("the options were validated");
     let terminal = Terminal::read(stdin)?;
     let ground = Ground { me, rng, storage, transport, terminal, log: log.clone() };
-    runtime::run(process, recovered, ground).await?;
+    runtime::run(process, recovered, console, ground).await?;
     Ok(())
 }
 

@@ -2,11 +2,15 @@
 
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::storage::{StateFile, StorageError};
+
+/// What a save has to tell: which one it was, and how long it took.
+type Saved = Result<(Save, Duration), StorageError>;
 
 /// Counts the states that a core wanted saved. Saving one saves all before it.
 pub(super) type Save = u64;
@@ -15,7 +19,7 @@ pub(super) type Save = u64;
 #[derive(Debug)]
 pub(super) struct Disk<D> {
     wanted: Arc<Wanted<D>>,
-    done: mpsc::Receiver<Result<Save, StorageError>>,
+    done: mpsc::Receiver<Saved>,
     asked: Save,
     reached: Save,
 }
@@ -59,14 +63,17 @@ impl<D: Serialize + Send + 'static> Disk<D> {
         self.reached
     }
 
-    /// Waits until a later save is durable. Dropping the future loses nothing.
-    pub(super) async fn saved(&mut self) -> Result<(), StorageError> {
+    /// Waits until a later save is durable, and gives how long it took. Dropping the future loses nothing.
+    pub(super) async fn saved(&mut self) -> Result<Duration, StorageError> {
         match self.done.recv().await {
-            Some(result) => self.reached = result?,
+            Some(result) => {
+                let (save, took) = result?;
+                self.reached = save;
+                Ok(took)
+            }
             // The thread ends after it has reported a failure, and with it this node.
             None => std::future::pending().await,
         }
-        Ok(())
     }
 }
 
@@ -83,7 +90,7 @@ impl<D> Drop for Disk<D> {
     }
 }
 
-fn save_all<D: Serialize>(mut file: StateFile, wanted: &Wanted<D>, done: &mpsc::Sender<Result<Save, StorageError>>) {
+fn save_all<D: Serialize>(mut file: StateFile, wanted: &Wanted<D>, done: &mpsc::Sender<Saved>) {
     loop {
         let mut next = wanted.next();
         while matches!(*next, Next::Nothing) {
@@ -92,7 +99,8 @@ fn save_all<D: Serialize>(mut file: StateFile, wanted: &Wanted<D>, done: &mpsc::
         let order = std::mem::replace(&mut *next, Next::Nothing);
         drop(next);
         let Next::Save(save, state) = order else { return };
-        let result = file.save(&state).map(|()| save);
+        let began = Instant::now();
+        let result = file.save(&state).map(|()| (save, began.elapsed()));
         let failed = result.is_err();
         if done.blocking_send(result).is_err() || failed {
             return;

@@ -1,24 +1,81 @@
 //! What a person can ask of a sensor peer: `status`, `help`, `quit`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dsbench_protocol::Sensor;
+use dsbench_protocol::{Event, Sensor};
 use dsbench_wire::NodeId;
 
 use crate::emit::Escaped;
-use crate::runtime::{Commands, Reply};
+use crate::runtime::{Console, Reply};
 use crate::transport::Traffic;
 
 const HELP: &str = "\
-status   role, term, leader, members, who is suspected, and the state of the network
+status   role, term, leader, members, who is suspected, failed or gone, and the state of the network
 help     this list
 quit     leave gracefully, as Ctrl-C, Ctrl-D and SIGTERM do";
 
-impl Commands for Sensor {
-    fn command(&self, line: &str, me: &NodeId, traffic: Traffic) -> Reply {
+/// Answers from what the core knows and from what the log has told, so that a status never contradicts the log.
+#[derive(Debug)]
+pub(super) struct SensorConsole {
+    me: NodeId,
+    members: BTreeSet<NodeId>,
+    trouble: BTreeMap<NodeId, Trouble>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Suspected,
+    Failed,
+    Left,
+}
+
+impl SensorConsole {
+    pub(super) fn new(me: NodeId, members: BTreeSet<NodeId>) -> Self {
+        Self { me, members, trouble: BTreeMap::new() }
+    }
+
+    fn status(&self, sensor: &Sensor, traffic: Traffic) -> String {
+        let role = match sensor.leader() {
+            Some(leader) if *leader == self.me => "leader",
+            Some(_) => "follower",
+            None => "electing",
+        };
+        let term = sensor.term();
+        let leader = sensor.leader().map_or("none", NodeId::as_str);
+        let members = list(&self.members);
+        let [suspected, failed, left] =
+            [Trouble::Suspected, Trouble::Failed, Trouble::Left].map(|trouble| list(self.in_trouble(trouble)));
+        let Traffic { connected, ignored, dropped } = traffic;
+        format!(
+            "status role={role} term={term} leader={leader} members={members} suspected={suspected} failed={failed} left={left} \
+             connected={connected} ignored={ignored} dropped={dropped}"
+        )
+    }
+
+    fn in_trouble(&self, trouble: Trouble) -> impl Iterator<Item = &NodeId> {
+        self.trouble.iter().filter(move |(_, is)| **is == trouble).map(|(id, _)| id)
+    }
+}
+
+impl Console<Sensor> for SensorConsole {
+    fn told(&mut self, event: &Event) {
+        match event {
+            Event::Suspected { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Suspected)),
+            Event::Failed { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Failed)),
+            Event::Left { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Left)),
+            Event::Recovered { peer, .. } => drop(self.trouble.remove(peer)),
+            // Under another leader others are watched, and a suspicion that is not watched means nothing any more.
+            Event::BecameLeader { .. } | Event::ReceivedCoordinator { .. } | Event::Follows { .. } => {
+                self.trouble.retain(|_, trouble| *trouble != Trouble::Suspected);
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&self, line: &str, sensor: &Sensor, traffic: Traffic) -> Reply {
         match line {
             "" => Reply::Nothing,
-            "status" => Reply::Answer(status(self, me, traffic)),
+            "status" => Reply::Answer(self.status(sensor, traffic)),
             "help" => Reply::Answer(HELP.to_owned()),
             "quit" | "exit" => Reply::Leave,
             unknown => {
@@ -29,24 +86,44 @@ impl Commands for Sensor {
     }
 }
 
-fn status(sensor: &Sensor, me: &NodeId, traffic: Traffic) -> String {
-    let role = match sensor.leader() {
-        Some(leader) if leader == me => "leader",
-        Some(_) => "follower",
-        None => "electing",
-    };
-    let leader = sensor.leader().map_or("none", NodeId::as_str);
-    let Traffic { connected, ignored, dropped } = traffic;
-    format!(
-        "status role={role} term={} leader={leader} connected={connected} ignored={ignored} dropped={dropped}",
-        sensor.term()
-    )
+/// `peer1,peer2`, or `none`: a value without a space.
+pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
+    let ids: Vec<&str> = ids.into_iter().map(NodeId::as_str).collect();
+    if ids.is_empty() { "none".to_owned() } else { ids.join(",") }
 }
 
-/// `peer1,peer2`, or `none`: a value without a space.
-pub(super) fn list(ids: &BTreeSet<NodeId>) -> String {
-    if ids.is_empty() {
-        return "none".to_owned();
+#[cfg(test)]
+mod tests {
+    use dsbench_protocol::Config;
+    use dsbench_wire::Term;
+
+    use super::*;
+
+    #[test]
+    fn a_status_agrees_with_what_the_log_told() {
+        let [me, two, three, four] = ["peer1", "peer2", "peer3", "peer4"].map(|id| id.parse::<NodeId>().unwrap());
+        let config = Config::new(&me, [two.clone(), three.clone(), four.clone()]);
+        let mut console = SensorConsole::new(me, config.members.clone());
+        let sensor = Sensor::new(config).unwrap();
+        let traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
+        let term = Term(1);
+        let told = [
+            Event::Suspected { peer: two.clone(), term },
+            Event::Suspected { peer: three.clone(), term },
+            Event::Failed { peer: three.clone(), term },
+            Event::Left { peer: four, term },
+        ];
+        for event in &told {
+            console.told(event);
+        }
+        assert_eq!(
+            console.status(&sensor, traffic),
+            "status role=electing term=0 leader=none members=peer1,peer2,peer3,peer4 suspected=peer2 failed=peer3 left=peer4 \
+             connected=2 ignored=1 dropped=0"
+        );
+        console.told(&Event::Recovered { peer: three, term });
+        console.told(&Event::Follows { leader: two, term });
+        let status = console.status(&sensor, traffic);
+        assert!(status.contains("suspected=none failed=none left=peer4"), "{status}");
     }
-    ids.iter().map(NodeId::as_str).collect::<Vec<_>>().join(",")
 }
