@@ -84,6 +84,38 @@ impl std::fmt::Display for Since {
     }
 }
 
+impl std::fmt::Display for Condition {
+    /// In people's words: `` `became_leader` from !killed``.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts: Vec<String> = self.parts.iter().map(ToString::to_string).collect();
+        f.write_str(&parts.join(" and "))
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::Probe(probe) => probe.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for EventPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.at_least > 1 {
+            write!(f, "{} times ", self.at_least)?;
+        }
+        let fields = if self.filter.is_empty() { "" } else { " with such fields" };
+        write!(f, "{}`{}`{fields}", if self.is_latest { "as the newest " } else { "" }, self.event)?;
+        match &self.who {
+            Who::From(target) if *target == Target::all() => Ok(()),
+            Who::From(target) => write!(f, " from {target}"),
+            Who::Each(target) => write!(f, " from each of {target}"),
+        }
+    }
+}
+
 /// A question to the world. The driver asks it again and again until it is answered well, or the time is over.
 #[derive(Debug, Clone)]
 pub enum Probe {

@@ -110,6 +110,8 @@ codes! {
         "`--set PATH=VALUE` replaces or adds a key: nodes.count, vars.NAME, events.NAME.KEY, and steps by their name: steps.crash.after.";
     BAD_OVERRIDE = 161, "override without a value",
         "Overrides are written PATH=VALUE with a TOML value; a bare word is taken as text.";
+    NOTHING_JUDGED = 165, "nothing is judged",
+        "Without an invariant and without an `expect` step, whatever happens would pass.";
     UNKNOWN_INVARIANT = 170, "unknown invariant",
         "`violates` names invariants by their `name`.";
 }

@@ -65,6 +65,8 @@ pub struct Names<'p> {
     invariants: Vec<Name>,
     ports: Vec<Name>,
     vars: Vec<(Name, VarShape)>,
+    nodes_are_unknown: bool,
+    incomplete_events: Vec<Name>,
 }
 
 /// What a variable may be used for.
@@ -88,12 +90,29 @@ impl<'p> Names<'p> {
             invariants: Vec::new(),
             ports: Vec::new(),
             vars: Vec::new(),
+            nodes_are_unknown: false,
+            incomplete_events: Vec::new(),
         }
     }
 
     /// Declares a node with its processes (`main` is the node's `command`).
     pub fn add_node(&mut self, node: impl Into<Name>, processes: impl IntoIterator<Item = Name>) {
         self.nodes.insert(node.into(), processes.into_iter().collect());
+    }
+
+    /// Says that the nodes could not be read: looking one up fails without a further report.
+    pub fn forgive_nodes(&mut self) {
+        self.nodes_are_unknown = true;
+    }
+
+    /// True if a name that is not known may be a node's.
+    pub fn nodes_are_unknown(&self) -> bool {
+        self.nodes_are_unknown
+    }
+
+    /// Says that an event's fields could not be read: looking one up fails without a further report.
+    pub fn forgive_fields(&mut self, event: impl Into<Name>) {
+        self.incomplete_events.push(event.into());
     }
 
     /// Declares an event with its fields.
@@ -179,12 +198,18 @@ impl<'p> Names<'p> {
     /// A node's shared name; reports if there is none.
     pub fn node(&self, name: &Located<&str>) -> Option<Name> {
         let found = self.nodes.get_key_value(name.value).map(|(node, _)| node.clone());
+        if found.is_none() && self.nodes_are_unknown {
+            return None;
+        }
         found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "node", name, self.nodes.keys()))
     }
 
     /// A process of any node; reports if there is none.
     pub fn process(&self, name: &Located<&str>) -> Option<Name> {
         let found = self.nodes.values().flatten().find(|process| &***process == name.value).cloned();
+        if found.is_none() && self.nodes_are_unknown {
+            return None;
+        }
         found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "process", name, self.nodes.values().flatten()))
     }
 
@@ -204,6 +229,9 @@ impl<'p> Names<'p> {
         let fields = self.fields(event);
         if let Some((field, kind)) = fields.iter().find(|(field, _)| &**field == name.value) {
             return Some(EventField { event: event.clone(), field: field.clone(), kind: *kind });
+        }
+        if self.incomplete_events.contains(event) {
+            return None;
         }
         let message = format!("event `{event}` has no field `{}`", name.value.escape_debug());
         let help = suggestion(name.value, "fields", fields.iter().map(|(field, _)| &**field));

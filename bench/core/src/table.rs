@@ -26,6 +26,18 @@ impl Key {
     pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self { name, kind, doc }
     }
+
+    /// Two lists of keys as one, for tables that are several things at once. `N` is the sum of their lengths.
+    pub const fn join<const N: usize>(first: &[Self], second: &[Self]) -> [Self; N] {
+        assert!(N == first.len() + second.len(), "the length of the joined list is the sum");
+        let mut joined = [Self::new("", Kind::Any, ""); N];
+        let mut index = 0;
+        while index < N {
+            joined[index] = if index < first.len() { first[index] } else { second[index - first.len()] };
+            index += 1;
+        }
+        joined
+    }
 }
 
 /// What may stand at a key.
@@ -65,6 +77,8 @@ pub enum Kind {
     Map(&'static Self),
     /// More than one of these; the documentation of the key says which.
     Any,
+    /// Belongs to the language, but this version does not act on it: using it is refused.
+    Later,
 }
 
 /// A table being read.
@@ -187,6 +201,11 @@ impl<'d, 's> Table<'d, 's> {
         self.item(key)?.duration()
     }
 
+    /// A length of time, without a report if it is none: for looking at something that is read properly elsewhere.
+    pub(crate) fn duration_quietly(&self, key: &'static str) -> Option<Located<Duration>> {
+        self.item(key)?.silenced(&Problems::new()).duration()
+    }
+
     /// A text with a unit, in bytes.
     pub fn size(&self, key: &'static str) -> Option<Located<u64>> {
         self.item(key)?.size()
@@ -229,6 +248,10 @@ impl<'d, 's> Table<'d, 's> {
     pub fn exactly_one(&self, keys: &[&'static str], noun: &str, help: &str) -> Option<Item<'d, 's>> {
         let present = self.present(keys);
         let Some(first) = present.first() else {
+            // A misspelt or refused key was reported already, and was probably meant to be the one.
+            if self.has_refused_key() {
+                return None;
+            }
             let message = format!("{} without {noun}", self.what);
             self.report(
                 Diagnostic::error(diagnostic::NOTHING_CHOSEN, message, self.span(), format!("{noun} is missing here"))
@@ -283,15 +306,30 @@ impl<'d, 's> Table<'d, 's> {
         }
     }
 
+    fn has_refused_key(&self) -> bool {
+        let Content::Table(table) = self.content else { return false };
+        table.keys().any(|key| self.kind(key.get_ref()).is_none_or(|kind| kind == Kind::Later))
+    }
+
     fn refuse_unknown_keys(&self) {
         let Content::Table(table) = self.content else { return };
         for key in table.keys() {
             let name = key.get_ref().as_ref();
-            if self.keys.iter().any(|k| k.name == name) {
-                continue;
+            match self.kind(name) {
+                Some(Kind::Later) => {
+                    let message = format!("`{name}` is not in this version");
+                    let doc = self.keys.iter().find(|k| k.name == name).map_or("", |k| k.doc);
+                    self.report(
+                        Diagnostic::error(diagnostic::NOT_YET, message, key.span(), "nothing acts on it yet").help(doc),
+                    );
+                    continue;
+                }
+                Some(_) => continue,
+                None => {}
             }
             let message = format!("unknown key `{name}` in {}", self.what);
-            let help = diagnostic::suggestion(name, "known keys", self.keys.iter().map(|k| k.name));
+            let known = self.keys.iter().filter(|k| k.kind != Kind::Later).map(|k| k.name);
+            let help = diagnostic::suggestion(name, "known keys", known);
             self.report(Diagnostic::error(diagnostic::UNKNOWN_KEY, message, key.span(), "unknown key").help(help));
         }
     }
@@ -335,6 +373,14 @@ impl<'d, 's> Item<'d, 's> {
     /// Reports a mistake.
     pub fn report(&self, diagnostic: Diagnostic) {
         self.problems.report(diagnostic);
+    }
+
+    /// The same value, reporting to somebody else: for looking at something that is read properly later.
+    pub fn silenced<'p>(&self, problems: &'p Problems) -> Item<'p, 's>
+    where
+        'd: 'p,
+    {
+        Item { key: self.key, key_span: self.key_span, value: self.value, problems }
     }
 
     /// True if the value is a text.
@@ -557,6 +603,11 @@ impl<'d, 's> Item<'d, 's> {
             .collect();
         entries.sort_by_key(|entry| entry.key_span);
         Some(entries)
+    }
+
+    /// The same, and nothing if it is no table: for looking at something that is read properly elsewhere.
+    pub(crate) fn entries_quietly(&self) -> Vec<Self> {
+        if self.is_table() { self.entries().unwrap_or_default() } else { Vec::new() }
     }
 
     /// The value as plain data, for settings that are passed on as they are. Dates become texts.

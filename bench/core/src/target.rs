@@ -194,6 +194,7 @@ impl Target {
             }
             role if names.is_role(role) => Whom::Role(role.into()),
             node if names.is_node(node) => Whom::Node(node.into()),
+            _ if names.nodes_are_unknown() => return None,
             unknown => {
                 let known = names.nodes().chain(names.roles()).map(|name| &**name).chain(WORDS.iter().copied());
                 let message = format!("nobody is called `{}`", unknown.escape_debug());

@@ -308,7 +308,11 @@ impl Reading {
     fn of(word: &str, setting: Setting, names: &Names<'_>) -> Self {
         let (head, tail) = word.split_once('.').map_or((word, None), |(head, tail)| (head, Some(tail)));
         let reading = match (head, tail) {
-            ("peers", None) => Self::Hole(Hole::Peers),
+            ("peers", None) if names.ports().iter().any(|port| &**port == MAIN) => Self::Hole(Hole::Peers),
+            ("peers", None) => Self::Mistake {
+                label: "lists the ports called `main`, and there is none".to_owned(),
+                help: "write a variable: [vars] peers = { each = \"{name}={addr.PORT}\", join = \",\" }".to_owned(),
+            },
             ("node", None) => Self::Hole(Hole::Executable),
             ("scenario_dir", None) => Self::Hole(Hole::ScenarioDir),
             ("nodes", Some("count")) => Self::Hole(Hole::NodesCount),
@@ -316,6 +320,7 @@ impl Reading {
                 Some((name, shape)) => Self::Hole(Hole::Var(name.clone(), *shape)),
                 None => Self::mistake(var, "variables defined before", names.vars().iter().map(|(name, _)| &**name)),
             },
+            (_, Some(_)) if names.nodes_are_unknown() => Self::Text,
             (node, Some(fact)) if names.is_node(node) => Self::fact(fact, names)
                 .map_or_else(|mistake| mistake, |fact| Self::Hole(Hole::Node(Some(node.into()), fact))),
             (word, Some(_)) if !HEADS.contains(&word) => Self::unknown(word, setting, names),
@@ -395,7 +400,7 @@ impl Hole {
             Self::Peers => {
                 let peer = |node: &Name| {
                     let at = addresses.nodes.get(node)?;
-                    Some(format!("{node}={}", Fact::Addr(main_port(at)?).of(node, at, 0)?))
+                    Some(format!("{node}={}", Fact::Addr(MAIN.into()).of(node, at, 0)?))
                 };
                 addresses.order.iter().filter_map(peer).collect::<Vec<_>>().join(",")
             }
@@ -411,11 +416,6 @@ impl Hole {
             }
         }
     }
-}
-
-/// The port by which `{peers}` names a node: `main`, or its only one.
-fn main_port(at: &NodeAddress) -> Option<Name> {
-    at.ports.get_key_value(MAIN).or_else(|| at.ports.first_key_value()).map(|(name, _)| name.clone())
 }
 
 impl Fact {

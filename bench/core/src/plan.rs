@@ -1,0 +1,267 @@
+//! The plan: a scenario and a seed, with everything decided that the seed decides. The same scenario and seed give the same bytes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::cluster::ClusterState;
+use crate::observation::{MAIN, Name};
+use crate::pattern::{Aliases, EventPattern, Matcher, Stream};
+use crate::random::Keyed;
+use crate::scenario::{Expectation, Node, Process, Scenario, Severity, StartOrder, Step};
+use crate::template::{Addresses, NodeAddress, Place, Template};
+
+/// What will be run.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// What every choice follows from.
+    pub seed: u64,
+    /// For each step, how long after the previous one it begins, where its `after` left a choice.
+    pub delays: Vec<Option<Duration>>,
+}
+
+impl Plan {
+    /// Decides what the seed decides.
+    pub fn new(scenario: Scenario, seed: u64) -> Self {
+        let delay = |(index, step): (usize, &Step)| {
+            let after = step.timing.after?;
+            Some(Keyed::indexed(seed, "step/after", index as u64).between(after.low, after.high))
+        };
+        let delays = scenario.steps.iter().enumerate().map(delay).collect();
+        Self { scenario, seed, delays }
+    }
+
+    /// The randomness of a step's target.
+    pub fn random_of_step(&self, index: usize) -> Keyed {
+        Keyed::indexed(self.seed, "step/target", index as u64)
+    }
+
+    /// The cluster before the first start.
+    pub fn cluster(&self) -> ClusterState {
+        let processes: Vec<Vec<Name>> = self
+            .scenario
+            .nodes
+            .iter()
+            .map(|node| node.processes.iter().map(|process| process.name.clone()).collect())
+            .collect();
+        let nodes = self.scenario.nodes.iter().zip(&processes).map(|(node, processes)| (&node.name, &processes[..]));
+        ClusterState::new(nodes, &self.scenario.roles)
+    }
+
+    /// A node by its name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.scenario.nodes.iter().find(|node| &*node.name == name)
+    }
+
+    /// A process of a node.
+    pub fn process(&self, node: &str, process: &str) -> Option<&Process> {
+        self.node(node)?.processes.iter().find(|known| &*known.name == process)
+    }
+
+    /// What the shell fills in before anything else: every node with its id and variables, without address, ports and directory.
+    pub fn addresses(&self, executable: impl Into<String>, scenario_dir: impl Into<String>) -> Addresses {
+        let node = |node: &Node| {
+            let address = NodeAddress { id: node.id, vars: node.vars.clone(), ..NodeAddress::default() };
+            (node.name.clone(), address)
+        };
+        Addresses {
+            executable: executable.into(),
+            scenario_dir: scenario_dir.into(),
+            nodes: self.scenario.nodes.iter().map(node).collect(),
+            order: self.scenario.nodes.iter().map(|node| node.name.clone()).collect(),
+            vars: self.scenario.vars.clone(),
+        }
+    }
+
+    /// Everything that logs may call the nodes: by name, by the scenario's aliases, by address, by id.
+    pub fn aliases(&self, addresses: &Addresses) -> Aliases {
+        let mut aliases = Aliases::of_nodes(self.scenario.nodes.iter().map(|node| &node.name));
+        for node in &self.scenario.nodes {
+            let place = Place { addresses, node: Some(&node.name), life: 1 };
+            for alias in &node.aliases {
+                aliases.add(alias.expand(&place), &node.name);
+            }
+            if let Some(at) = addresses.nodes.get(&node.name) {
+                at.ports.values().for_each(|port| aliases.add(format!("{}:{port}", at.ip), &node.name));
+            }
+        }
+        // Ids last: a bare number means a node only if nothing else does.
+        for node in &self.scenario.nodes {
+            aliases.add(node.id.to_string(), &node.name);
+        }
+        aliases
+    }
+
+    /// What to look for in one stream of a process: the scenario's events, and `also` (readiness, crashes) beside them.
+    pub fn matcher(&self, process: &str, stream: Stream, aliases: &Aliases, also: &[EventPattern]) -> Matcher {
+        let events: Vec<EventPattern> = self.scenario.events.iter().chain(also).cloned().collect();
+        Matcher::new(&events, stream, process, aliases)
+    }
+
+    /// Programs that must be on PATH, each once, with what to do if it is missing: those of `[requires]`, then those of commands.
+    pub fn programs(&self) -> Vec<(String, Option<String>)> {
+        let mut programs = self.scenario.requires.programs.clone();
+        let commands = self.scenario.nodes.iter().flat_map(|node| &node.processes).flat_map(Process::commands);
+        let conditions = self.scenario.steps.iter().flat_map(Step::commands);
+        let required = self.scenario.requires.exec.iter().map(|(_, command)| command);
+        for command in commands.chain(conditions).chain(required) {
+            let Some(program) = command.first().and_then(Template::plain) else { continue };
+            // A path is found where it is, not on PATH.
+            if !program.contains('/') && !programs.iter().any(|(known, _)| known == program) {
+                programs.push((program.to_owned(), None));
+            }
+        }
+        programs
+    }
+
+    /// Who runs and what happens when, for people.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        self.write_description(&mut text).expect("writing to a text does not fail");
+        text
+    }
+
+    fn write_description(&self, text: &mut String) -> std::fmt::Result {
+        let scenario = &self.scenario;
+        writeln!(text, "{} (seed {})", scenario.name, self.seed)?;
+        if !scenario.description.is_empty() {
+            writeln!(text, "  {}", scenario.description.trim())?;
+        }
+        writeln!(text, "\nwho runs")?;
+        for node in &scenario.nodes {
+            for process in &node.processes {
+                let name = if &*process.name == MAIN {
+                    node.name.to_string()
+                } else {
+                    format!("{}/{}", node.name, process.name)
+                };
+                writeln!(text, "  {name:<14} {}", join(&process.command))?;
+            }
+        }
+        match &scenario.start {
+            StartOrder::Together => writeln!(text, "  all start together")?,
+            StartOrder::InOrder(order) => writeln!(text, "  started in this order: {}", order.join(", "))?,
+            StartOrder::Manual => writeln!(text, "  nobody starts by itself")?,
+        }
+        writeln!(text, "\nwhat happens (at most {})", humantime::format_duration(scenario.timeout))?;
+        for (index, step) in scenario.steps.iter().enumerate() {
+            let name = step.name.as_deref().map_or_else(String::new, |name| format!("  [{name}]"));
+            writeln!(text, "  {:>3}. {:<28} {}{name}", index + 1, self.timing(index, step), step.verb)?;
+        }
+        if scenario.steps.is_empty() {
+            writeln!(text, "  nothing; it ends when every bound of an invariant is met or elapsed")?;
+        }
+        writeln!(text, "\nwhat must hold")?;
+        for invariant in &scenario.invariants {
+            let warns = if invariant.severity == Severity::Warn { "  (a warning)" } else { "" };
+            let kind =
+                if *invariant.name == *invariant.kind { String::new() } else { format!("  ({})", invariant.kind) };
+            writeln!(text, "  {}{kind}{warns}", invariant.name)?;
+        }
+        if let Expectation::Violated(which) = &scenario.expectation {
+            let names: Vec<&str> =
+                which.iter().filter_map(|index| Some(&*scenario.invariants.get(*index)?.name)).collect();
+            let which = if names.is_empty() { "an invariant".to_owned() } else { names.join(", ") };
+            writeln!(text, "  a demonstration: passes exactly when this is violated: {which}")?;
+        }
+        Ok(())
+    }
+
+    /// When a step begins, in people's words.
+    fn timing(&self, index: usize, step: &Step) -> String {
+        let shown = |time: Duration| humantime::format_duration(time).to_string();
+        let mut parts = Vec::new();
+        if let Some(at) = step.timing.at {
+            parts.push(format!("at {}", shown(at)));
+        }
+        if let Some((condition, _)) = &step.timing.when {
+            parts.push(format!("when {condition}"));
+        }
+        if let Some(delay) = self.delays.get(index).copied().flatten() {
+            parts.push(format!("after {}", shown(delay)));
+        }
+        if parts.is_empty() { "then".to_owned() } else { parts.join(", ") }
+    }
+
+    /// The resolved plan as data: what is stored with a run. With addresses, commands and environments are as they are executed.
+    pub fn to_json(&self, addresses: Option<&Addresses>) -> Json {
+        let scenario = &self.scenario;
+        let steps: Vec<Json> = scenario
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| {
+                json!({ "name": step.name, "line": step.line, "when": self.timing(index, step), "what": step.verb.to_string() })
+            })
+            .collect();
+        let invariants: Vec<Json> = scenario
+            .invariants
+            .iter()
+            .map(|invariant| {
+                let severity = if invariant.severity == Severity::Warn { "warn" } else { "fail" };
+                json!({ "name": invariant.name, "check": invariant.kind, "severity": severity, "line": invariant.line })
+            })
+            .collect();
+        let events: Vec<Json> = scenario
+            .events
+            .iter()
+            .map(|event| {
+                let fields: BTreeMap<_, _> = event.fields.iter().map(|(name, kind)| (name, kind.word())).collect();
+                let log: Vec<_> = event.log.iter().map(regex::Regex::as_str).collect();
+                json!({ "event": event.event, "log": log, "fields": fields })
+            })
+            .collect();
+        let nodes: Vec<Json> = scenario.nodes.iter().map(|node| node_json(node, addresses)).collect();
+        json!({
+            "scenario": scenario.name,
+            "seed": self.seed,
+            "timeout": humantime::format_duration(scenario.timeout).to_string(),
+            "nodes": nodes,
+            "events": events,
+            "steps": steps,
+            "invariants": invariants,
+        })
+    }
+}
+
+fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
+    let place = addresses.map(|addresses| Place { addresses, node: Some(&node.name), life: 1 });
+    let text = |template: &Template| place.map_or_else(|| template.to_string(), |place| template.expand(&place));
+    let command = |command: &Vec<Template>| match &place {
+        Some(place) => Template::arguments(command, place),
+        None => command.iter().map(ToString::to_string).collect(),
+    };
+    let processes: Vec<Json> = node
+        .processes
+        .iter()
+        .map(|process| {
+            json!({
+                "name": process.name,
+                "command": command(&process.command),
+                "restart_command": process.restart_command.as_ref().map(command),
+                "env": process.env.iter().map(|(name, value)| (name, text(value))).collect::<BTreeMap<_, _>>(),
+                "inherit_env": process.inherit_env,
+                "cwd": process.cwd.as_ref().map(text),
+                "stop": { "signal": process.stop.signal.name, "grace": humantime::format_duration(process.stop.grace).to_string() },
+            })
+        })
+        .collect();
+    let at = addresses.and_then(|addresses| addresses.nodes.get(&node.name));
+    json!({
+        "name": node.name,
+        "id": node.id,
+        "ip": at.map(|at| at.ip.clone()),
+        "ports": at.map(|at| at.ports.clone()),
+        "data_dir": at.map(|at| at.data_dir.clone()),
+        "files": node.files.iter().map(|file| (&file.path, text(&file.text))).collect::<BTreeMap<_, _>>(),
+        "processes": processes,
+    })
+}
+
+fn join(command: &[Template]) -> String {
+    command.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

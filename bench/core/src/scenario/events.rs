@@ -1,0 +1,205 @@
+//! `[events]`: what lines of the logs mean.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::nodes::refuse_unsafe;
+use crate::diagnostic::{self, Diagnostic, Problems};
+use crate::names::{FieldKind, Names};
+use crate::observation::Name;
+use crate::pattern::{self, EventPattern, Stream};
+use crate::table::{Item, Key, Kind, Table, parse_document};
+
+/// Ready-made events by name: `[events] preset = "node"`.
+pub const PRESETS: &[(&str, &str)] = &[("node", include_str!("presets/node.toml"))];
+
+const PRESET_WORDS: &[&str] = &["node"];
+
+/// The keys of an event.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("log", Kind::Texts, "A pattern that such a line matches; or a list, any of which may match."),
+    Key::new(
+        "fields",
+        Kind::Map(&Kind::OneOf(FieldKind::WORDS)),
+        "The types of the pattern's named groups; those not named here are texts.",
+    ),
+    Key::new("stream", Kind::OneOf(&["stdout", "stderr"]), "Only this output is searched; both if not given."),
+    Key::new("process", Kind::Text, "Only the log of this process of a node is searched."),
+    Key::new("alias", Kind::Map(&Kind::Text), "What this event calls the nodes: { \"node_3\" = \"peer3\" }."),
+];
+
+const TABLE_KEYS: &[Key] = &[
+    Key::new("preset", Kind::OneOf(PRESET_WORDS), "Ready-made events: \"node\" for the reference node."),
+    Key::new("events", Kind::Any, "The entries of a preset file."),
+];
+
+/// Declares every event with its fields, before anything that refers to them is read.
+pub(super) fn declare(root: &Table<'_, '_>, names: &mut Names<'_>) {
+    with_preset(root, |entries| {
+        for entry in entries {
+            let event: Name = entry.key().into();
+            match fields_of(&entry) {
+                Some(fields) => names.add_event(event, fields),
+                None => {
+                    names.add_event(event.clone(), []);
+                    names.forgive_fields(event);
+                }
+            }
+        }
+    });
+}
+
+/// Reads the events.
+pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>) -> Option<Vec<EventPattern>> {
+    let mut events: Vec<EventPattern> = Vec::new();
+    let mut is_complete = true;
+    with_preset(root, |entries| {
+        for entry in entries {
+            match parse_event(&entry, names) {
+                // What the scenario says replaces what the preset says.
+                Some(event) => {
+                    events.retain(|known| known.event != event.event);
+                    events.push(event);
+                }
+                None => is_complete = false,
+            }
+        }
+    });
+    is_complete.then_some(events)
+}
+
+/// Visits the entries of the preset, if one is asked for, and then those of the scenario.
+fn with_preset(root: &Table<'_, '_>, mut visit: impl FnMut(Vec<Item<'_, '_>>)) {
+    let mut own = root.map("events");
+    if let Some(at) = own.iter().position(|entry| entry.key() == "preset") {
+        let preset = own.remove(at);
+        if let Some(word) = preset.word(PRESET_WORDS)
+            && let Some((_, text)) = PRESETS.iter().find(|(name, _)| *name == word.value)
+        {
+            // A preset is part of the program, and a test reads each: nothing is wrong with it.
+            let silent = Problems::new();
+            let document = parse_document(text, &silent);
+            visit(Table::root(&document, TABLE_KEYS, "a preset", &silent).map("events"));
+        }
+    }
+    visit(own);
+}
+
+/// Name and type of every field, in the order of the definition; named groups without a type are texts. Reports nothing.
+fn fields_of(entry: &Item<'_, '_>) -> Option<Vec<(Name, FieldKind)>> {
+    let silent = Problems::new();
+    let table = entry.silenced(&silent).table_or("log", KEYS, "an event")?;
+    let mut fields: Vec<(Name, FieldKind)> = Vec::new();
+    for field in table.map("fields") {
+        fields.push((field.key().into(), FieldKind::named(field.text()?.value)?));
+    }
+    for text in table.texts("log")? {
+        let regex = pattern::compile(&text, &silent)?;
+        for group in regex.capture_names().flatten() {
+            if !fields.iter().any(|(field, _)| &**field == group) {
+                fields.push((group.into(), FieldKind::Text));
+            }
+        }
+    }
+    Some(fields)
+}
+
+fn parse_event(entry: &Item<'_, '_>, names: &Names<'_>) -> Option<EventPattern> {
+    refuse_unsafe(entry.key(), &entry.key_span(), "an event's name", entry.problems());
+    let table = entry.table_or("log", KEYS, "an event")?;
+    let log = table.required("log", |table, _| {
+        let texts = table.texts("log")?;
+        if texts.is_empty() {
+            let message = format!("event `{}` has no pattern", entry.key().escape_debug());
+            table.report(Diagnostic::error(diagnostic::EMPTY, message, entry.span(), "an empty list"));
+            return None;
+        }
+        let compiled: Vec<_> = texts.iter().map(|text| pattern::compile(text, table.problems())).collect();
+        compiled.into_iter().collect::<Option<Vec<Regex>>>()
+    });
+    for field in table.map("fields") {
+        field.word(FieldKind::WORDS);
+        if let Some(log) = &log {
+            refuse_missing_group(&field, log);
+        }
+    }
+    let stream = table.word("stream").map(|word| if word.value == "stderr" { Stream::Stderr } else { Stream::Stdout });
+    let process = table.text("process").map(|process| names.process(&process));
+    let alias: Vec<_> =
+        table.map("alias").iter().map(|item| Some((item.key().to_owned(), names.node(&item.text()?)?))).collect();
+    Some(EventPattern {
+        event: entry.key().into(),
+        log: log?,
+        fields: names.fields(entry.key()).to_vec(),
+        stream,
+        process: match process {
+            None => None,
+            Some(process) => Some(process?),
+        },
+        alias: alias.into_iter().collect::<Option<BTreeMap<_, _>>>()?,
+    })
+}
+
+fn refuse_missing_group(field: &Item<'_, '_>, log: &[Regex]) {
+    let has_group = |regex: &Regex| regex.capture_names().flatten().any(|group| group == field.key());
+    if let Some(lacking) = log.iter().find(|regex| !has_group(regex)) {
+        let message = format!("no group of the pattern is called `{}`", field.key().escape_debug());
+        let help = format!("'{}' needs (?<{}>...)", lacking.as_str(), field.key());
+        field.report(
+            Diagnostic::error(diagnostic::MISSING_GROUP, message, field.key_span(), "nothing gives this field")
+                .help(help),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::{Aliases, Match, Matcher};
+    use crate::scenario::KEYS as SCENARIO_KEYS;
+
+    /// What the preset of the reference node finds in a line.
+    fn found(line: &str) -> Vec<Match> {
+        let problems = Problems::new();
+        let document = parse_document("events.preset = \"node\"", &problems);
+        let root = Table::root(&document, SCENARIO_KEYS, "the scenario", &problems);
+        let mut names = Names::new(&problems);
+        for node in ["peer1", "peer2", "peer3"] {
+            names.add_node(node, ["main".into()]);
+        }
+        declare(&root, &mut names);
+        let events = parse(&root, &names).unwrap();
+        assert!(!problems.has_errors());
+        let aliases = Aliases::of_nodes(names.nodes());
+        Matcher::new(&events, Stream::Stdout, "main", &aliases).line(line.as_bytes())
+    }
+
+    #[test]
+    fn the_preset_knows_the_phrases_of_the_reference_node() {
+        let stamp = "2026-11-21T10:00:00.123Z peer1 INFO";
+        for (phrase, meaning) in [
+            ("became the Group Leader via election term=2 votes=peer1,peer3", "became_leader term=2"),
+            ("listening on 127.0.0.1:7001 quorum=majority takeover=bully members=peer1,peer2", "listening"),
+            ("Received COORDINATOR announcement: peer3 term=2", "follows leader=peer3 term=2"),
+            ("follows leader=peer3 term=2", "follows leader=peer3 term=2"),
+            ("stepped down term=2 reason=quorum lost", "stepped_down term=2"),
+            ("SUSPECTED peer=peer3 term=2", "suspected peer=peer3"),
+            ("FAILED peer=peer3 term=2", "failed peer=peer3"),
+            ("RECOVERED peer=peer3 term=2", "recovered peer=peer3"),
+            ("election started term=3 reason=leader failed", "election_started term=3"),
+            ("election cancelled term=3 reason=higher peer answered", "election_cancelled term=3"),
+        ] {
+            let found = found(&format!("{stamp} {phrase}"));
+            let told: Vec<String> = found
+                .iter()
+                .map(|Match { event, fields }| {
+                    let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
+                    format!("{event}{}", fields.collect::<String>())
+                })
+                .collect();
+            assert_eq!(told, [meaning], "{phrase}");
+        }
+        assert_eq!(found(&format!("{stamp} hello")), []);
+    }
+}

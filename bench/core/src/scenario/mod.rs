@@ -1,0 +1,267 @@
+//! The scenario: what a file asks for, read with every mistake found.
+
+mod events;
+mod files;
+mod invariants;
+mod nodes;
+mod overrides;
+mod process;
+mod requires;
+mod roles;
+mod steps;
+mod vars;
+
+use std::time::Duration;
+
+pub use events::PRESETS;
+pub use files::NodeFile;
+pub use invariants::{Invariant, Severity};
+pub use nodes::{Node, Port, StartOrder};
+pub use overrides::Override;
+pub use process::{Process, Ready, Signal, Stop};
+pub use requires::Requires;
+pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};
+pub use vars::Vars;
+
+use crate::cluster::Role;
+use crate::diagnostic::{self, Diagnostic, Problems};
+use crate::names::Names;
+use crate::observation::Name;
+use crate::pattern::EventPattern;
+use crate::table::{self, Key, Kind, Table};
+
+/// What a scenario file asks for.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name: of its runs' directories, too.
+    pub name: Name,
+    /// What it shows, for people.
+    pub description: String,
+    /// Words to select scenarios by.
+    pub tags: Vec<String>,
+    /// The longest that a run may take, from the first start on.
+    pub timeout: Duration,
+    /// The seed to use unless another is asked for.
+    pub seed: Option<u64>,
+    /// What has to come out.
+    pub expectation: Expectation,
+    /// Who runs.
+    pub nodes: Vec<Node>,
+    /// Who of them starts by itself.
+    pub start: StartOrder,
+    /// What their logs mean.
+    pub events: Vec<EventPattern>,
+    /// Names that targets can use.
+    pub roles: Vec<Role>,
+    /// What happens.
+    pub steps: Vec<Step>,
+    /// What must hold.
+    pub invariants: Vec<Invariant>,
+    /// Texts that commands and files can use.
+    pub vars: Vars,
+    /// What must be there.
+    pub requires: Requires,
+    /// What is odd about the file, though not wrong.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// What has to come out for a run to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expectation {
+    /// Everything holds.
+    Held,
+    /// A demonstration: exactly these invariants (by index; any one, if empty) are caught being violated, and all others hold.
+    Violated(Vec<usize>),
+}
+
+/// The longest run if the scenario does not say.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The keys of a scenario.
+pub const KEYS: &[Key] = &[
+    Key::new("schema", Kind::Int, "The version of the language: 1."),
+    Key::new("name", Kind::Text, "The scenario's name, and of its runs' directories."),
+    Key::new("description", Kind::Text, "What the scenario shows, in a sentence or two."),
+    Key::new("tags", Kind::Texts, "Words to select scenarios by."),
+    Key::new("timeout", Kind::Duration, "The longest that a run may take; 2m if not given."),
+    Key::new("seed", Kind::Int, "The seed; a fresh one is drawn and printed if not given."),
+    Key::new("expect", Kind::OneOf(&["held", "violated"]), "What has to come out; \"violated\" makes a demonstration."),
+    Key::new("violates", Kind::Texts, "With expect = \"violated\": the invariants that must be caught being violated."),
+    Key::new("network", Kind::Table(NETWORK_KEYS), "The network that the nodes share."),
+    Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs."),
+    Key::new(
+        "events",
+        Kind::Map(&Kind::Table(events::KEYS)),
+        "What lines of the logs mean; preset = \"node\" for the reference node.",
+    ),
+    Key::new("roles", Kind::Map(&Kind::Table(roles::KEYS)), "Names that targets can use: who said an event last."),
+    Key::new("steps", Kind::Tables(steps::KEYS), "What happens, in this order."),
+    Key::new("invariants", Kind::Tables(invariants::KEYS), "What must hold."),
+    Key::new("vars", Kind::Map(&Kind::Any), "Texts for {vars.NAME}: a text, a list, { each, of, join } or { path }."),
+    Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
+    Key::new(
+        "groups",
+        Kind::Later,
+        "Several groups of nodes: until then, [nodes.process.NAME] runs further processes.",
+    ),
+    Key::new("override", Kind::Later, "One node's differences: until then, use {id} in the command."),
+    Key::new("matrix", Kind::Later, "Variations: until then, `--set PATH=VALUE` varies one run."),
+    Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
+    Key::new("workloads", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
+    Key::new("nemesis", Kind::Later, "Random faults: until then, steps with random targets."),
+    Key::new(
+        "probes",
+        Kind::Later,
+        "Questions that are asked all the time: until then, conditions with `exec` or `tcp`.",
+    ),
+    Key::new(
+        "setup",
+        Kind::Later,
+        "Steps before the clock starts: until then, `wait` steps, whose miss is inconclusive.",
+    ),
+    Key::new("teardown", Kind::Later, "Steps on every end."),
+    Key::new("artifacts", Kind::Later, "Files to keep: data directories of failed runs are kept anyway."),
+    Key::new("cases", Kind::Later, "Variations with verdicts of their own: until then, two files."),
+    Key::new("extends", Kind::Later, "Shared parts: until then, repeat them."),
+    Key::new("may_violate", Kind::Later, "Invariants that may be violated: until then, severity = \"warn\"."),
+];
+
+const NETWORK_KEYS: &[Key] = &[Key::new(
+    "mode",
+    Kind::OneOf(&["host", "lab", "shared"]),
+    "\"host\": the nodes share this machine's network, on 127.0.0.1. (\"lab\" and \"shared\" come with the network laboratory.)",
+)];
+
+impl Scenario {
+    /// Reads a scenario file, with values of the command line put in the place of its own.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of the file, in the order of the text.
+    pub fn parse(text: &str, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
+        let problems = Problems::new();
+        let mut document = table::parse_document(text, &problems);
+        let replaced = overrides::apply(&mut document, overrides, &problems);
+        let root = Table::root(&document, KEYS, "the scenario", &problems);
+        let scenario = Self::read(&root, text);
+        let has_errors = problems.has_errors();
+        let mut diagnostics = problems.into_sorted();
+        overrides::explain(&mut diagnostics, &replaced);
+        match scenario {
+            Some(mut scenario) if !has_errors => {
+                scenario.warnings = diagnostics;
+                Ok(scenario)
+            }
+            _ => Err(diagnostics),
+        }
+    }
+
+    /// Reads everything before giving up on anything, so that all mistakes are found.
+    fn read(root: &Table<'_, '_>, text: &str) -> Option<Self> {
+        let problems = root.problems();
+        let mut names = Names::new(problems);
+        root.required("schema", |root, key| root.int(key, 1..=1));
+        let name = root.required("name", Table::nonempty_text);
+        if let Some(name) = &name {
+            nodes::refuse_unsafe(name.value, &name.span, "the scenario's name", problems);
+        }
+        let timeout = root.duration("timeout").map_or(TIMEOUT, |timeout| timeout.value);
+        let seed = root.int("seed", 0..=i64::MAX).map(|seed| seed.value.unsigned_abs());
+        refuse_other_networks(root);
+
+        // Names first: everything else refers to them, in any order.
+        let group = nodes::declare(root, &mut names);
+        events::declare(root, &mut names);
+        roles::declare(root, &mut names);
+        steps::declare(root, &mut names);
+        let vars = vars::parse(root, &mut names);
+        let node_vars = group.as_ref().and_then(|group| vars::parse_own(group, &mut names));
+
+        let events = events::parse(root, &names);
+        let roles = roles::parse(root, &names);
+        let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
+        let steps = steps::parse(root, &names, text);
+        let invariants = invariants::parse(root, &mut names, text);
+        let requires = requires::parse(root, &names);
+        let expectation = read_expectation(root, &names);
+        warn_if_nothing_is_judged(root, &invariants, &steps);
+        let (nodes, start) = nodes?;
+        Some(Self {
+            name: name?.value.into(),
+            description: root.text("description").map_or_else(String::new, |text| text.value.to_owned()),
+            tags: root.texts("tags").unwrap_or_default().iter().map(|tag| tag.value.to_owned()).collect(),
+            timeout,
+            seed,
+            expectation,
+            nodes,
+            start,
+            events: events?,
+            roles: roles?,
+            steps: steps?,
+            invariants: invariants?,
+            vars: vars?,
+            requires: requires?,
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn refuse_other_networks(root: &Table<'_, '_>) {
+    let Some(network) = root.table("network", "[network]") else { return };
+    let Some(mode) = network.word("mode") else { return };
+    if mode.value != "host" {
+        let message = format!("network mode \"{}\" is not in this version", mode.value);
+        root.report(
+            Diagnostic::error(diagnostic::NOT_YET, message, mode.span, "only \"host\" is")
+                .help("in host mode `pause` silences a node completely, and `kill` ends it"),
+        );
+    }
+}
+
+fn read_expectation(root: &Table<'_, '_>, names: &Names<'_>) -> Expectation {
+    let is_violated = root.word("expect").is_some_and(|word| word.value == "violated");
+    let violates = root.texts("violates").unwrap_or_default();
+    if let (false, Some(item)) = (is_violated, root.item("violates")) {
+        root.report(
+            Diagnostic::error(
+                diagnostic::MISPLACED_MODIFIER,
+                "`violates` without expect = \"violated\"",
+                item.key_span(),
+                "nothing is expected to be violated",
+            )
+            .help("write expect = \"violated\" beside it"),
+        );
+    }
+    let indexes = violates.iter().filter_map(|name| names.invariant(name)).collect();
+    if is_violated { Expectation::Violated(indexes) } else { Expectation::Held }
+}
+
+/// A run that nothing judges would pass whatever happens.
+fn warn_if_nothing_is_judged(root: &Table<'_, '_>, invariants: &Option<Vec<Invariant>>, steps: &Option<Vec<Step>>) {
+    let has_expect = |steps: &Vec<Step>| steps.iter().any(|step| matches!(&step.verb, Verb::Expect(_)));
+    if invariants.as_ref().is_some_and(Vec::is_empty) && steps.as_ref().is_some_and(|steps| !has_expect(steps)) {
+        let mut warning = Diagnostic::error(
+            diagnostic::NOTHING_JUDGED,
+            "nothing is judged",
+            root.span(),
+            "no invariant and no `expect` step",
+        )
+        .help("say what must hold: [[invariants]] with a check, or a step with `expect`");
+        warning.is_error = false;
+        root.report(warning);
+    }
+}
+
+/// Line numbers, from 1, of places in a text.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|newline| *newline < offset) + 1
+    }
+}

@@ -1,0 +1,53 @@
+//! `exec = ["program", ...]`: runs a command, from the bench or as a node.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{StepTable, Verb, VerbKind};
+use crate::condition::parse_command;
+use crate::table::{Key, Kind};
+use crate::target::{Purpose, Target};
+use crate::template::{Setting, Template};
+
+/// A command to run.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// The program and its arguments.
+    pub command: Vec<Template>,
+    /// Once for each of these nodes, in its directory and environment; none: from the bench.
+    pub on: Option<Target>,
+    /// The exit code that it must have.
+    pub exit: i32,
+    /// The longest that it may take.
+    pub within: Duration,
+}
+
+pub(super) const EXEC: VerbKind = VerbKind {
+    key: Key::new("exec", Kind::Texts, "Runs a command: the program and its arguments."),
+    modifiers: &["on", "exit", "within"],
+    acts: true,
+    parse,
+};
+
+fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
+    let on = step.table.item("on").map(|on| Target::parse(&on, step.names, Purpose::Act));
+    let setting = if on.is_some() { Setting::NODE } else { Setting::BENCH };
+    let command = parse_command(&step.item, setting, step.names);
+    let exit = step.table.int("exit", 0..=255).map_or(0, |exit| i32::try_from(exit.value).unwrap_or(0));
+    let on = match on {
+        None => None,
+        Some(on) => Some(on?),
+    };
+    Some(Verb::Exec(Exec { command: command?, on, exit, within: step.within() }))
+}
+
+impl fmt::Display for Exec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.command.iter().map(ToString::to_string).collect();
+        write!(f, "run `{}`", words.join(" "))?;
+        match &self.on {
+            Some(on) => write!(f, " on {on}"),
+            None => Ok(()),
+        }
+    }
+}
