@@ -203,6 +203,11 @@ pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// A plausible history: lives, pauses and lines fit together, steps of 0 to 400 ms, lines at most 30 ms early.
 pub(crate) fn plausible() -> impl Strategy<Value = History> {
+    plausible_within(400, 30, 14)
+}
+
+/// The same with steps of less than so many milliseconds, lines less than so many early, and less than so many turns.
+pub(crate) fn plausible_within(wait: u64, early: u64, turns: usize) -> impl Strategy<Value = History> {
     let node = || 0..3_u8;
     let turn = prop_oneof![
         4 => (node(), 1..4_i64).prop_map(|(node, term)| Turn::Leads(node, term)),
@@ -213,10 +218,10 @@ pub(crate) fn plausible() -> impl Strategy<Value = History> {
         1 => node().prop_map(Turn::Resume),
         1 => node().prop_map(Turn::Restart),
         1 => node().prop_map(Turn::Crash),
-        1 => (1..300_u64).prop_map(Turn::Stall),
+        1 => (1..wait).prop_map(Turn::Stall),
     ];
-    let early = prop_oneof![2 => Just(0), 1 => 0..30_u64];
-    (vec((0..400_u64, early, turn), 0..14), 0..2000_u64, any::<bool>()).prop_map(|(turns, rest, ends)| {
+    let early = prop_oneof![2 => Just(0), 1 => 0..early];
+    (vec((0..wait, early, turn), 0..turns), 0..5 * wait, any::<bool>()).prop_map(|(turns, rest, ends)| {
         let mut story = Story::of(&NODES);
         let mut now = 0;
         for (wait, early, turn) in turns {
@@ -229,6 +234,30 @@ pub(crate) fn plausible() -> impl Strategy<Value = History> {
         }
         story.history
     })
+}
+
+/// Every way in which the lines of a history may have been written within their uncertainty, on a grid of milliseconds; the lines of one
+/// node in their order. Each way is the instant of every observation, by number.
+pub(crate) fn placements(history: &History) -> Vec<Vec<u64>> {
+    let mut ways = vec![Vec::new()];
+    for (index, observation) in history.observations().iter().enumerate() {
+        let latest = observation.at.0 / 1_000_000;
+        let What::Event(event) = &observation.what else {
+            ways.iter_mut().for_each(|way| way.push(latest));
+            continue;
+        };
+        let earliest = latest - event.uncertainty.0 / 1_000_000;
+        let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of);
+        let before = history.observations()[..index].iter().rposition(same_stream);
+        ways = ways
+            .into_iter()
+            .flat_map(|way| {
+                let from = before.map_or(earliest, |before| earliest.max(way[before]));
+                (from..=latest).map(move |at| [way.as_slice(), &[at]].concat())
+            })
+            .collect();
+    }
+    ways
 }
 
 fn take(story: &mut Story, now: u64, turn: Turn) {

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moment::{Moment, bound, seconds};
+use super::moment::{Moment, bound, exactly, seconds};
 use super::scope::{Scope, cluster, is_live};
 use super::spans::Spans;
 use super::{Check, CheckKind};
@@ -221,7 +221,7 @@ impl Check for Agreement {
                 )
             }
             (Some(agreed), Some(_)) if agreed.earliest > elapses => {
-                let after = seconds(agreed.latest.since(since));
+                let after = exactly(agreed.latest.since(since));
                 show(Finding::violated(
                     checked,
                     1,
@@ -250,5 +250,141 @@ impl Check for Agreement {
         let course = self.course(history)?;
         let is_open = !course.names.is_empty() && (course.agreed.is_none() || course.leader.is_none());
         is_open.then(|| self.elapses(history, course.disturbed.1) + Duration::from_nanos(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::check;
+    use super::*;
+    use crate::stories::{Story, ms, plausible_within};
+    use crate::verdict::Outcome;
+
+    fn judged(story: &Story) -> Finding {
+        check("agreement = { leads = 'leads', follows = 'follows.leader', within = '2s' }").judge(&story.history)
+    }
+
+    /// A cluster that agreed on `a`, which was then killed.
+    fn bereft() -> Story {
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(100).leads("a", 1).follows("b", "a").follows("c", "a").at(1000).kill("a");
+        story
+    }
+
+    #[test]
+    fn live_nodes_that_name_one_live_leader_in_time_are_accepted() {
+        let mut story = bereft();
+        story.at(2000).leads("b", 2).at(2500).follows("c", "b").at(9000).end();
+        assert_eq!(judged(&story), Finding::held(2, "2 nodes name b, 1.50s of 2s after the last disturbance"));
+    }
+
+    #[test]
+    fn agreement_on_the_dead_is_refused() {
+        let finding = judged(bereft().at(9000).end());
+        let wanted =
+            "no agreement 2s after the last disturbance: b names a, c names a, and a is not alive or does not lead";
+        assert_eq!((finding.summary.as_str(), finding.at), (wanted, Some(ms(3000))));
+    }
+
+    #[test]
+    fn two_leaders_and_silent_nodes_are_refused() {
+        let mut story = bereft();
+        story.at(2000).leads("b", 2).leads("c", 2).at(2500).restart("a").at(9000).end();
+        let finding = judged(&story);
+        assert_eq!(finding.summary, "no agreement 2s after the last disturbance: a names nobody, b itself, c itself");
+    }
+
+    #[test]
+    fn a_late_agreement_is_refused_and_one_that_fell_apart_too() {
+        let mut story = bereft();
+        story.at(2000).leads("b", 2).at(3001).follows("c", "b").at(9000);
+        let mut apart = story.clone();
+        assert_eq!(judged(story.end()).summary, "agreed only 2.001s after the last disturbance (limit 2s)");
+        apart.at(9500).leads("c", 3).at(9900).end();
+        assert_eq!(judged(&apart).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn before_the_limit_it_is_unknown_and_keeps_the_run_open() {
+        let mut story = bereft();
+        story.at(2000).leads("b", 2);
+        let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '2s' }");
+        assert_eq!(check.open_until(&story.history), Some(ms(3000) + Duration::from_nanos(1)));
+        let mut cut = story.clone();
+        assert_eq!(judged(cut.at(2900).end()).outcome, Outcome::Unknown);
+        story.at(2500).follows("c", "b");
+        assert_eq!((check.open_until(&story.history), judged(&story).outcome), (None, Outcome::Held));
+    }
+
+    #[test]
+    fn a_frozen_leader_is_not_one_and_frozen_followers_need_not_answer() {
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(100).leads("a", 1).follows("b", "a").at(1000);
+        let mut leader = story.clone();
+        assert_eq!(judged(story.pause("c").at(9000).end()).outcome, Outcome::Held);
+        assert_eq!(judged(leader.follows("c", "a").pause("a").at(9000).end()).outcome, Outcome::Violated);
+    }
+
+    /// The definition, by looking back from every instant: does everybody who is alive then name the same living leader?
+    fn agrees(history: &History, number: u64) -> bool {
+        let seen = &history.observations()[..=number as usize];
+        let is_live = |node: &str| {
+            let of_node = |life: &Life| &*life.node == node;
+            seen.iter().fold(false, |live, observation| match &observation.what {
+                What::Process(process) if of_node(&process.of) => match process.change {
+                    Change::Started { .. } => true,
+                    Change::Exited { .. } => false,
+                    _ => live,
+                },
+                What::Action(action) if action.hit.iter().any(of_node) => match action.verb {
+                    ActionVerb::Kill | ActionVerb::Pause => false,
+                    ActionVerb::Resume => true,
+                    _ => live,
+                },
+                _ => live,
+            })
+        };
+        let names = |node: &str| {
+            seen.iter().fold(None, |names, observation| match &observation.what {
+                What::Process(process) if &*process.of.node == node => None,
+                What::Event(event) if &*event.of.node == node => match (&*event.name, event.field("leader")) {
+                    ("leads", _) => Some(node.to_owned()),
+                    ("follows", Some(Value::Node(leader))) if **leader != *node => Some(leader.to_string()),
+                    ("follows", _) => names.filter(|names| names == node),
+                    _ => names,
+                },
+                _ => names,
+            })
+        };
+        let voters: Vec<_> = crate::stories::NODES.into_iter().filter(|node| is_live(node)).collect();
+        let Some(leader) = voters.first().and_then(|voter| names(voter)) else { return false };
+        voters.iter().all(|voter| names(voter).as_ref() == Some(&leader))
+            && is_live(&leader)
+            && names(&leader).as_ref() == Some(&leader)
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_definition(history in plausible_within(8, 1, 14)) {
+            prop_assume!(history.stalls().len() == 0);
+            let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '9ms' }");
+            let finding = check.judge(&history);
+            let (last, since) = last_disturbance(&history).unwrap();
+            let end = history.judged().last().unwrap().number;
+            let in_time = (last..=end).any(|number| {
+                agrees(&history, number) && history.observations()[number as usize].at <= since + Duration::from_millis(9)
+            });
+            let at_the_end = agrees(&history, end);
+            let has_elapsed = history.horizon() > since + Duration::from_millis(9);
+            let expected = match (in_time && at_the_end, has_elapsed) {
+                _ if finding.checked == 0 => Outcome::Unknown,
+                (true, _) => Outcome::Held,
+                (false, true) => Outcome::Violated,
+                (false, false) => Outcome::Unknown,
+            };
+            prop_assert_eq!(finding.outcome, expected, "{:?}", finding);
+        }
     }
 }

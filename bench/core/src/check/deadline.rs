@@ -179,3 +179,172 @@ impl Check for Deadline {
         open.max().map(|until| until + Duration::from_nanos(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::check;
+    use super::*;
+    use crate::stories::{Story, ms, placements, plausible_within};
+    use crate::verdict::Outcome;
+
+    fn judged(story: &Story) -> Finding {
+        check("deadline = { from = 'fault.kill', until = 'leads', limit = '3s' }").judge(&story.history)
+    }
+
+    #[test]
+    fn an_answer_at_the_limit_is_accepted_and_one_after_it_refused() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1000).kill("a");
+        let mut late = story.clone();
+        story.at(4000).leads("b", 2).at(9000).end();
+        assert_eq!(judged(&story).summary, "worst 3.00s of 3s");
+
+        late.at(4001).leads("b", 2).at(9000).end();
+        let finding = judged(&late);
+        assert_eq!(finding.summary, "leads came 3.001s after fault.kill (limit 3s)");
+        assert_eq!((finding.checked, finding.violations, finding.at), (1, 1, Some(ms(4000))));
+    }
+
+    #[test]
+    fn silence_is_refused_once_the_limit_has_elapsed_and_unknown_before() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1000).kill("a");
+        let mut cut = story.clone();
+        assert_eq!(judged(story.at(4001).end()).summary, "no leads within 3s of fault.kill");
+        let finding = judged(cut.at(4000).end());
+        assert_eq!(finding.summary, "leads within 3s of fault.kill: the run ended before the limit");
+        assert_eq!(finding.outcome, Outcome::Unknown);
+    }
+
+    #[test]
+    fn every_fault_has_its_own_deadline_and_what_is_no_fault_has_none() {
+        let check = check("deadline = { from = 'fault', until = 'leads', limit = '3s' }");
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(1000).restart("a").resume("a");
+        assert_eq!(check.judge(&story.history).summary, "never exercised: no fault happened");
+        story.at(2000).kill("a").at(2500).pause("b").at(4000).leads("c", 2).at(9000).end();
+        let finding = check.judge(&story.history);
+        assert_eq!((finding.checked, finding.summary.as_str()), (2, "worst 2.00s of 3s"));
+    }
+
+    #[test]
+    fn a_missed_deadline_during_a_stall_of_the_bench_is_unknown_and_beyond_it_violated() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1000).kill("a").at(3500).stall(2500);
+        let mut later = story.clone();
+        story.at(4900).leads("b", 2).at(9000).end();
+        assert_eq!(judged(&story).summary, "leads within 3s of fault.kill: the bench itself was late");
+        later.at(5001).leads("b", 2).at(9000).end();
+        assert_eq!(judged(&later).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn each_live_node_that_was_not_hit_must_answer() {
+        let check = check("deadline = { from = 'fault.kill', until = 'follows', each = '!target', limit = '3s' }");
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(1000).kill("a").at(1500).follows("b", "c");
+        let mut crashed = story.clone();
+        let mut frozen = story.clone();
+        story.at(9000).end();
+        assert_eq!(check.judge(&story.history).summary, "no follows at c within 3s of fault.kill");
+        // Who goes down or is frozen before it could answer owes nothing.
+        for story in [crashed.at(2000).kill("c").at(2001).follows("b", "b"), frozen.at(2000).pause("c")] {
+            story.at(9000).end();
+            let finding = check.judge(&story.history);
+            assert_eq!((finding.outcome, finding.summary.as_str()), (Outcome::Held, "worst 0.50s of 3s"));
+        }
+    }
+
+    #[test]
+    fn only_the_occurrences_that_are_meant_count() {
+        let check =
+            check("deadline = { from = 'fault.kill', until = 'leads', where = { term = '>= 2' }, limit = '3s' }");
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1000).kill("a").at(2000).leads("b", 1).at(9000).end();
+        assert_eq!(check.judge(&story.history).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn of_one_stream_the_order_is_known_however_late_it_was_read() {
+        let check = check("deadline = { from = 'stepped_down', until = 'leads', limit = '3s' }");
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1000).early(900).leads("a", 1).says("a", "stepped_down", &[]).at(9000).end();
+        assert_eq!(check.judge(&story.history).summary, "no leads within 3s of stepped_down");
+    }
+
+    #[test]
+    fn an_open_deadline_keeps_the_run_going_until_it_is_decided() {
+        let check = check("deadline = { from = 'fault.kill', until = 'leads', limit = '3s' }");
+        let mut story = Story::of(&["a", "b"]);
+        assert_eq!(check.open_until(&story.history), None);
+        story.at(1000).kill("a");
+        let open = check.open_until(&story.history).unwrap();
+        assert_eq!(open, ms(4000) + Duration::from_nanos(1));
+        let mut silent = story.clone();
+        silent.history.push(open, What::Run(crate::observation::Phase::StepsDone));
+        assert_eq!(
+            (check.open_until(&silent.history), check.judge(&silent.history).outcome),
+            (None, Outcome::Violated)
+        );
+        assert_eq!(check.open_until(&story.at(2000).leads("b", 2).history), None);
+    }
+
+    const LIMIT: u64 = 6;
+
+    /// The definition for one way in which the lines were written: is any deadline missed, are all met?
+    fn definition(history: &History, way: &[u64]) -> (bool, bool) {
+        let horizon = history.horizon().0 / 1_000_000;
+        let at = |number: u64| way[number as usize];
+        let is_after = |start: &Observation, seen: &Seen<'_, Event>| match &start.what {
+            What::Event(event) if event.of == seen.what.of => seen.number > start.number,
+            _ => at(seen.number) >= at(start.number),
+        };
+        let starts = history.judged().filter(|seen| match &seen.what {
+            What::Event(event) => &*event.name == "stepped_down",
+            What::Action(action) => action.verb == ActionVerb::Kill,
+            _ => false,
+        });
+        let mut all = (false, true);
+        for start in starts {
+            let met = history
+                .events("leads")
+                .any(|seen| is_after(start, &seen) && at(seen.number) <= at(start.number) + LIMIT);
+            all.0 |= !met && horizon > at(start.number) + LIMIT;
+            all.1 &= met;
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_definition(history in plausible_within(8, 1, 12)) {
+            prop_assume!(history.stalls().len() == 0);
+            let check = check("deadline = { from = ['fault.kill', 'stepped_down'], until = 'leads', limit = '6ms' }");
+            let finding = check.judge(&history);
+            let way: Vec<_> = history.observations().iter().map(|seen| seen.at.0 / 1_000_000).collect();
+            let expected = match definition(&history, &way) {
+                _ if finding.checked == 0 => Outcome::Unknown,
+                (true, _) => Outcome::Violated,
+                (false, true) => Outcome::Held,
+                (false, false) => Outcome::Unknown,
+            };
+            prop_assert_eq!(finding.outcome, expected, "{:?}", finding);
+        }
+
+        #[test]
+        fn what_it_decides_is_so_however_the_lines_were_written(history in plausible_within(8, 4, 9)) {
+            prop_assume!(history.stalls().len() == 0);
+            let check = check("deadline = { from = ['fault.kill', 'stepped_down'], until = 'leads', limit = '6ms' }");
+            let outcome = check.judge(&history).outcome;
+            let ways = placements(&history);
+            prop_assume!(ways.len() < 200);
+            for way in ways {
+                let (is_missed, all_met) = definition(&history, &way);
+                prop_assert!(outcome != Outcome::Held || all_met);
+                prop_assert!(outcome != Outcome::Violated || is_missed);
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::moment::{Moment, bound, seconds};
+use super::moment::{Moment, bound, exactly, seconds};
 use super::spans::Spans;
 use crate::history::Seen;
 use crate::observation::{Event, Life, Name};
@@ -193,7 +193,7 @@ pub(super) fn finding(judged: &[Judged<'_>], rule: &Rule<'_>, words: Words<'_>) 
         let at_node = first.node.map(|node| format!(" at {node}")).unwrap_or_default();
         let late = if let Due::Missed { late } = first.due { late } else { None };
         let summary = match late {
-            Some((_, after)) => format!("{until}{at_node} came {} after {from} (limit {limit})", seconds(after)),
+            Some((_, after)) => format!("{until}{at_node} came {} after {from} (limit {limit})", exactly(after)),
             None => format!("no {until}{at_node} within {limit} of {from}"),
         };
         let finding = Finding::violated(checked, violations, rule.elapses(&first.start), summary);

@@ -131,3 +131,45 @@ impl Check for Eventually {
         is_open.then(|| rule.elapses(&start) + Duration::from_nanos(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::check;
+    use crate::observation::StepState;
+    use crate::stories::Story;
+    use crate::verdict::Outcome;
+
+    #[test]
+    fn an_event_in_time_is_accepted_and_silence_refused() {
+        let check = check("eventually = { event = 'leads', within = '2s' }");
+        let mut story = Story::of(&["a"]);
+        let mut silent = story.clone();
+        story.at(2000).leads("a", 1).at(3000).end();
+        assert_eq!(check.judge(&story.history).summary, "worst 2.00s of 2s");
+        assert!(check.open_until(&silent.history).is_some());
+        assert_eq!(check.judge(&silent.at(2001).end().history).summary, "no leads within 2s of the nodes being ready");
+    }
+
+    #[test]
+    fn each_node_that_is_alive_at_the_step_must_have_it() {
+        let check = check("eventually = { event = 'follows', each = 'all', since = 'crash', within = '2s' }");
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(500).follows("b", "a").at(1000);
+        assert_eq!(check.judge(&story.history).summary, "never exercised: the step `crash` never came");
+        story.kill("c").step(1, StepState::Begun).at(1500).follows("a", "b").at(2500);
+        let mut story = story.clone();
+        assert_eq!(check.judge(&story.history).outcome, Outcome::Unknown);
+        story.at(3001).end();
+        assert_eq!(check.judge(&story.history).summary, "no follows at b within 2s of the step `crash`");
+    }
+
+    #[test]
+    fn only_the_logs_that_are_meant_count() {
+        let check = check("eventually = { event = 'leads', from = ['a', 'b'], where = { term = 2 }, within = '2s' }");
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(100).leads("c", 2).at(200).leads("a", 1);
+        let mut other = story.clone();
+        assert_eq!(check.judge(&story.at(300).leads("b", 2).history).outcome, Outcome::Held);
+        assert_eq!(check.judge(&other.at(3000).end().history).outcome, Outcome::Violated);
+    }
+}

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moment::{Moment, bound, seconds};
+use super::moment::{Moment, bound, exactly, seconds};
 use super::spans::Spans;
 use super::trigger::Trigger;
 use super::{Check, CheckKind};
@@ -171,7 +171,7 @@ impl LeaderOverlap {
         let (at, Overlap { first, second, least, .. }) =
             too_long.map(|overlap| (pauses.exceeded(overlap, self.limit), overlap)).min_by_key(|(at, _)| *at)?;
         let (old, new) = (&first.of.node, &second.of.node);
-        let summary = format!("{old} and {new} both led for {} of {}", seconds(*least), bound(self.limit));
+        let summary = format!("{old} and {new} both led for {} (limit {})", exactly(*least), bound(self.limit));
         let mut finding = Finding::violated(leaderships.len() as u64, violations, at, summary)
             .showing_as(first.begun_by, format!("{old} begins to lead"))
             .showing_as(second.begun_by, format!("{new} begins to lead"));
@@ -205,7 +205,7 @@ impl Check for LeaderOverlap {
         };
         let limit = bound(self.limit);
         let finding = if *most > self.limit {
-            let (least, most) = (seconds(*least), seconds(*most));
+            let (least, most) = (exactly(*least), exactly(*most));
             let summary =
                 format!("an overlap of {least} to {most} (limit {limit}): the lines' times are not sure enough");
             Finding::unknown(checked, summary)
@@ -272,5 +272,155 @@ impl<'h> Pauses<'h> {
         let from = first.begin.latest.max(second.begin.latest);
         let frozen = self.of_either(first, second, from, self.horizon);
         frozen.after_uncovered(from, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::check;
+    use super::*;
+    use crate::observation::{ActionVerb, What};
+    use crate::stories::{NODES, Story, ms, placements, plausible_within};
+
+    fn judged(story: &Story) -> Finding {
+        check("leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows', 'fault.kill'], limit = '1s' }")
+            .judge(&story.history)
+    }
+
+    #[test]
+    fn an_overlap_of_the_limit_is_accepted_and_a_longer_one_refused() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1).at(2000).leads("b", 2);
+        let mut longer = story.clone();
+        story.at(3000).says("a", "stepped_down", &[]).at(9000).end();
+        assert_eq!(judged(&story), Finding::held(2, "worst overlap 1.00s of 1s"));
+
+        longer.at(3001).follows("a", "b").at(9000).end();
+        let finding = judged(&longer);
+        assert_eq!(finding.summary, "a and b both led for 1.001s (limit 1s)");
+        assert_eq!((finding.at, finding.violations), (Some(ms(3000)), 1));
+        let notes: Vec<_> = finding.evidence.iter().filter_map(|shown| shown.note.as_deref()).collect();
+        assert_eq!(notes, ["a begins to lead", "b begins to lead", "a leads no more"]);
+    }
+
+    #[test]
+    fn the_classic_split_brain_of_two_terms_is_refused() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1).at(500).leads("b", 2).at(5000).end();
+        assert_eq!(judged(&story).summary, "a and b both led for 4.500s (limit 1s)");
+    }
+
+    #[test]
+    fn a_killed_or_crashed_leader_leads_no_more() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1).at(2000).kill("a").at(2500).leads("b", 2);
+        story.at(4000).exit("b", crate::observation::Exit::Code(1), false).at(4100).restart("a").at(4500).leads("a", 3);
+        story.at(9000).end();
+        assert_eq!(judged(&story), Finding::held(3, "3 leaderships, none overlapping"));
+    }
+
+    #[test]
+    fn a_frozen_leader_leads_nobody_and_must_step_down_when_it_wakes() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1).at(1000).pause("a").at(2000).leads("b", 2).at(7000).resume("a");
+        let mut never = story.clone();
+        story.at(7400).says("a", "stepped_down", &[]).at(9000).end();
+        assert_eq!(judged(&story), Finding::held(2, "worst overlap 0.40s of 1s"));
+        assert_eq!(never.at(9000).end().history.horizon(), ms(9000));
+        let finding = judged(&never);
+        assert_eq!((finding.outcome, finding.at), (Outcome::Violated, Some(ms(8000))));
+    }
+
+    #[test]
+    fn a_leader_that_says_so_again_is_one_leadership() {
+        let mut story = Story::of(&["a"]);
+        story.at(100).leads("a", 1).at(200).leads("a", 1).at(300).leads("a", 2);
+        assert_eq!(judged(&story), Finding::held(1, "1 leadership, none overlapping"));
+    }
+
+    #[test]
+    fn an_overlap_within_the_uncertainty_of_the_lines_is_unknown() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1).at(2000).early(50).leads("b", 2);
+        story.at(2990).early(0).says("a", "stepped_down", &[]).at(9000).end();
+        assert_eq!(judged(&story).outcome, Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_growing_overlap_keeps_the_run_open_until_it_is_decided() {
+        let check = check("leader_overlap = { begin = 'leads', end = 'follows', limit = '1s' }");
+        let mut story = Story::of(&["a", "b"]);
+        story.at(100).leads("a", 1);
+        assert_eq!(check.open_until(&story.history), None);
+        story.at(2000).leads("b", 2).at(2300).says("b", "node.panic", &[]);
+        let open = check.open_until(&story.history).unwrap();
+        assert_eq!(open, ms(3000) + Duration::from_nanos(1));
+        story.history.push(open, What::Run(crate::observation::Phase::StepsDone));
+        assert_eq!(check.judge(&story.history).outcome, Outcome::Violated);
+        let mut frozen = story.clone();
+        assert_eq!(check.open_until(&frozen.at(2400).act(ActionVerb::Pause, "a", true).history), None);
+    }
+
+    /// The definition, millisecond by millisecond: the longest time in which two nodes, neither of them frozen, led side by side.
+    fn longest(history: &History, way: &[u64]) -> u64 {
+        let horizon = history.horizon().0 / 1_000_000;
+        let leads = |node: &str, at: u64| {
+            let mut marks: Vec<_> = history.judged().filter(|seen| way[seen.number as usize] <= at).collect();
+            marks.sort_by_key(|seen| (way[seen.number as usize], seen.number));
+            marks.iter().fold(false, |leads, seen| match &seen.what {
+                What::Event(event) if &*event.of.node == node => match &*event.name {
+                    "leads" => true,
+                    "follows" | "stepped_down" => false,
+                    _ => leads,
+                },
+                What::Process(process) if &*process.of.node == node => false,
+                _ => leads,
+            })
+        };
+        let is_frozen =
+            |node: &str, at: u64| history.lives(node).any(|life| life.is_up(ms(at)) && life.is_paused(ms(at)));
+        let mut longest = 0;
+        for (a, b) in [(0, 1), (0, 2), (1, 2)].map(|(a, b)| (NODES[a], NODES[b])) {
+            let mut both = 0;
+            for at in 0..horizon {
+                if !(leads(a, at) && leads(b, at)) {
+                    both = 0;
+                } else if !is_frozen(a, at) && !is_frozen(b, at) {
+                    both += 1;
+                    longest = longest.max(both);
+                }
+            }
+        }
+        longest
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_definition(history in plausible_within(8, 1, 10)) {
+            let check = check("leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows'], limit = '4ms' }");
+            let finding = check.judge(&history);
+            let way: Vec<_> = history.observations().iter().map(|seen| seen.at.0 / 1_000_000).collect();
+            let expected = match longest(&history, &way) {
+                _ if history.events("leads").len() == 0 => Outcome::Unknown,
+                0..=4 => Outcome::Held,
+                _ => Outcome::Violated,
+            };
+            prop_assert_eq!(finding.outcome, expected, "{:?}", finding);
+        }
+
+        #[test]
+        fn what_it_decides_is_so_however_the_lines_were_written(history in plausible_within(8, 4, 8)) {
+            let check = check("leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows'], limit = '4ms' }");
+            let outcome = check.judge(&history).outcome;
+            let ways = placements(&history);
+            prop_assume!(ways.len() < 200);
+            for way in ways {
+                let longest = longest(&history, &way);
+                prop_assert!(outcome != Outcome::Held || longest <= 4, "{}", longest);
+                prop_assert!(outcome != Outcome::Violated || longest > 4, "{}", longest);
+            }
+        }
     }
 }

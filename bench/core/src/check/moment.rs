@@ -39,6 +39,11 @@ pub(super) fn seconds(time: Duration) -> String {
     if seconds < 0.1 { format!("{seconds:.3}s") } else { format!("{seconds:.2}s") }
 }
 
+/// A measured time that is over a bound, precisely enough that it is seen to be: `1.001s`.
+pub(super) fn exactly(time: Duration) -> String {
+    format!("{:.3}s", time.as_secs_f64())
+}
+
 /// A bound as the scenario has it: `3s`, `300ms`.
 pub(super) fn bound(time: Duration) -> String {
     humantime::format_duration(time).to_string().replace(' ', "")
