@@ -50,6 +50,20 @@ pub struct EventPattern {
     pub alias: BTreeMap<String, Name>,
 }
 
+impl EventPattern {
+    /// An event without fields, in any output of any process.
+    pub fn plain(event: impl Into<Name>, log: Regex) -> Self {
+        Self {
+            event: event.into(),
+            log: vec![log],
+            fields: Vec::new(),
+            stream: None,
+            process: None,
+            alias: BTreeMap::new(),
+        }
+    }
+}
+
 /// Compiles a pattern; reports what is wrong with it.
 pub fn compile(pattern: &Located<&str>, problems: &Problems) -> Option<Regex> {
     let (why, label) = match RegexBuilder::new(pattern.value).size_limit(PATTERN_BYTES_MAX).build() {

@@ -6,33 +6,47 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use regex::Regex;
+
+use crate::check::process::PANICS;
+use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
-use crate::observation::{MAIN, Name};
-use crate::pattern::{Aliases, EventPattern, Matcher, Stream};
+use crate::observation::{MAIN, Name, PANIC};
+use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
-use crate::scenario::{Expectation, Node, Process, Scenario, Severity, StartOrder, Step};
+use crate::scenario::{Node, Process, Scenario, StartOrder, Step};
 use crate::template::{Addresses, NodeAddress, Place, Template};
+use crate::verdict::{Expectation, Severity};
 
 /// What will be run.
 #[derive(Debug)]
 pub struct Plan {
-    /// What was asked for.
+    /// What was asked for, and the invariant that no process crashes, if no other looks at that.
     pub scenario: Scenario,
     /// What every choice follows from.
     pub seed: u64,
     /// For each step, how long after the previous one it begins, where its `after` left a choice.
     pub delays: Vec<Option<Duration>>,
+    /// The events to look for: those of the scenario, and the lines that tell of a crash.
+    pub events: Vec<EventPattern>,
 }
 
 impl Plan {
     /// Decides what the seed decides.
-    pub fn new(scenario: Scenario, seed: u64) -> Self {
+    pub fn new(mut scenario: Scenario, seed: u64) -> Self {
+        scenario.invariants = with_implicit(scenario.invariants);
+        let mut events = scenario.events.clone();
+        let log = PANICS.iter().map(|pattern| Regex::new(pattern).expect("a constant pattern"));
+        events.push(EventPattern {
+            log: log.collect(),
+            ..EventPattern::plain(PANIC, Regex::new("").expect("the empty pattern"))
+        });
         let delay = |(index, step): (usize, &Step)| {
             let after = step.timing.after?;
             Some(Keyed::indexed(seed, "step/after", index as u64).between(after.low, after.high))
         };
         let delays = scenario.steps.iter().enumerate().map(delay).collect();
-        Self { scenario, seed, delays }
+        Self { scenario, seed, delays, events }
     }
 
     /// The randomness of a step's target.
@@ -96,10 +110,13 @@ impl Plan {
         aliases
     }
 
-    /// What to look for in one stream of a process: the scenario's events, and `also` (readiness, crashes) beside them.
-    pub fn matcher(&self, process: &str, stream: Stream, aliases: &Aliases, also: &[EventPattern]) -> Matcher {
-        let events: Vec<EventPattern> = self.scenario.events.iter().chain(also).cloned().collect();
-        Matcher::new(&events, stream, process, aliases)
+    /// How the verdict calls the steps.
+    pub fn step_places(&self) -> Vec<StepPlace> {
+        let place = |step: &Step| StepPlace {
+            name: step.name.as_deref().map_or_else(|| step.verb.to_string(), str::to_owned),
+            line: u32::try_from(step.line).unwrap_or(u32::MAX),
+        };
+        self.scenario.steps.iter().map(place).collect()
     }
 
     /// Programs that must be on PATH, each once, with what to do if it is missing: those of `[requires]`, then those of commands.
@@ -157,16 +174,14 @@ impl Plan {
         }
         writeln!(text, "\nwhat must hold")?;
         for invariant in &scenario.invariants {
+            let kind = if invariant.name == invariant.kind { String::new() } else { format!("  ({})", invariant.kind) };
             let warns = if invariant.severity == Severity::Warn { "  (a warning)" } else { "" };
-            let kind =
-                if *invariant.name == *invariant.kind { String::new() } else { format!("  ({})", invariant.kind) };
-            writeln!(text, "  {}{kind}{warns}", invariant.name)?;
-        }
-        if let Expectation::Violated(which) = &scenario.expectation {
-            let names: Vec<&str> =
-                which.iter().filter_map(|index| Some(&*scenario.invariants.get(*index)?.name)).collect();
-            let which = if names.is_empty() { "an invariant".to_owned() } else { names.join(", ") };
-            writeln!(text, "  a demonstration: passes exactly when this is violated: {which}")?;
+            let expected = match invariant.expectation {
+                Expectation::Hold => "",
+                Expectation::BeViolated => "  (a demonstration: to be caught being violated)",
+                Expectation::MayBeViolated => "  (may be violated)",
+            };
+            writeln!(text, "  {}{kind}{warns}{expected}", invariant.name)?;
         }
         Ok(())
     }
@@ -211,7 +226,7 @@ impl Plan {
             .iter()
             .map(|event| {
                 let fields: BTreeMap<_, _> = event.fields.iter().map(|(name, kind)| (name, kind.word())).collect();
-                let log: Vec<_> = event.log.iter().map(regex::Regex::as_str).collect();
+                let log: Vec<_> = event.log.iter().map(Regex::as_str).collect();
                 json!({ "event": event.event, "log": log, "fields": fields })
             })
             .collect();

@@ -1,35 +1,12 @@
 //! `[[invariants]]`: what must hold. Each has one check key; what stands there is the check's own business.
 
 use super::Lines;
-use crate::check::{CHECKS, Check};
+use crate::check::{CHECKS, Invariant};
 use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::table::{Key, Kind, Table};
-
-/// A property that every run must have.
-#[derive(Debug)]
-pub struct Invariant {
-    /// Its name; the check's key if the scenario gives none.
-    pub name: Name,
-    /// What a violation means.
-    pub severity: Severity,
-    /// The key of its check.
-    pub kind: &'static str,
-    /// The check.
-    pub check: Box<dyn Check>,
-    /// Its line in the scenario, from 1.
-    pub line: usize,
-}
-
-/// What a violation means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The run fails.
-    Fail,
-    /// The run is told of it, and does not fail.
-    Warn,
-}
+use crate::verdict::{Expectation, Severity};
 
 const OWN_KEYS: &[Key] = &[
     Key::new("name", Kind::Text, "What must hold, in words."),
@@ -92,6 +69,36 @@ fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, lines: &Lines) -> O
         None => item.table(kind.keys, kind.name)?,
     };
     let check = (kind.parse)(&check, names)?;
-    let name = table.text("name").map_or(kind.name, |name| name.value).into();
-    Some(Invariant { name, severity, kind: kind.name, check, line: lines.line(table.span().start) })
+    let name = table.text("name").map_or(kind.name, |name| name.value).to_owned();
+    let line = u32::try_from(lines.line(table.span().start)).ok();
+    Some(Invariant { name, kind: kind.name, line, severity, expectation: Expectation::Hold, check })
+}
+
+/// Reads what has to come out: `expect` and `violates`.
+pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invariant], names: &Names<'_>) {
+    let is_demonstration = root.word("expect").is_some_and(|word| word.value == "violated");
+    let violates = root.item("violates");
+    match (&violates, is_demonstration) {
+        (None, false) => {}
+        (Some(item), false) => root.report(
+            Diagnostic::error(
+                diagnostic::MISPLACED_MODIFIER,
+                "`violates` without expect = \"violated\"",
+                item.key_span(),
+                "nothing is expected to be violated",
+            )
+            .help("write expect = \"violated\" beside it"),
+        ),
+        // With one invariant there is no question which.
+        (None, true) if invariants.len() == 1 => invariants[0].expectation = Expectation::BeViolated,
+        (None, true) => drop(root.required("violates", Table::texts)),
+        (Some(_), true) => {
+            for name in root.texts("violates").unwrap_or_default() {
+                let index = names.invariant(&name);
+                if let Some(invariant) = index.and_then(|index| invariants.get_mut(index)) {
+                    invariant.expectation = Expectation::BeViolated;
+                }
+            }
+        }
+    }
 }

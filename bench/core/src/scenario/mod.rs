@@ -15,7 +15,6 @@ use std::time::Duration;
 
 pub use events::PRESETS;
 pub use files::NodeFile;
-pub use invariants::{Invariant, Severity};
 pub use nodes::{Node, Port, StartOrder};
 pub use overrides::Override;
 pub use process::{Process, Ready, Signal, Stop};
@@ -23,6 +22,7 @@ pub use requires::Requires;
 pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};
 pub use vars::Vars;
 
+use crate::check::Invariant;
 use crate::cluster::Role;
 use crate::diagnostic::{self, Diagnostic, Problems};
 use crate::names::Names;
@@ -43,8 +43,8 @@ pub struct Scenario {
     pub timeout: Duration,
     /// The seed to use unless another is asked for.
     pub seed: Option<u64>,
-    /// What has to come out.
-    pub expectation: Expectation,
+    /// True for a demonstration: it passes when certain invariants are caught being violated.
+    pub is_demonstration: bool,
     /// Who runs.
     pub nodes: Vec<Node>,
     /// Who of them starts by itself.
@@ -63,15 +63,6 @@ pub struct Scenario {
     pub requires: Requires,
     /// What is odd about the file, though not wrong.
     pub warnings: Vec<Diagnostic>,
-}
-
-/// What has to come out for a run to pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expectation {
-    /// Everything holds.
-    Held,
-    /// A demonstration: exactly these invariants (by index; any one, if empty) are caught being violated, and all others hold.
-    Violated(Vec<usize>),
 }
 
 /// The longest run if the scenario does not say.
@@ -181,10 +172,10 @@ impl Scenario {
         let roles = roles::parse(root, &names);
         let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
         let steps = steps::parse(root, &names, text);
-        let invariants = invariants::parse(root, &mut names, text);
+        let mut invariants = invariants::parse(root, &mut names, text);
+        invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
         let requires = requires::parse(root, &names);
-        let expectation = read_expectation(root, &names);
-        warn_if_nothing_is_judged(root, &invariants, &steps);
+        warn_if_nothing_is_judged(root, invariants.as_ref(), steps.as_ref());
         let (nodes, start) = nodes?;
         Some(Self {
             name: name?.value.into(),
@@ -192,7 +183,7 @@ impl Scenario {
             tags: root.texts("tags").unwrap_or_default().iter().map(|tag| tag.value.to_owned()).collect(),
             timeout,
             seed,
-            expectation,
+            is_demonstration: root.word("expect").is_some_and(|word| word.value == "violated"),
             nodes,
             start,
             events: events?,
@@ -218,28 +209,10 @@ fn refuse_other_networks(root: &Table<'_, '_>) {
     }
 }
 
-fn read_expectation(root: &Table<'_, '_>, names: &Names<'_>) -> Expectation {
-    let is_violated = root.word("expect").is_some_and(|word| word.value == "violated");
-    let violates = root.texts("violates").unwrap_or_default();
-    if let (false, Some(item)) = (is_violated, root.item("violates")) {
-        root.report(
-            Diagnostic::error(
-                diagnostic::MISPLACED_MODIFIER,
-                "`violates` without expect = \"violated\"",
-                item.key_span(),
-                "nothing is expected to be violated",
-            )
-            .help("write expect = \"violated\" beside it"),
-        );
-    }
-    let indexes = violates.iter().filter_map(|name| names.invariant(name)).collect();
-    if is_violated { Expectation::Violated(indexes) } else { Expectation::Held }
-}
-
 /// A run that nothing judges would pass whatever happens.
-fn warn_if_nothing_is_judged(root: &Table<'_, '_>, invariants: &Option<Vec<Invariant>>, steps: &Option<Vec<Step>>) {
+fn warn_if_nothing_is_judged(root: &Table<'_, '_>, invariants: Option<&Vec<Invariant>>, steps: Option<&Vec<Step>>) {
     let has_expect = |steps: &Vec<Step>| steps.iter().any(|step| matches!(&step.verb, Verb::Expect(_)));
-    if invariants.as_ref().is_some_and(Vec::is_empty) && steps.as_ref().is_some_and(|steps| !has_expect(steps)) {
+    if invariants.is_some_and(Vec::is_empty) && steps.is_some_and(|steps| !has_expect(steps)) {
         let mut warning = Diagnostic::error(
             diagnostic::NOTHING_JUDGED,
             "nothing is judged",
