@@ -169,9 +169,9 @@ where
     async fn run(mut self, recovered: Option<P::Durable>, mut terminal: Terminal) -> Result<(), RuntimeError> {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut woke = self.now();
         self.call(|process, cx| process.start(recovered, cx));
         self.log.prompt();
-        let mut woke = self.now();
         let mut burst = 0;
         loop {
             let due = self.timers.next();
@@ -323,3 +323,6 @@ enum Next {
     Go,
     Leave,
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,15 +29,17 @@ impl io::Write for Written {
     }
 }
 
-impl Written {
-    fn contains(&self, text: &str) -> bool {
-        self.0.lock().unwrap().contains(text)
-    }
-}
-
 struct End {
     transport: Transport,
+    log: Log,
     written: Written,
+}
+
+impl End {
+    fn has_told(&self, text: &str) -> bool {
+        assert!(self.log.flush(PATIENCE));
+        self.written.0.lock().unwrap().contains(text)
+    }
 }
 
 fn id(name: &str) -> NodeId {
@@ -51,7 +53,7 @@ async fn end(me: &str, mine: &Port, peer: &str, its: &Port) -> End {
     let listener = listen(&mine.address().parse().unwrap()).await.unwrap();
     let peers = BTreeMap::from([(id(peer), its.address().parse().unwrap())]);
     let transport = Transport::start(listener, &id(me), peers, HEARTBEAT, &log).unwrap();
-    End { transport, written }
+    End { transport, log, written }
 }
 
 fn hello(term: u64) -> Message {
@@ -104,7 +106,7 @@ async fn messages_arrive_in_order_and_as_they_were_sent() {
 async fn messages_to_an_absent_peer_are_dropped_and_it_is_found_when_it_comes_and_when_it_comes_back() {
     let ports = [Port::free(), Port::free()];
     let mut a = end("a", &ports[0], "b", &ports[1]).await;
-    until("the absence is told", || a.written.contains("peer=b address=127.0.0.1:")).await;
+    until("the absence is told", || a.has_told("peer=b address=127.0.0.1:")).await;
     for _ in 0..1000 {
         a.transport.send(id("b"), hello(9));
     }
@@ -180,7 +182,7 @@ async fn what_is_not_a_members_message_to_this_node_is_counted_told_and_ignored(
     assert_eq!(next.message, hello(5), "the connection is still good, and the first thing that got through");
     drop(stranger);
     until("the half line is counted", || a.transport.traffic().ignored == lines.len() as u64 + 1).await;
-    assert!(a.written.contains("WARN ignored input from=127.0.0.1:"));
+    assert!(a.has_told("WARN ignored input from=127.0.0.1:"));
 }
 
 #[tokio::test]
@@ -211,7 +213,7 @@ async fn a_crowd_of_strangers_pushes_out_strangers_and_not_a_member() {
     assert!(a.transport.traffic().ignored >= 300 - 128);
     b.transport.send(id("a"), hello(7));
     while timeout(PATIENCE, a.transport.receive()).await.unwrap().message != hello(7) {}
-    assert!(!b.written.contains("lost the connection"));
+    assert!(!b.has_told("lost the connection"));
 }
 
 #[tokio::test]
@@ -221,7 +223,7 @@ async fn a_program_that_talks_back_is_not_taken_for_a_node() {
     let a = end("a", &ports[0], "b", &ports[1]).await;
     let (mut open, _) = timeout(PATIENCE, other.accept()).await.unwrap().unwrap();
     open.write_all(b"SSH-2.0-OpenSSH\r\n").await.unwrap();
-    until("it is left", || a.written.contains("it is not a node")).await;
+    until("it is left", || a.has_told("it is not a node")).await;
 }
 
 #[tokio::test]
