@@ -59,17 +59,22 @@ impl SensorConsole {
 
 impl Console<Sensor> for SensorConsole {
     fn told(&mut self, event: &Event) {
-        match event {
-            Event::Suspected { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Suspected)),
-            Event::Failed { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Failed)),
-            Event::Left { peer, .. } => drop(self.trouble.insert(peer.clone(), Trouble::Left)),
-            Event::Recovered { peer, .. } => drop(self.trouble.remove(peer)),
+        let (peer, trouble) = match event {
+            Event::Suspected { peer, .. } => (peer, Trouble::Suspected),
+            Event::Failed { peer, .. } => (peer, Trouble::Failed),
+            Event::Left { peer, .. } => (peer, Trouble::Left),
+            Event::Recovered { peer, .. } => {
+                self.trouble.remove(peer);
+                return;
+            }
             // Under another leader others are watched, and a suspicion that is not watched means nothing any more.
             Event::BecameLeader { .. } | Event::ReceivedCoordinator { .. } | Event::Follows { .. } => {
                 self.trouble.retain(|_, trouble| *trouble != Trouble::Suspected);
+                return;
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.trouble.insert(peer.clone(), trouble);
     }
 
     fn command(&self, line: &str, sensor: &Sensor, traffic: Traffic) -> Reply {
@@ -77,7 +82,7 @@ impl Console<Sensor> for SensorConsole {
             "" => Reply::Nothing,
             "status" => Reply::Answer(self.status(sensor, traffic)),
             "help" => Reply::Answer(HELP.to_owned()),
-            "quit" | "exit" => Reply::Leave,
+            "quit" => Reply::Leave,
             unknown => {
                 let unknown: String = unknown.chars().take(40).collect();
                 Reply::Answer(format!("unknown command `{}` (there are: status, help, quit)", Escaped(&unknown)))
