@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dsbench_core::observation::{Exit, Life};
 use dsbench_world::{
-    Clock, Ended, Found, Guardian, Happening, Meaning, NodeEnv, Outside, Patterns, Program, SpawnSpec, World,
+    Clock, Ended, Found, Guardian, Happening, Meaning, NodeEnv, Outside, Patterns, Program, Signals, SpawnSpec, World,
     WorldConfig, node_env,
 };
 use tempfile::TempDir;
@@ -25,9 +25,18 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A world that is told of the signals that this process gets. For a process of one thread: any other would still die of them.
+    pub(crate) fn with_signals() -> Self {
+        Self::with(Some(Signals::block().unwrap()))
+    }
+
+    fn with(signals: Option<Signals>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let guardian = Guardian::fork().unwrap();
-        let config = WorldConfig { log_dir: dir.path().to_owned(), signals: None };
+        let config = WorldConfig { log_dir: dir.path().to_owned(), signals };
         Self { world: World::new(guardian, Clock::start(), config).unwrap(), dir, seen: Vec::new() }
     }
 
