@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Cluster, Mark, Node, QUICK, assert_one_leader_per_term, term};
+use crate::harness::{Cluster, Mark, Node, PATIENT, QUICK, assert_one_leader_per_term, term};
 
 const LEADS: &str = "became the Group Leader via election";
 
@@ -118,4 +118,25 @@ fn a_member_of_one_leads_itself() {
     let cluster = Cluster::new(1, QUICK);
     let mut node = cluster.start(1);
     assert!(node.reports("role=leader").contains("leader=peer1"));
+}
+
+#[test]
+fn returning_higher_node_follows_where_takeover_is_sticky() {
+    let cluster = Cluster::new(3, PATIENT).with(&["--takeover=sticky"]);
+    let mut nodes = [cluster.start(1), cluster.start(2)];
+    let led = term(&nodes[0].reports("leader=peer"));
+    let mut third = cluster.start(3);
+    third.awaits_any(Mark::START, &["follows leader=peer", "Received COORDINATOR announcement: peer"]);
+    assert!(third.reports("role=follower").contains(&format!("term={led} ")));
+    assert_one_leader_per_term(nodes.iter().chain([&third]));
+}
+
+#[test]
+fn node_without_a_quorum_leads_alone() {
+    let cluster = Cluster::new(3, QUICK).with(&["--quorum=none"]);
+    let mut alone = cluster.start(1);
+    alone.reports("role=leader");
+    assert!(alone.awaits(Mark::START, LEADS).ends_with("votes=peer1"));
+    alone.types("quit");
+    assert_eq!(alone.ends().code(), Some(0));
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     ports: Vec<Port>,
     data: TempDir,
-    knobs: &'static [&'static str],
+    options: Vec<&'static str>,
 }
 
 /// Failover within a second or two.
@@ -36,7 +36,7 @@ impl Cluster {
         let ports = (0..members).map(|_| Port::free()).collect();
         // In memory where there is such a place: on a disk that others keep busy, one fsync may take longer than an election.
         let data = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        Self { ports, data, knobs }
+        Self { ports, data, options: knobs.to_vec() }
     }
 
     pub(crate) fn address(&self, peer: usize) -> String {
@@ -55,8 +55,14 @@ impl Cluster {
         command
             .args(["sensor", "--id", &format!("peer{peer}"), "--peers", &members.join(","), "--data"])
             .arg(self.directory(peer))
-            .args(self.knobs);
+            .args(&self.options);
         command
+    }
+
+    /// Adds options for the nodes that are started from now on.
+    pub(crate) fn with(mut self, options: &'static [&'static str]) -> Self {
+        self.options.extend(options);
+        self
     }
 
     pub(crate) fn start(&self, peer: usize) -> Node {
