@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cluster::{ClusterState, Role};
 use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
 use crate::observation::Name;
 
@@ -61,6 +62,7 @@ pub struct Names<'p> {
     nodes: BTreeMap<Name, Vec<Name>>,
     events: BTreeMap<Name, Vec<(Name, FieldKind)>>,
     roles: Vec<Name>,
+    role_definitions: Vec<Role>,
     steps: Vec<Option<Name>>,
     invariants: Vec<Name>,
     ports: Vec<Name>,
@@ -86,6 +88,7 @@ impl<'p> Names<'p> {
             nodes: BTreeMap::new(),
             events: BTreeMap::new(),
             roles: Vec::new(),
+            role_definitions: Vec::new(),
             steps: Vec::new(),
             invariants: Vec::new(),
             ports: Vec::new(),
@@ -123,6 +126,17 @@ impl<'p> Names<'p> {
     /// Declares a role.
     pub fn add_role(&mut self, role: impl Into<Name>) {
         self.roles.push(role.into());
+    }
+
+    /// Says what the roles mean, once their events are known.
+    pub fn define_roles(&mut self, roles: &[Role]) {
+        self.role_definitions = roles.to_vec();
+    }
+
+    /// The cluster before anything has started, with the roles that are defined.
+    pub fn cluster(&self) -> ClusterState {
+        let nodes = self.nodes.iter().map(|(node, processes)| (node, processes.as_slice()));
+        ClusterState::new(nodes, &self.role_definitions)
     }
 
     /// Declares the next step; most have no name.

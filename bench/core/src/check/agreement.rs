@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::moment::{Moment, bound, exactly, seconds};
-use super::scope::{Scope, cluster, is_live};
+use super::scope::{Scope, is_live};
 use super::spans::Spans;
 use super::{Check, CheckKind};
 use crate::cluster::ClusterState;
@@ -55,7 +55,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let of = Scope::parse(table, "of", names);
     let within = table.required("within", Table::duration);
     let (leads, follows, of, within) = (leads?, follows?, of?.unwrap_or(Scope::all()), within?.value);
-    let cluster = cluster(names);
+    let cluster = names.cluster();
     Some(Box::new(Agreement { leads, follows: follows.event, leader: follows.field, of, within, cluster }))
 }
 

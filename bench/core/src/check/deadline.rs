@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::due::{Arrival, Arrivals, BUDGET, Due, Judged, Rule, Start, Words, finding};
 use super::moment::Moment;
-use super::scope::{Scope, cluster, is_live, outlives};
+use super::scope::{Scope, is_live, outlives};
 use super::spans::Spans;
 use super::trigger::Trigger;
 use super::{Check, CheckKind};
@@ -63,7 +63,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
         filter: filter?,
         each: each?,
         limit: limit?.value,
-        cluster: cluster(names),
+        cluster: names.cluster(),
     }))
 }
 

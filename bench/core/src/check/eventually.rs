@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::due::{Arrival, Arrivals, BUDGET, Due, Judged, Rule, Start, Words, finding};
 use super::moment::Moment;
-use super::scope::{Scope, cluster, is_live, outlives};
+use super::scope::{Scope, is_live, outlives};
 use super::since::Since;
 use super::spans::Spans;
 use super::{Check, CheckKind};
@@ -69,7 +69,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
         each: each?,
         since: since?,
         within: within?.value,
-        cluster: cluster(names),
+        cluster: names.cluster(),
     }))
 }
 

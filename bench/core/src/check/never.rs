@@ -81,4 +81,14 @@ mod tests {
         story.at(4).leads("a", 1);
         assert_eq!(never.judge(&story.history).outcome, Outcome::Violated);
     }
+
+    #[test]
+    fn a_role_is_who_holds_it_at_that_moment() {
+        let never = check("never = { event = 'stepped_down', from = '!leader' }");
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1).leads("a", 1).at(2).says("a", "stepped_down", &[]);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Held);
+        story.at(3).leads("b", 2).at(4).says("a", "stepped_down", &[]);
+        assert_eq!(never.judge(&story.history).summary, "stepped_down at a");
+    }
 }

@@ -1,7 +1,7 @@
 //! The occurrences of an event that [`always`](super::always) and [`never`](super::never) look at.
 
 use super::moment::Moment;
-use super::scope::{Scope, cluster};
+use super::scope::Scope;
 use super::since::Since;
 use crate::cluster::ClusterState;
 use crate::filter::Filter;
@@ -37,7 +37,7 @@ impl Occurrences {
         let from = Scope::parse(table, "from", names);
         let since = Since::parse(table, names, Since::Start);
         let from = from?.unwrap_or(Scope::all());
-        Some(Self { event: event?, filter: filter?, from, since: since?, cluster: cluster(names) })
+        Some(Self { event: event?, filter: filter?, from, since: since?, cluster: names.cluster() })
     }
 
     /// All of them, by number; none at all if `since` never came.

@@ -100,7 +100,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     }
     let open_files_max = open_files_max.and_then(|files| u32::try_from(files).ok());
     let of = of?.unwrap_or(Scope::all());
-    let (exits, panics, leaks, cluster) = (exits?, panics?, leaks?, super::scope::cluster(names));
+    let (exits, panics, leaks, cluster) = (exits?, panics?, leaks?, names.cluster());
     Some(Box::new(Process { of, cluster, exits, panics, leaks, rss_bytes_max, open_files_max }))
 }
 

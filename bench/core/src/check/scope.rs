@@ -51,11 +51,6 @@ pub(super) fn is_live(node: &str, state: &ClusterState) -> bool {
     state.is_up(node) && !state.is_paused(node) && !state.is_killed(node) && !state.is_stopped(node)
 }
 
-/// The scenario's cluster before anything started, for a check to fold a history onto.
-pub(super) fn cluster(names: &Names<'_>) -> ClusterState {
-    ClusterState::new(names.nodes().map(|node| (node, names.processes(node))), &[])
-}
-
 /// True if the node ran all the time between two instants, neither down nor frozen.
 pub(super) fn outlives(history: &History, node: &str, from: RunTime, until: RunTime) -> bool {
     let mut lives = history.lives(node).filter(|life| life.is_up(from)).peekable();

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{CHECKS, Check};
+use crate::cluster::Role;
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::names::{FieldKind, Names};
 use crate::observation::{MAIN, Name, PANIC};
@@ -26,6 +27,14 @@ pub(super) fn parse(text: &str, rename: fn(&str) -> String) -> Result<Box<dyn Ch
     names.add_event("follows", [("leader".into(), FieldKind::Node)]);
     names.add_event("stepped_down", []);
     names.add_event(PANIC, []);
+    names.add_role("leader");
+    names.define_roles(&[Role {
+        name: "leader".into(),
+        last: "leads".into(),
+        highest: Some("term".into()),
+        named_by: None,
+        initially: None,
+    }]);
     names.add_step(None);
     names.add_step(Some("crash".into()));
 
@@ -62,6 +71,7 @@ const EXAMPLES: &[&str] = &[
     "always = { event = 'leads', where = { term = '>= 2' } }",
     "never = 'node.panic'",
     "never = { event = 'leads', where = { term = 3 }, from = 'all', since = 'crash' }",
+    "never = { event = 'follows', from = 'leader' }",
     "sometimes = { event = 'leads', at_least = 2 }",
     "process = {}",
     "process = { exit = 'any', of = '!killed', rss_max = '10MiB', open_files_max = 100 }",

@@ -170,6 +170,7 @@ impl Scenario {
 
         let events = events::parse(root, &names);
         let roles = roles::parse(root, &names);
+        names.define_roles(roles.as_deref().unwrap_or_default());
         let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
         let steps = steps::parse(root, &names, text);
         let mut invariants = invariants::parse(root, &mut names, text);
