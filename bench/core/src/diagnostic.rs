@@ -172,10 +172,11 @@ impl Problems {
         self.0.borrow().iter().any(|d| d.is_error)
     }
 
-    /// All of them, in the order of the text.
+    /// All of them, in the order of the text. A value that two readers looked at is reported once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut all = self.0.into_inner();
-        all.sort_by_key(|d| (d.at.0.start, d.code));
+        all.sort_by(|a, b| (a.at.0.start, a.code, &a.message).cmp(&(b.at.0.start, b.code, &b.message)));
+        all.dedup();
         all
     }
 }

@@ -423,7 +423,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(300))]
+        #![proptest_config(ProptestConfig::with_cases(128))]
         #[test]
         fn scanning_chunks_finds_what_looking_at_every_line_finds(
             patterns in prop::collection::vec(pattern_text(), 1..4),

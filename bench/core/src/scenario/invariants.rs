@@ -74,8 +74,8 @@ fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, lines: &Lines) -> O
     Some(Invariant { name, kind: kind.name, line, severity, expectation: Expectation::Hold, check })
 }
 
-/// Reads what has to come out: `expect` and `violates`.
-pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invariant], names: &Names<'_>) {
+/// Reads what has to come out: `expect` and `violates`. True if the scenario is a demonstration.
+pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invariant], names: &Names<'_>) -> bool {
     let is_demonstration = root.word("expect").is_some_and(|word| word.value == "violated");
     let violates = root.item("violates");
     match (&violates, is_demonstration) {
@@ -101,4 +101,5 @@ pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invaria
             }
         }
     }
+    is_demonstration
 }

@@ -137,6 +137,7 @@ impl Scenario {
         let scenario = Self::read(&root, text);
         let has_errors = problems.has_errors();
         let mut diagnostics = problems.into_sorted();
+        forgive_broken_lines(&mut diagnostics, text);
         overrides::explain(&mut diagnostics, &replaced);
         match scenario {
             Some(mut scenario) if !has_errors => {
@@ -174,7 +175,8 @@ impl Scenario {
         let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
         let steps = steps::parse(root, &names, text);
         let mut invariants = invariants::parse(root, &mut names, text);
-        invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
+        let is_demonstration =
+            invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
         let requires = requires::parse(root, &names);
         warn_if_nothing_is_judged(root, invariants.as_ref(), steps.as_ref());
         let (nodes, start) = nodes?;
@@ -184,7 +186,7 @@ impl Scenario {
             tags: root.texts("tags").unwrap_or_default().iter().map(|tag| tag.value.to_owned()).collect(),
             timeout,
             seed,
-            is_demonstration: root.word("expect").is_some_and(|word| word.value == "violated"),
+            is_demonstration,
             nodes,
             start,
             events: events?,
@@ -196,6 +198,14 @@ impl Scenario {
             warnings: Vec::new(),
         })
     }
+}
+
+/// What the parser made of a line that is not TOML is no mistake of its own.
+fn forgive_broken_lines(diagnostics: &mut Vec<Diagnostic>, text: &str) {
+    let lines = Lines::of(text);
+    let line = |diagnostic: &Diagnostic| lines.line(diagnostic.at.0.start);
+    let broken: Vec<usize> = diagnostics.iter().filter(|d| d.code == diagnostic::SYNTAX).map(line).collect();
+    diagnostics.retain(|d| d.code == diagnostic::SYNTAX || !broken.contains(&line(d)));
 }
 
 fn refuse_other_networks(root: &Table<'_, '_>) {
