@@ -8,16 +8,28 @@ use crate::NodeId;
 
 /// A period with at most one leader (Raft's term). 0 is before the first election.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64")]
 pub struct Term(pub u64);
 
 impl Term {
-    /// The term after this one.
-    ///
-    /// Saturates: a forged term of 2^64 - 1 must not make the arithmetic of an honest node wrap to 0.
+    /// The last term. JSON carries whole numbers up to here; no honest cluster comes near it.
+    pub const LAST: Self = Self((1 << 53) - 1);
+
+    /// The term after this one, or the last one again: a forged term must not make an honest node's arithmetic wrap to 0.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self(self.0 + 1).min(Self::LAST)
+    }
+}
+
+impl TryFrom<u64> for Term {
+    type Error = String;
+
+    fn try_from(term: u64) -> Result<Self, String> {
+        if term > Self::LAST.0 {
+            return Err(format!("term {term} is beyond the last one, {}", Self::LAST));
+        }
+        Ok(Self(term))
     }
 }
 
@@ -222,6 +234,12 @@ mod tests {
         assert_eq!(said(Message::Heartbeat { term, seq: 1 }), "HEARTBEAT");
         assert_eq!(said(Message::HeartbeatAck { term, seq: 1 }), "HEARTBEAT_ACK");
         assert_eq!(said(Message::Vote { term, granted: true }), "VOTE:peer3 granted=true");
+    }
+
+    #[test]
+    fn terms_neither_wrap_nor_come_in_beyond_the_last() {
+        assert_eq!((Term(4).next(), Term::LAST.next()), (Term(5), Term::LAST));
+        assert!(Term::try_from(u64::MAX).is_err());
     }
 
     #[test]

@@ -8,11 +8,11 @@ fn node_id() -> impl Strategy<Value = NodeId> {
 }
 
 fn position() -> impl Strategy<Value = Position> {
-    (any::<u64>(), any::<u64>()).prop_map(|(term, index)| Position { term: Term(term), index })
+    (0..=Term::LAST.0, any::<u64>()).prop_map(|(term, index)| Position { term: Term(term), index })
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let term = || any::<u64>().prop_map(Term);
+    let term = || (0..=Term::LAST.0).prop_map(Term);
     prop_oneof![
         (term(), any::<u64>()).prop_map(|(term, seq)| Message::Heartbeat { term, seq }),
         (term(), any::<u64>()).prop_map(|(term, seq)| Message::HeartbeatAck { term, seq }),

@@ -76,15 +76,15 @@ impl Sensor {
 
     /// Whether this node leads without a majority that is known to follow (CheckQuorum).
     pub(super) fn has_lost_majority(&self, now: Duration) -> bool {
-        #[cfg(feature = "mistakes")]
-        if self.makes(crate::Mistake::NeverStepsDown) {
-            return false;
-        }
         self.lease_end().is_some_and(|end| end <= now)
     }
 
     /// Until when this node may lead unless it is answered again; nothing where nobody's answer is needed.
     pub(super) fn lease_end(&self) -> Option<Duration> {
+        #[cfg(feature = "mistakes")]
+        if self.makes(crate::Mistake::NeverStepsDown) {
+            return None;
+        }
         let leading = self.leading.as_ref().filter(|_| self.needs_votes() && self.config.majority() > 1)?;
         Some(leading.lease.expires(self.config.majority()))
     }

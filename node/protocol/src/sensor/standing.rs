@@ -159,6 +159,11 @@ impl Sensor {
         for id in self.others(cx.me) {
             self.ask(&id, cx);
         }
+        #[cfg(feature = "mistakes")]
+        if self.makes(crate::Mistake::ClaimsTermTwice) && self.enter_own_term(cx) {
+            self.lead(vec![cx.me.clone()], cx);
+            return;
+        }
         self.count_pre_votes(cx);
     }
 
@@ -202,9 +207,8 @@ impl Sensor {
         cx.send(from, Message::PreVote { term, round, granted });
         if self.is_leader() && !granted {
             cx.send(from, Message::Coordinator { term });
-        } else if granted && self.leader.is_none() && matches!(self.attempt.stage, Stage::Resting) {
-            self.wait_for_leader(cx);
         }
+        // A grant does not postpone an election of this node's own: who asks may be deaf, and would ask for ever.
     }
 
     /// Upon a granted PRE_VOTE of the current term.

@@ -1,0 +1,20 @@
+//! The sensor network's protocol in an in-memory cluster: virtual time, keyed randomness, and every fault there is.
+//!
+//! * `rules`: one script per rule, one core alone.
+//! * `stories`: faults that people know by name, in a whole cluster.
+//! * `schedules`: thousands of random fault schedules; see there for the command that runs them all, or one of them again.
+//! * `oracle`: what must be true of each of them; `planted` and `mistakes` show that it bites.
+
+mod chance;
+mod cluster;
+mod disk;
+mod faults;
+#[cfg(feature = "mistakes")]
+mod mistakes;
+mod network;
+mod oracle;
+mod planted;
+mod rules;
+mod schedules;
+mod script;
+mod stories;
