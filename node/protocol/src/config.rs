@@ -53,6 +53,9 @@ pub enum ConfigError {
     /// An interval or timeout of zero.
     #[error("{0} must be longer than zero")]
     Zero(&'static str),
+    /// Longer than [`Config::LONGEST`].
+    #[error("{0} must not be longer than a day")]
+    TooLong(&'static str),
     /// One lost or late heartbeat would be a suspicion.
     #[error(
         "heartbeat_timeout ({timeout:?}) must be longer than heartbeat_interval ({interval:?}), \
@@ -81,6 +84,9 @@ impl Config {
         }
     }
 
+    /// The longest interval or timeout: one day.
+    pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
     /// Whether a cluster with these knobs can work.
     ///
     /// # Errors
@@ -88,9 +94,17 @@ impl Config {
     /// Names the first knob that makes it impossible.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let [interval, timeout] = [self.heartbeat_interval, self.heartbeat_timeout];
-        for (name, knob) in [("heartbeat_interval", interval), ("election_timeout", self.election_timeout)] {
+        let knobs = [
+            ("heartbeat_interval", interval),
+            ("heartbeat_timeout", timeout),
+            ("election_timeout", self.election_timeout),
+        ];
+        for (name, knob) in knobs {
             if knob.is_zero() {
                 return Err(ConfigError::Zero(name));
+            }
+            if knob > Self::LONGEST {
+                return Err(ConfigError::TooLong(name));
             }
         }
         if timeout <= interval {
@@ -191,6 +205,8 @@ mod tests {
         assert!(error.to_string().contains("heartbeat_timeout (5s) must be longer than heartbeat_interval (5s)"));
         let error = Config { election_timeout: Duration::ZERO, ..of(3) }.validate().unwrap_err();
         assert_eq!(error, ConfigError::Zero("election_timeout"));
+        let error = Config { heartbeat_timeout: Duration::MAX, ..of(3) }.validate().unwrap_err();
+        assert_eq!(error, ConfigError::TooLong("heartbeat_timeout"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub enum Mistake {
     NeverStepsDown,
     /// A candidate that leads its term without waiting for a majority's votes.
     ClaimsTermTwice,
-    /// A vote that is kept in memory only.
+    /// Term and vote are kept in memory only: a restarted node votes again in a term in which it has voted.
     ForgetsVote,
 }
 

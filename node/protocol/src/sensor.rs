@@ -105,7 +105,7 @@ impl Sensor {
     fn persist(&self, cx: &mut Cx<'_, Self>) {
         #[cfg(feature = "mistakes")]
         if self.makes(crate::Mistake::ForgetsVote) {
-            cx.persist(Durable { voted_for: None, ..self.durable.clone() });
+            cx.persist(Durable::default());
             return;
         }
         cx.persist(self.durable.clone());

@@ -1,6 +1,7 @@
 //! The sensor network's protocol in an in-memory cluster: virtual time, keyed randomness, and every fault there is.
 //!
 //! * `rules`: one script per rule, one core alone.
+//! * `noise`: one core under messages that no correct node would send.
 //! * `stories`: faults that people know by name, in a whole cluster.
 //! * `schedules`: thousands of random fault schedules; see there for the command that runs them all, or one of them again.
 //! * `oracle`: what must be true of each of them; `planted` and `mistakes` show that it bites.
@@ -12,6 +13,7 @@ mod faults;
 #[cfg(feature = "mistakes")]
 mod mistakes;
 mod network;
+mod noise;
 mod oracle;
 mod planted;
 mod rules;
