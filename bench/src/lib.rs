@@ -1,1 +1,13 @@
-//! Placeholder.
+//! dsbench: a test bench for clusters. Runs real nodes from one TOML file, breaks things, watches, judges, reports.
+//!
+//! The flow of a run stands in [`run`]; everything pure is in `dsbench-core`, everything Linux in `dsbench-world`.
+
+pub mod cli;
+mod driver;
+pub mod error;
+pub mod load;
+pub mod report;
+mod requirements;
+pub mod run;
+mod setting;
+pub mod store;

@@ -1,0 +1,51 @@
+//! `dsbench check`: look for mistakes, start nothing.
+
+use std::path::PathBuf;
+
+use anstream::{eprintln, println};
+use clap::Args;
+
+use super::select;
+use crate::error::BenchError;
+use crate::load::{self, Source};
+use crate::requirements;
+
+/// Look for mistakes in scenarios; start nothing
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Scenario files or directories of them [default: ./scenarios]
+    #[arg(value_name = "SCENARIO|DIR")]
+    scenarios: Vec<PathBuf>,
+    /// Change a value of the scenario: a path and a TOML value (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
+    let overrides = load::overrides(&args.set)?;
+    let mut mistake = None;
+    for file in select::scenarios(&args.scenarios)? {
+        let source = Source::read(&file)?;
+        match source.plan(&overrides, Some(0)) {
+            Ok(plan) => {
+                let scenario = &plan.scenario;
+                println!(
+                    "{}: fine ({} nodes, {} steps, {} invariants)",
+                    file.display(),
+                    scenario.nodes.len(),
+                    scenario.steps.len(),
+                    scenario.invariants.len()
+                );
+                // The file is right; that this machine lacks something is only worth a warning.
+                for missing in requirements::missing(&plan, &source.directory()?) {
+                    eprintln!("warning: to run it here: {missing}");
+                }
+            }
+            Err(error) => {
+                super::tell_error(&error);
+                mistake = Some(error);
+            }
+        }
+    }
+    Ok(mistake.map_or(0, |error| error.exit_code()))
+}

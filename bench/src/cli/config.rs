@@ -1,0 +1,33 @@
+//! `dsbench config`: the resolved scenario, with every node's commands as they would be executed.
+
+use std::path::{Path, PathBuf};
+
+use anstream::println;
+use clap::Args;
+
+use super::{LOGS, ScenarioArgs};
+use crate::error::BenchError;
+use crate::load::{self, Source};
+use crate::setting;
+
+/// Print the resolved scenario: every node's commands, addresses and files
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Ports are those that are free now; a run may get others. The data directory is that of a run named `RUN`."
+)]
+pub(super) struct ConfigArgs {
+    /// The scenario's file
+    scenario: PathBuf,
+    #[command(flatten)]
+    args: ScenarioArgs,
+}
+
+pub(super) fn config(args: &ConfigArgs) -> Result<u8, BenchError> {
+    let source = Source::read(&args.scenario)?;
+    let plan = source.plan(&load::overrides(&args.args.set)?, args.args.seed)?;
+    let nodes = Path::new(LOGS).join("runs").join(&*plan.scenario.name).join("RUN").join("nodes");
+    let (addresses, _ports) = setting::address(&plan, &source.directory()?, &nodes)?;
+    let json = serde_json::to_string_pretty(&plan.to_json(Some(&addresses))).expect("plain data has JSON");
+    println!("{json}");
+    Ok(0)
+}

@@ -1,0 +1,145 @@
+//! The command line: what can be asked, and the exit code of the answer.
+
+mod check;
+mod config;
+mod plan;
+mod recheck;
+mod run;
+mod select;
+mod show;
+mod stored;
+
+use std::process::ExitCode;
+
+use anstream::eprintln;
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::BenchError;
+
+/// A test bench for clusters: starts real nodes, breaks things, and says with evidence whether the promises held.
+#[derive(Debug, Parser)]
+#[command(name = "dsbench", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Colour,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dsbench run scenarios/leader-election.toml              run one scenario and judge it
+  dsbench run                                             run every scenario in ./scenarios
+  dsbench run x.toml --set nodes.count=5 --seed 7         change a value, fix the seed
+  dsbench check scenarios/*.toml                          only look for mistakes
+  dsbench show                                            print the last run again
+  dsbench node sensor --help                              the reference node
+
+Exit codes:
+  0 pass   1 violated or missed   2 usage or invalid scenario   3 inconclusive   4 nothing selected
+  5 environment (a node did not start, a program is missing)   70 a bug in dsbench   130/143 interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios and judge them
+    Run(run::RunArgs),
+    /// Look for mistakes in scenarios; start nothing
+    Check(check::CheckArgs),
+    /// Print who would run and what would happen when
+    Plan(plan::PlanArgs),
+    /// Print the resolved scenario: every node's commands, addresses and files
+    Config(config::ConfigArgs),
+    /// Print a stored run: verdict, evidence, timeline
+    Show(show::ShowArgs),
+    /// Judge a stored run again, from its history alone
+    Recheck(recheck::RecheckArgs),
+    /// The reference node: small distributed systems to try dsbench on
+    Node {
+        #[command(subcommand)]
+        verb: dsbench_node::cli::Verb,
+    },
+}
+
+/// Where runs are stored, in the directory in which dsbench is started.
+const LOGS: &str = "logs";
+
+/// What is the same wherever a scenario is read.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ScenarioArgs {
+    /// Change a value of the scenario: a path and a TOML value (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The seed of every random choice, decimal or 0x hexadecimal [default: the scenario's, else a fresh one]
+    #[arg(long, value_name = "N", value_parser = parse_seed)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u64::from_str_radix(&hex.replace('_', ""), 16),
+        None => text.replace('_', "").parse(),
+    };
+    parsed.map_err(|_| "a seed is a number: 7 or 0x5eed1234".to_owned())
+}
+
+/// Parses the process's arguments, does what they say, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.color {
+        Colour::Auto => {}
+        Colour::Always => anstream::ColorChoice::Always.write_global(),
+        Colour::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Config(args) => config::config(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Recheck(args) => recheck::recheck(&args),
+        Command::Node { verb } => return dsbench_node::cli::run(verb),
+    };
+    done.map_or_else(
+        |error| {
+            tell_error(&error);
+            ExitCode::from(error.exit_code())
+        },
+        ExitCode::from,
+    )
+}
+
+/// Prints an error with its causes.
+fn tell_error(error: &BenchError) {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    eprintln!("{red}error{red:#}: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        eprintln!("  because: {why}");
+        cause = why.source();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_decimal_or_hexadecimal() {
+        assert_eq!(super::parse_seed("7"), Ok(7));
+        assert_eq!(super::parse_seed("0x5eed_1234"), Ok(0x5eed_1234));
+        assert!(super::parse_seed("seven").is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! `dsbench plan`: who would run, and what would happen when.
+
+use std::path::PathBuf;
+
+use anstream::print;
+use clap::Args;
+
+use super::ScenarioArgs;
+use crate::error::BenchError;
+use crate::load::{self, Source};
+
+/// Print who would run and what would happen when
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The scenario's file
+    scenario: PathBuf,
+    #[command(flatten)]
+    args: ScenarioArgs,
+}
+
+pub(super) fn plan(args: &PlanArgs) -> Result<u8, BenchError> {
+    let plan = Source::read(&args.scenario)?.plan(&load::overrides(&args.args.set)?, args.args.seed)?;
+    print!("{}", plan.describe());
+    Ok(0)
+}

@@ -1,0 +1,49 @@
+//! `dsbench recheck`: judge a stored history again.
+
+use anstream::{eprint, eprintln};
+use clap::Args;
+
+use super::{LOGS, stored::Stored};
+use crate::error::BenchError;
+use crate::report::screen::Screen;
+use crate::store::verdict_bytes;
+
+/// Judge a stored run again, from its history alone
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The exit code is that of the verdict, as for `dsbench run`. RUN is named as for `dsbench show`."
+)]
+pub(super) struct RecheckArgs {
+    /// Which run [default: the last]
+    #[arg(value_name = "RUN", allow_hyphen_values = true)]
+    run: Option<String>,
+}
+
+pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
+    let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
+    let verdict = stored.judge();
+    let steps = stored.steps();
+    let screen = Screen {
+        file: &stored.file,
+        history: &stored.history,
+        verdict: &verdict,
+        store: &stored.store,
+        steps: &steps,
+        logs: stored.shown_logs(),
+    };
+    eprint!("{}", screen.render());
+    if let Some(torn) = stored.torn {
+        eprintln!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
+    }
+    let before = std::fs::read(stored.store.verdict_path()).ok();
+    match before {
+        Some(before) if before == verdict_bytes(&verdict) => {
+            eprintln!("the same verdict as the run itself, byte for byte")
+        }
+        Some(_) => {
+            eprintln!("NOT the verdict of the run itself: the stored files were changed, or another dsbench judged it")
+        }
+        None => eprintln!("the run itself reached no verdict"),
+    }
+    Ok(verdict.judgement.exit_code())
+}

@@ -1,0 +1,125 @@
+//! `dsbench run`: run and judge.
+
+use std::path::PathBuf;
+
+use anstream::{eprint, eprintln};
+use clap::Args;
+use dsbench_core::judgement::Judgement;
+
+use super::{LOGS, ScenarioArgs, select};
+use crate::error::BenchError;
+use crate::load::{self, Source, seed_text};
+use crate::report::live::Cast;
+use crate::report::screen::{Screen, headline};
+use crate::run::{Order, Outcome, run as run_one};
+
+/// Run scenarios and judge them
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dsbench run scenarios/leader-election.toml
+  dsbench run scenarios --seed 7
+  dsbench run x.toml --set nodes.count=5 --set steps.crash.after=200ms
+
+The last run's logs are in logs/<node>_log.txt; everything else of it is in logs/runs/<scenario>/<utc>-<seed>/.")]
+pub(super) struct RunArgs {
+    /// Scenario files or directories of them [default: ./scenarios]
+    #[arg(value_name = "SCENARIO|DIR")]
+    scenarios: Vec<PathBuf>,
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// Show nothing while a run goes on; only its result
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
+    let files = select::scenarios(&args.scenarios)?;
+    let overrides = load::overrides(&args.scenario.set)?;
+    // Every file is read before anything starts: a mistake in the last one is told now, not in an hour.
+    let mut orders = Vec::new();
+    let mut mistake = None;
+    for file in &files {
+        let source = Source::read(file)?;
+        match source.plan(&overrides, args.scenario.seed) {
+            Ok(plan) => orders.push(Order {
+                source,
+                plan,
+                set: args.scenario.set.clone(),
+                logs: LOGS.into(),
+                quiet: args.quiet,
+            }),
+            Err(error) => mistake = Some(error),
+        }
+    }
+    if let Some(error) = mistake {
+        return Err(error);
+    }
+    let many = orders.len() > 1;
+    let mut judged = Vec::new();
+    let mut missing = None;
+    for order in &orders {
+        let scenario = &order.plan.scenario;
+        eprintln!(
+            "dsbench {}  {}  seed {}  {} nodes",
+            env!("CARGO_PKG_VERSION"),
+            scenario.name,
+            seed_text(order.plan.seed),
+            scenario.nodes.len()
+        );
+        match run_one(order) {
+            Ok(outcome) => {
+                eprintln!("{}", headline(&outcome.file, outcome.verdict.judgement));
+                show(order, &outcome);
+                let judgement = outcome.verdict.judgement;
+                judged.push((headline(&outcome.file, judgement), judgement));
+                if let Judgement::Interrupted { .. } = judgement {
+                    break;
+                }
+            }
+            // One scenario that cannot run here does not hide what the others find.
+            Err(error @ BenchError::Environment(_)) if many => {
+                super::tell_error(&error);
+                missing = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let judgement = Judgement::of_all(judged.iter().map(|(_, judgement)| *judgement));
+    if many {
+        summarise(&judged, orders.len());
+    }
+    Ok(match (judgement, missing) {
+        (Judgement::Fail | Judgement::Interrupted { .. }, _) | (_, None) => judgement.exit_code(),
+        (_, Some(error)) => error.exit_code(),
+    })
+}
+
+/// The details of a run; of one that passed too, because what was looked at is half of a verdict.
+fn show(order: &Order, outcome: &Outcome) {
+    let cast = Cast::of(&order.plan);
+    let screen = Screen {
+        file: &outcome.file,
+        history: &outcome.history,
+        verdict: &outcome.verdict,
+        store: &outcome.store,
+        steps: &cast.steps,
+        logs: LOGS.into(),
+    };
+    eprint!("{}", screen.render());
+    for lost in &outcome.lost {
+        let cause = std::error::Error::source(lost).map(|cause| format!(": {cause}")).unwrap_or_default();
+        eprintln!("  warning:   {lost}{cause}; the verdict is not affected");
+    }
+}
+
+fn summarise(judged: &[(String, Judgement)], all: usize) {
+    eprintln!();
+    for (line, _) in judged {
+        eprintln!("{line}");
+    }
+    let count = |wanted: fn(&Judgement) -> bool| judged.iter().filter(|(_, judgement)| wanted(judgement)).count();
+    let passed = count(|judgement| *judgement == Judgement::Pass);
+    let failed = count(|judgement| *judgement == Judgement::Fail);
+    eprintln!("{passed} passed, {failed} failed, {} undecided of {all}", all - passed - failed);
+}

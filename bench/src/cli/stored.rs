@@ -1,0 +1,52 @@
+//! A stored run, read back: everything that judging and showing it needs, and nothing of it trusted.
+
+use std::path::{Path, PathBuf};
+
+use dsbench_core::history::History;
+use dsbench_core::plan::Plan;
+use dsbench_core::verdict::Verdict;
+use dsbench_core::{check, lines};
+
+use crate::error::BenchError;
+use crate::load::{self, Source};
+use crate::report::live::Cast;
+use crate::store::{RunFile, Store};
+
+pub(super) struct Stored {
+    pub(super) store: Store,
+    pub(super) file: RunFile,
+    pub(super) plan: Plan,
+    pub(super) history: History,
+    /// The line in which the history ends too early, if it does.
+    pub(super) torn: Option<u64>,
+}
+
+impl Stored {
+    pub(super) fn open(logs: &Path, selector: Option<&str>) -> Result<Self, BenchError> {
+        let store = Store::open(logs, selector)?;
+        let file = RunFile::read(&store.run_path())?;
+        let overrides = load::overrides(&file.set)?;
+        let plan = Source::read(&store.scenario_path())?.plan(&overrides, Some(0))?;
+        let path = store.history_path();
+        let bytes = std::fs::read(&path).map_err(BenchError::file("read", &path))?;
+        let recorded =
+            lines::read(&bytes).map_err(|why| BenchError::StoredRun(format!("{}: {why}", path.display())))?;
+        let torn = recorded.torn.map(|torn| torn.line);
+        Ok(Self { store, file, plan, history: recorded.history, torn })
+    }
+
+    pub(super) fn judge(&self) -> Verdict {
+        check::all(&self.plan.scenario.invariants, &self.plan.step_places(), &self.history)
+    }
+
+    pub(super) fn steps(&self) -> Vec<String> {
+        Cast::of(&self.plan).steps
+    }
+
+    /// Where its readable logs are, as a person would type it.
+    pub(super) fn shown_logs(&self) -> PathBuf {
+        let logs = self.store.log_dir();
+        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+        logs.strip_prefix(here).map(Path::to_owned).unwrap_or(logs)
+    }
+}

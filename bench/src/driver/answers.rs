@@ -1,0 +1,63 @@
+//! `exec` checks: when the nodes are gone, each program reads the history and answers; the answer becomes an observation.
+
+use dsbench_core::observation::{Answer, Exit, What};
+use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Program};
+
+use super::{Driver, exec};
+
+/// How much of what a check says is kept.
+const SAID_LINES: usize = 5;
+
+impl Driver<'_> {
+    /// Asks every program, one after the other. A second signal to dsbench ends the asking.
+    pub(super) fn ask_check_programs(&mut self) {
+        for check in self.plan.scenario.invariants.iter().filter_map(|invariant| invariant.check.program()) {
+            self.recorder.flush();
+            let program = Program {
+                argv: check.command.iter().map(Into::into).collect(),
+                env: std::env::vars_os().collect(),
+                cwd: self.setting.addresses.scenario_dir.clone().into(),
+            };
+            let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()) };
+            let answer = match self.wait_for(spec, check.timeout) {
+                Ok(executed) => answer(&check.command, &executed),
+                Err(why) => Answer { command: check.command.clone(), exit: None, said: why },
+            };
+            let now = self.now();
+            self.record(now, What::Answer(answer));
+        }
+        self.recorder.flush();
+    }
+
+    fn wait_for(&mut self, spec: ExecSpec, timeout: std::time::Duration) -> Result<Executed, String> {
+        let asked = self.world.exec(spec).map_err(|error| error.to_string())?;
+        let deadline = self.now() + timeout;
+        while let Some(outside) = self.world.next(deadline) {
+            match outside.what {
+                Happening::Executed { id, result } if id == asked => return Ok(result),
+                Happening::Signal(_) => {
+                    self.world.kill_exec(asked);
+                    return Err("interrupted".into());
+                }
+                _ => {}
+            }
+        }
+        self.world.kill_exec(asked);
+        Err(format!("it did not end within {}", humantime::format_duration(timeout)))
+    }
+}
+
+fn answer(command: &[String], executed: &Executed) -> Answer {
+    let command = command.to_vec();
+    match &executed.ended {
+        Ok(exit) => {
+            let mut lines = exec::last_lines(&executed.stdout, SAID_LINES);
+            // What went wrong stands in standard error; what was found, in standard output.
+            if lines.is_empty() || !matches!(exit, Exit::Code(0 | 1 | 3)) {
+                lines.extend(exec::last_lines(&executed.stderr, SAID_LINES));
+            }
+            Answer { command, exit: Some(*exit), said: lines.join("\n") }
+        }
+        Err(why) => Answer { command, exit: None, said: why.clone() },
+    }
+}

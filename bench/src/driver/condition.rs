@@ -1,0 +1,119 @@
+//! What a condition asks the world itself: an open port, a command that succeeds. Asked again until the answer is good.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dsbench_core::condition::Probe;
+use dsbench_core::observation::{Exit, MAIN};
+use dsbench_world::{Executed, ProbeId, ProbeSpec};
+
+use super::exec::{AskedBy, outcome};
+use super::job::ProcessKey;
+use super::program::resolve;
+use super::{Driver, Due};
+
+/// The time from an answer that was not good to the next question.
+const AGAIN: Duration = Duration::from_millis(100);
+/// A connection that hangs is given up.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+
+/// Questions on their way.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    tcp: BTreeMap<ProbeId, (usize, usize)>,
+    /// Programs of a question that are not over, and what was wrong with those that are: by (step, question).
+    exec: BTreeMap<(usize, usize), (usize, Option<String>)>,
+}
+
+impl Driver<'_> {
+    /// Asks every question of the condition that the current step looks at.
+    pub(super) fn ask_all_probes(&mut self) {
+        let step = self.steps.current();
+        let questions: Vec<usize> =
+            self.steps.watch().map(|watch| watch.probes().map(|(index, _)| index).collect()).unwrap_or_default();
+        for question in questions {
+            self.ask_condition(step, question);
+        }
+    }
+
+    pub(super) fn ask_condition(&mut self, step: usize, question: usize) {
+        if step != self.steps.current() {
+            return;
+        }
+        let Some(watch) = self.steps.watch() else { return };
+        let Some(probe) = watch.probes().find(|(index, _)| *index == question).map(|(_, probe)| probe.clone()) else {
+            return;
+        };
+        if let Err(why) = self.ask(&probe, step, question) {
+            self.answer(step, question, Err(why));
+        }
+    }
+
+    fn ask(&mut self, probe: &Probe, step: usize, question: usize) -> Result<(), String> {
+        match probe {
+            Probe::Tcp { address } => {
+                let addr = resolve(&self.setting.expand(address))?;
+                let id = self.world.probe_tcp(ProbeSpec { addr, within: CONNECT_WITHIN });
+                self.questions.tcp.insert(id, (step, question));
+            }
+            Probe::Exec { command, on: None, .. } => {
+                let program = self.setting.bench_program(command);
+                self.questions.exec.insert((step, question), (1, None));
+                self.exec(program, AskedBy::Condition { step, question })?;
+            }
+            Probe::Exec { command, on: Some(on), .. } => {
+                let nodes: Vec<_> = on.members(&self.cluster).into_iter().cloned().collect();
+                if nodes.is_empty() {
+                    return Err(format!("`{on}` is nobody at this moment"));
+                }
+                self.questions.exec.insert((step, question), (nodes.len(), None));
+                for node in nodes {
+                    let process = self.process(&ProcessKey { node, process: MAIN.into() });
+                    let program = process.spec.program(command, process.life.max(1));
+                    self.exec(program, AskedBy::Condition { step, question })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection was made or not; true if it was one of these.
+    pub(super) fn condition_probed(&mut self, id: ProbeId, result: Result<(), String>) -> bool {
+        let Some((step, question)) = self.questions.tcp.remove(&id) else { return false };
+        self.answer(step, question, result);
+        true
+    }
+
+    /// A program of a question has ended; the question is answered when the last one has.
+    pub(super) fn condition_executed(&mut self, step: usize, question: usize, result: &Executed) {
+        let wanted = self.steps.watch().and_then(|watch| {
+            watch.probes().find_map(|(index, probe)| match probe {
+                Probe::Exec { exit, .. } if index == question => Some(*exit),
+                _ => None,
+            })
+        });
+        let Some((open, wrong)) = self.questions.exec.get_mut(&(step, question)) else { return };
+        *open -= 1;
+        if wanted.is_none_or(|wanted| result.ended != Ok(Exit::Code(wanted))) {
+            wrong.get_or_insert_with(|| outcome(result));
+        }
+        if *open == 0 {
+            let answer = wrong.take().map_or(Ok(()), Err);
+            self.questions.exec.remove(&(step, question));
+            self.answer(step, question, answer);
+        }
+    }
+
+    fn answer(&mut self, step: usize, question: usize, answer: Result<(), String>) {
+        if step != self.steps.current() {
+            return;
+        }
+        if answer.is_err() {
+            let due = self.now() + AGAIN;
+            self.agenda.push(due, Due::Question { step, question });
+        }
+        if let Some(watch) = self.steps.watch() {
+            watch.answer(question, answer);
+        }
+    }
+}

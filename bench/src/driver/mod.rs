@@ -1,0 +1,312 @@
+//! The driver: one loop on one thread that does what is due and records what comes from outside.
+//!
+//! Everything that is due lies in the [`agenda`]; everything from outside comes through [`World::next`]. Each is turned into observations, and
+//! nothing else decides anything: threads beside the loop only move bytes.
+
+mod agenda;
+mod answers;
+mod bounds;
+mod condition;
+mod ending;
+mod exec;
+mod job;
+mod patterns;
+mod process;
+mod program;
+mod ready;
+mod sampling;
+mod start;
+mod steps;
+mod verb;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dsbench_core::cluster::ClusterState;
+use dsbench_core::observation::{Ending, Name, Observation, Phase, Stall, What};
+use dsbench_core::plan::Plan;
+use dsbench_core::time::RunTime;
+use dsbench_world::{Happening, Outside, World};
+
+use crate::report::live::Live;
+use crate::store::{Recorder, Store};
+use agenda::Agenda;
+use job::{Job, ProcessKey, Purpose, Task};
+use process::Process;
+pub(crate) use program::Setting;
+
+/// Lateness of the loop from which on a run says that it was late.
+const STALL: Duration = Duration::from_millis(50);
+
+/// How many outside events are taken in before what is due gets its turn.
+const DRAIN_AT_ONCE: usize = 1024;
+
+/// What can be due.
+#[derive(Debug, Clone)]
+enum Due {
+    /// The time of the current step (`at`, `after`).
+    StepTime,
+    /// The current step's `within` is over.
+    StepDeadline,
+    /// The `for` of a step is over.
+    Undo(usize),
+    /// The next line of the current `input` step.
+    InputLine,
+    /// A question of a step's condition may be asked again.
+    Question { step: usize, question: usize },
+    /// A readiness probe may be repeated.
+    ReadyProbe(ProcessKey),
+    /// A process had this long to become ready.
+    ReadyDeadline(ProcessKey),
+    /// A process had this long to stop.
+    GraceOver(ProcessKey),
+    /// Measure the processes.
+    Sample,
+    /// The live screen wants to be drawn.
+    Screen,
+    /// A bound of an invariant may be decided by now.
+    Bounds,
+    /// The scenario's `timeout` is over.
+    Timeout,
+    /// The nodes had every chance to end.
+    GiveUp,
+}
+
+/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable).
+pub(crate) fn drive(stage: Stage<'_>) -> Result<(), String> {
+    let mut driver = Driver::new(stage)?;
+    driver.begin_run();
+    driver.run_loop();
+    driver.ask_check_programs();
+    Ok(())
+}
+
+/// Everything that a run needs.
+pub(crate) struct Stage<'r> {
+    /// Who runs and what happens.
+    pub(crate) plan: &'r Plan,
+    /// Where everything is.
+    pub(crate) setting: &'r Setting,
+    /// Where it runs.
+    pub(crate) world: &'r mut World,
+    /// Where it is written down.
+    pub(crate) recorder: &'r mut Recorder,
+    /// Who watches.
+    pub(crate) live: &'r mut dyn Live,
+    /// Where its files are.
+    pub(crate) store: &'r Store,
+}
+
+struct Driver<'r> {
+    plan: &'r Plan,
+    setting: &'r Setting,
+    world: &'r mut World,
+    recorder: &'r mut Recorder,
+    live: &'r mut dyn Live,
+    store: &'r Store,
+    cluster: ClusterState,
+    agenda: Agenda<Due>,
+    processes: BTreeMap<ProcessKey, Process<'r>>,
+    /// The processes in the plan's order.
+    order: Vec<ProcessKey>,
+    /// Processes whose next life begins when nothing of the last one is left.
+    start_when_empty: BTreeSet<ProcessKey>,
+    jobs: Vec<Job>,
+    probes: ready::Probes,
+    steps: steps::Steps,
+    typing: verb::Typing,
+    questions: condition::Questions,
+    execs: exec::Execs,
+    bounds: bounds::Bounds,
+    ending: ending::EndingState,
+    log_lines: BTreeMap<Name, u64>,
+}
+
+impl<'r> Driver<'r> {
+    fn new(stage: Stage<'r>) -> Result<Self, String> {
+        let Stage { plan, setting, world, recorder, live, store } = stage;
+        let specs = program::specs(plan, setting)?;
+        let order: Vec<_> = specs.iter().map(|spec| spec.key.clone()).collect();
+        let processes = specs.into_iter().map(|spec| (spec.key.clone(), Process::new(spec))).collect();
+        Ok(Self {
+            cluster: plan.cluster(),
+            plan,
+            setting,
+            world,
+            recorder,
+            live,
+            store,
+            agenda: Agenda::new(),
+            processes,
+            order,
+            start_when_empty: BTreeSet::new(),
+            jobs: Vec::new(),
+            probes: ready::Probes::default(),
+            steps: steps::Steps::new(plan),
+            typing: verb::Typing::default(),
+            questions: condition::Questions::default(),
+            execs: exec::Execs::default(),
+            bounds: bounds::Bounds::default(),
+            ending: ending::EndingState::default(),
+            log_lines: BTreeMap::new(),
+        })
+    }
+
+    fn begin_run(&mut self) {
+        let now = self.now();
+        self.record(now, What::Run(Phase::Started));
+        self.agenda.push(now + self.plan.scenario.timeout, Due::Timeout);
+        self.agenda.push(now + sampling::FIRST, Due::Sample);
+        if let Some(every) = self.live.every() {
+            self.agenda.push(now + every, Due::Screen);
+        }
+        let stages = self.first_start();
+        self.run_job(Job::new(Purpose::FirstStart, stages));
+    }
+
+    /// Takes in what has come, does what is due, and waits for whichever comes first; until nothing is left to wait for.
+    fn run_loop(&mut self) {
+        while !self.is_over() {
+            for _ in 0..DRAIN_AT_ONCE {
+                let Some(outside) = self.world.next(RunTime::START) else { break };
+                self.take_in(outside);
+            }
+            self.advance_steps();
+            let now = self.now();
+            if let Some((due_at, due)) = self.agenda.pop_due(now) {
+                self.note_lateness(due_at, now);
+                self.perform(due, now);
+                continue;
+            }
+            if self.is_over() {
+                break;
+            }
+            self.recorder.flush();
+            let head = self.agenda.head();
+            if let Some(outside) = self.world.next(head) {
+                self.take_in(outside);
+            }
+        }
+        self.recorder.flush();
+    }
+
+    fn perform(&mut self, due: Due, now: RunTime) {
+        match due {
+            Due::StepTime => self.step_time(),
+            Due::StepDeadline => self.step_deadline(),
+            Due::Undo(step) => self.undo(step),
+            Due::InputLine => self.next_input_line(),
+            Due::Question { step, question } => self.ask_condition(step, question),
+            Due::ReadyProbe(key) => self.probe(&key),
+            Due::ReadyDeadline(key) => self.ready_deadline(&key, now),
+            Due::GraceOver(key) => self.grace_over(&key),
+            Due::Sample => self.sample(),
+            Due::Screen => self.draw(now),
+            Due::Bounds => self.look_at_bounds(),
+            Due::Timeout => self.end(Ending::Timeout),
+            Due::GiveUp => self.give_up(),
+        }
+    }
+
+    fn take_in(&mut self, Outside { at, what }: Outside) {
+        match what {
+            Happening::Event(event) => {
+                self.record(at, What::Event(event));
+            }
+            Happening::Stall { since } => {
+                self.record(at, What::Stall(Stall { since, of: "logs".into() }));
+            }
+            Happening::Signal(signal) => self.interrupted(signal),
+            Happening::Probed { id, result } => {
+                let _ = self.probed(id, result.clone()) || self.condition_probed(id, result);
+            }
+            Happening::Executed { id, result } => {
+                let _ = self.ready_executed(id, &result) || self.executed(id, &result);
+            }
+            Happening::Input { id, of, result } => self.input_written(id, &of, result),
+            Happening::LogLost { file, why } => self.warn(format!("the log {file} is not whole: {why}")),
+            Happening::Broken { why } => self.broken(why),
+            what => {
+                if let Some(of) = what.of().cloned() {
+                    self.life_changed(&of, what, at);
+                }
+            }
+        }
+    }
+
+    /// Adds an observation and tells everyone who follows.
+    fn record(&mut self, at: RunTime, what: What) -> u64 {
+        let observation: &Observation = self.recorder.record(at, what);
+        self.cluster.observe(observation);
+        self.live.observed(observation);
+        self.steps.observe(observation, &self.cluster);
+        observation.number
+    }
+
+    /// A late loop is the bench's fault, and the history says so.
+    fn note_lateness(&mut self, due_at: RunTime, now: RunTime) {
+        if now.since(due_at) >= STALL {
+            self.record(now, What::Stall(Stall { since: due_at, of: "loop".into() }));
+        }
+    }
+
+    fn now(&self) -> RunTime {
+        self.world.clock().now()
+    }
+
+    fn draw(&mut self, now: RunTime) {
+        self.live.tick(now, &self.log_lines);
+        if let Some(every) = self.live.every() {
+            self.agenda.push(now + every, Due::Screen);
+        }
+    }
+
+    /// Begins a job.
+    fn run_job(&mut self, job: Job) {
+        self.jobs.push(job);
+        self.advance_jobs();
+    }
+
+    /// A task is done, for every job that waits for it.
+    fn task_done(&mut self, key: &ProcessKey, task: Task) {
+        for job in &mut self.jobs {
+            job.done(key, task);
+        }
+        self.advance_jobs();
+    }
+
+    /// Begins the next stages of jobs, and ends those that are over.
+    fn advance_jobs(&mut self) {
+        if self.ending.in_jobs {
+            return; // a task that was done at once calls back in here; the loop below sees it
+        }
+        self.ending.in_jobs = true;
+        loop {
+            if let Some(stage) = self.jobs.iter_mut().find_map(Job::next_stage) {
+                for (key, task) in stage {
+                    self.begin(&key, task);
+                }
+            } else if let Some(over) = self.jobs.iter().position(Job::is_over) {
+                let job = self.jobs.remove(over);
+                self.job_over(job.purpose);
+            } else {
+                break;
+            }
+        }
+        self.ending.in_jobs = false;
+    }
+
+    fn job_over(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::FirstStart => {
+                let now = self.now();
+                self.record(now, What::Run(Phase::Ready));
+                self.nodes_are_ready(now);
+            }
+            Purpose::Step(step) => self.step_acted(step),
+            Purpose::Undo(_) => {}
+            Purpose::Ending => self.nodes_are_down(),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The life of one process of a node: started, ready, ended, proven gone, started again.
+
+use dsbench_core::observation::{Change, Exit, Life, Name, What};
+use dsbench_core::time::RunTime;
+use dsbench_world::{Happening, Scope};
+
+use super::agenda::EntryId;
+use super::job::{ProcessKey, Task};
+use super::program::ProcessSpec;
+use super::ready::Readiness;
+use super::{Driver, Due};
+use crate::report::tell::exit_text;
+
+/// Where a process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nothing of it exists.
+    Down,
+    /// Asked to start; not ready yet.
+    Starting,
+    /// Ready.
+    Up,
+    /// Its main program has ended, something of it may be left.
+    Ended,
+}
+
+/// A process of a node, over all its lives.
+#[derive(Debug)]
+pub(super) struct Process<'r> {
+    pub(super) spec: ProcessSpec<'r>,
+    pub(super) state: State,
+    /// How often it was started.
+    pub(super) life: u32,
+    /// True from the moment at which the bench asked for its end.
+    ending_asked: bool,
+    pub(super) readiness: Option<Readiness>,
+    grace: Option<EntryId>,
+}
+
+impl<'r> Process<'r> {
+    pub(super) fn new(spec: ProcessSpec<'r>) -> Self {
+        Self { spec, state: State::Down, life: 0, ending_asked: false, readiness: None, grace: None }
+    }
+
+    pub(super) fn life(&self) -> Life {
+        Life { node: self.spec.key.node.clone(), process: self.spec.key.process.clone(), life: self.life }
+    }
+}
+
+impl<'r> Driver<'r> {
+    /// Begins a task; it is done when [`Self::task_done`] is called for it, possibly at once.
+    pub(super) fn begin(&mut self, key: &ProcessKey, task: Task) {
+        let state = self.process(key).state;
+        match task {
+            Task::Start if state == State::Up => self.task_done(key, task),
+            Task::Start => self.start(key),
+            Task::Stop | Task::Kill if state == State::Down => self.task_done(key, task),
+            Task::Stop => self.stop(key),
+            Task::Kill => self.kill(key),
+            Task::Pause => self.pause(key),
+            Task::Resume => {
+                let life = self.process(key).life();
+                self.world.resume(&life);
+                self.task_done(key, task);
+            }
+        }
+    }
+
+    fn start(&mut self, key: &ProcessKey) {
+        if matches!(self.process(key).state, State::Starting | State::Up) {
+            return; // someone else has asked; both are told when it is ready
+        }
+        if self.process(key).state == State::Ended {
+            // Children of the life before would live on beside the new one.
+            let life = self.process(key).life();
+            self.world.kill(&life);
+            self.process_mut(key).readiness = None;
+            self.start_when_empty.insert(key.clone());
+            return;
+        }
+        let process = self.process_mut(key);
+        process.life += 1;
+        process.state = State::Starting;
+        process.ending_asked = false;
+        let life = process.life();
+        let spawn = process.spec.spawn(&life);
+        self.begin_readiness(key);
+        if let Err(error) = self.world.spawn(life.clone(), spawn) {
+            let why =
+                format!("{error}{}", std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default());
+            let at = self.now();
+            self.not_started(&life, why, at);
+        }
+    }
+
+    /// Graceful: the signal now, SIGKILL after the grace.
+    fn stop(&mut self, key: &ProcessKey) {
+        let process = self.process_mut(key);
+        process.ending_asked = true;
+        let (life, stop) = (process.life(), process.spec.stop());
+        // A frozen program cannot handle its signal.
+        self.world.resume(&life);
+        self.world.signal(&life, stop.signal.number, Scope::Main);
+        if self.process(key).state == State::Ended {
+            self.world.kill(&life);
+        } else {
+            let due = self.now() + stop.grace;
+            let entry = self.agenda.push(due, Due::GraceOver(key.clone()));
+            self.process_mut(key).grace = Some(entry);
+        }
+    }
+
+    fn kill(&mut self, key: &ProcessKey) {
+        let process = self.process_mut(key);
+        process.ending_asked = true;
+        let life = process.life();
+        self.world.kill(&life);
+    }
+
+    /// The grace of a stop is over: what is left is killed.
+    pub(super) fn grace_over(&mut self, key: &ProcessKey) {
+        self.process_mut(key).grace = None;
+        if self.process(key).state != State::Down {
+            self.kill(key);
+        }
+    }
+
+    fn pause(&mut self, key: &ProcessKey) {
+        let life = self.process(key).life();
+        if !self.world.pause(&life) {
+            self.task_done(key, Task::Pause);
+        }
+    }
+
+    /// Everything that the world says about a life.
+    pub(super) fn life_changed(&mut self, of: &Life, what: Happening, at: RunTime) {
+        let key = ProcessKey { node: of.node.clone(), process: of.process.clone() };
+        let Some(process) = self.processes.get(&key) else { return };
+        if process.life != of.life {
+            return; // a word from a life that is proven gone
+        }
+        match what {
+            Happening::Started { pid, .. } => {
+                self.record_change(of, Change::Started { pid }, at);
+                self.process_started(&key);
+            }
+            Happening::NotStarted { why, .. } => self.not_started(of, why, at),
+            Happening::ReadyLine { .. } => self.ready_line(&key),
+            Happening::Exited { exit, .. } => self.exited(&key, exit, at),
+            Happening::Leaking { children, .. } => {
+                self.record_change(of, Change::Leaking { children }, at);
+                if self.process(&key).ending_asked {
+                    self.world.kill(of);
+                }
+            }
+            Happening::Empty { .. } => self.empty(&key, at),
+            Happening::Paused { running, .. } => {
+                if !running.is_empty() {
+                    self.warn(format!("{}: could not be frozen: {}", of.node, running.join(", ")));
+                }
+                self.task_done(&key, Task::Pause);
+            }
+            Happening::Unkillable { survivors, .. } => {
+                self.warn(format!(
+                    "{}: SIGKILL was sent, but these are still there: {}",
+                    of.node,
+                    survivors.join(", ")
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn not_started(&mut self, life: &Life, why: String, at: RunTime) {
+        let key = ProcessKey { node: life.node.clone(), process: life.process.clone() };
+        self.record_change(life, Change::NotStarted { why: why.clone() }, at);
+        let process = self.process_mut(&key);
+        process.state = State::Down;
+        process.readiness = None;
+        self.start_failed(&key, &why);
+    }
+
+    fn exited(&mut self, key: &ProcessKey, exit: Exit, at: RunTime) {
+        let process = self.process_mut(key);
+        let was = std::mem::replace(&mut process.state, State::Ended);
+        let (expected, life) = (process.ending_asked, process.life());
+        self.record_change(&life, Change::Exited { exit, expected }, at);
+        self.end_readiness(key);
+        if was == State::Starting && !expected {
+            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&key.node));
+            self.record_change(&life, Change::NotReady { why: why.clone() }, at);
+            self.start_failed(key, &why);
+        }
+    }
+
+    fn empty(&mut self, key: &ProcessKey, at: RunTime) {
+        let process = self.process_mut(key);
+        process.state = State::Down;
+        let (life, grace) = (process.life(), process.grace.take());
+        if let Some(grace) = grace {
+            self.agenda.cancel(grace);
+        }
+        self.record_change(&life, Change::Empty, at);
+        self.task_done(key, Task::Stop);
+        self.task_done(key, Task::Kill);
+        if self.start_when_empty.remove(key) {
+            self.start(key);
+        }
+    }
+
+    pub(super) fn record_change(&mut self, of: &Life, change: Change, at: RunTime) {
+        let change = dsbench_core::observation::ProcessChange { of: of.clone(), change };
+        self.record(at, What::Process(change));
+    }
+
+    pub(super) fn process(&self, key: &ProcessKey) -> &Process<'r> {
+        self.processes.get(key).expect("keys come from the plan")
+    }
+
+    pub(super) fn process_mut(&mut self, key: &ProcessKey) -> &mut Process<'r> {
+        self.processes.get_mut(key).expect("keys come from the plan")
+    }
+
+    /// Every process of these nodes, in the plan's order.
+    pub(super) fn processes_of(&self, nodes: &[Name]) -> Vec<ProcessKey> {
+        let of = |node: &Name| self.order.iter().filter(|key| key.node == *node).cloned().collect::<Vec<_>>();
+        nodes.iter().flat_map(of).collect()
+    }
+}
+
+fn ended_with(exit: Exit) -> String {
+    match exit {
+        Exit::Code(_) => format!("ended with {}", exit_text(exit)),
+        Exit::Signal(_) => format!("was ended by {}", exit_text(exit)),
+    }
+}

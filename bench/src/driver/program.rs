@@ -1,0 +1,196 @@
+//! What exactly is executed: the plan's templates with every node's addresses filled in.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dsbench_core::observation::Life;
+use dsbench_core::pattern::{Aliases, EventPattern, Matcher, Stream};
+use dsbench_core::plan::Plan;
+use dsbench_core::scenario;
+use dsbench_core::template::{Addresses, Place, Template};
+use dsbench_world::{NodeEnv, Program, SpawnSpec, node_env};
+
+use super::job::ProcessKey;
+use super::patterns::{Output, READY};
+
+/// How long a process without a readiness condition may take to be executed.
+const EXECUTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A run's fixed facts that every program is started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Setting {
+    /// Where everything is.
+    pub(crate) addresses: Addresses,
+    /// Tells this run from others on the machine.
+    pub(crate) token: String,
+    /// The run's seed.
+    pub(crate) seed: u64,
+}
+
+/// A process of a node, ready to be executed for any of its lives.
+#[derive(Debug)]
+pub(super) struct ProcessSpec<'r> {
+    pub(super) key: ProcessKey,
+    process: &'r scenario::Process,
+    setting: &'r Setting,
+    data_dir: PathBuf,
+    /// True if its node has several processes.
+    label: bool,
+    stdout: Matcher,
+    stderr: Matcher,
+    has_events: bool,
+    /// Where its `tcp` condition connects.
+    pub(super) ready_tcp: Option<SocketAddr>,
+}
+
+/// Every process of the plan, in order. `tcp` conditions whose address cannot be resolved are named in the error.
+pub(super) fn specs<'r>(plan: &'r Plan, setting: &'r Setting) -> Result<Vec<ProcessSpec<'r>>, String> {
+    let aliases = plan.aliases(&setting.addresses);
+    let mut specs = Vec::new();
+    for node in &plan.scenario.nodes {
+        for process in &node.processes {
+            specs.push(ProcessSpec::new(node, process, plan, setting, &aliases)?);
+        }
+    }
+    Ok(specs)
+}
+
+impl Setting {
+    /// A text that speaks of no node in particular.
+    pub(super) fn expand(&self, template: &Template) -> String {
+        template.expand(&self.place())
+    }
+
+    /// A command that the bench runs for itself: beside the scenario file, with the environment of dsbench.
+    pub(super) fn bench_program(&self, command: &[Template]) -> Program {
+        let argv = Template::arguments(command, &self.place()).into_iter().map(OsString::from).collect();
+        Program { argv, env: std::env::vars_os().collect(), cwd: PathBuf::from(&self.addresses.scenario_dir) }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { addresses: &self.addresses, node: None, life: 1 }
+    }
+}
+
+impl<'r> ProcessSpec<'r> {
+    fn new(
+        node: &scenario::Node,
+        process: &'r scenario::Process,
+        plan: &'r Plan,
+        setting: &'r Setting,
+        aliases: &Aliases,
+    ) -> Result<Self, String> {
+        let key = ProcessKey { node: node.name.clone(), process: process.name.clone() };
+        let place = Place { addresses: &setting.addresses, node: Some(&node.name), life: 1 };
+        let ready_tcp = match process.ready.as_ref().and_then(|ready| ready.tcp.as_ref()) {
+            Some(address) => {
+                Some(resolve(&address.expand(&place)).map_err(|why| format!("{}: ready.tcp: {why}", node.name))?)
+            }
+            None => None,
+        };
+        let mut events = plan.events.clone();
+        if let Some(pattern) = process.ready.as_ref().and_then(|ready| ready.log.clone()) {
+            events.push(EventPattern::plain(READY, pattern));
+        }
+        let matcher = |stream| Matcher::new(&events, stream, &process.name, aliases);
+        let data_dir =
+            setting.addresses.nodes.get(&node.name).map(|at| PathBuf::from(&at.data_dir)).unwrap_or_default();
+        Ok(Self {
+            stdout: matcher(Stream::Stdout),
+            stderr: matcher(Stream::Stderr),
+            has_events: !events.is_empty(),
+            key,
+            process,
+            setting,
+            data_dir,
+            label: node.processes.len() > 1,
+            ready_tcp,
+        })
+    }
+
+    fn place(&self, life: u32) -> Place<'_> {
+        Place { addresses: &self.setting.addresses, node: Some(&self.key.node), life }
+    }
+
+    fn env(&self, life: u32) -> Vec<(OsString, OsString)> {
+        let place = self.place(life);
+        let given: Vec<_> = self.process.env.iter().map(|(name, value)| (name.clone(), value.expand(&place))).collect();
+        let about = NodeEnv {
+            node: &self.key.node,
+            life,
+            run: &self.setting.token,
+            seed: self.setting.seed,
+            data_dir: &self.data_dir,
+            inherit: self.process.inherit_env,
+        };
+        node_env(about, &given)
+    }
+
+    /// A command in this process's environment and working directory.
+    pub(super) fn program(&self, command: &[Template], life: u32) -> Program {
+        let place = self.place(life);
+        let argv = Template::arguments(command, &place).into_iter().map(OsString::from).collect();
+        let cwd = self
+            .process
+            .cwd
+            .as_ref()
+            .map_or_else(|| self.data_dir.clone(), |cwd| self.data_dir.join(cwd.expand(&place)));
+        Program { argv, env: self.env(life), cwd }
+    }
+
+    /// What to execute for a life, and what to look for in its output.
+    pub(super) fn spawn(&self, life: &Life) -> SpawnSpec {
+        let command = match &self.process.restart_command {
+            Some(again) if life.life > 1 => again,
+            _ => &self.process.command,
+        };
+        let boxed = |matcher: &Matcher| if self.has_events { Some(Output::boxed(matcher.clone())) } else { None };
+        SpawnSpec {
+            program: self.program(command, life.life),
+            stdout: boxed(&self.stdout),
+            stderr: boxed(&self.stderr),
+            label: self.label,
+        }
+    }
+
+    /// The program of its `exec` condition.
+    pub(super) fn ready_exec(&self, life: u32) -> Option<Program> {
+        let command = self.process.ready.as_ref()?.exec.as_ref()?;
+        Some(self.program(command, life))
+    }
+
+    /// The pattern of its `log` condition.
+    pub(super) fn ready_log(&self) -> Option<&str> {
+        self.process.ready.as_ref()?.log.as_ref().map(|pattern| pattern.as_str())
+    }
+
+    pub(super) fn ready_within(&self) -> Duration {
+        self.process.ready.as_ref().map_or(EXECUTED_WITHIN, |ready| ready.within)
+    }
+
+    pub(super) fn stop(&self) -> scenario::Stop {
+        self.process.stop
+    }
+
+    pub(super) fn starts_with_node(&self) -> bool {
+        self.process.starts_with_node
+    }
+
+    /// A text from this process's point of view.
+    pub(super) fn expand(&self, template: &Template, life: u32) -> String {
+        template.expand(&self.place(life))
+    }
+
+    /// The matcher of its standard output, for what a helper program says in its name.
+    pub(super) fn matcher(&self) -> &Matcher {
+        &self.stdout
+    }
+}
+
+/// An address as a socket's; names are looked up.
+pub(super) fn resolve(address: &str) -> Result<SocketAddr, String> {
+    let found = address.to_socket_addrs().map_err(|error| format!("`{address}` is no address: {error}"))?.next();
+    found.ok_or_else(|| format!("`{address}` has no address"))
+}

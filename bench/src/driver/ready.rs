@@ -1,0 +1,173 @@
+//! Readiness: the conditions that a starting process must meet, and the bound within which it must.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dsbench_core::observation::{Change, Exit};
+use dsbench_core::time::RunTime;
+use dsbench_world::{ExecId, ExecSpec, Executed, ProbeId, ProbeSpec, Program};
+
+use super::agenda::EntryId;
+use super::exec::command_line;
+use super::job::{ProcessKey, Task};
+use super::process::State;
+use super::{Driver, Due};
+
+/// How soon an unanswered probe is repeated at first; each time twice as late, up to the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(10);
+const RETRY_LONGEST: Duration = Duration::from_millis(200);
+/// A probe that hangs is given up and repeated.
+const PROBE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a process is still asked for.
+#[derive(Debug)]
+pub(super) struct Readiness {
+    started: bool,
+    log: bool,
+    tcp: Option<std::net::SocketAddr>,
+    exec: Option<Program>,
+    retry: Duration,
+    deadline: EntryId,
+    /// The last answer that was not yes, for people.
+    last_answer: Option<String>,
+}
+
+/// Which process a probe under way is for.
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    tcp: BTreeMap<ProbeId, ProcessKey>,
+    exec: BTreeMap<ExecId, ProcessKey>,
+}
+
+impl Driver<'_> {
+    /// Sets the bound; the probing begins when the program runs.
+    pub(super) fn begin_readiness(&mut self, key: &ProcessKey) {
+        let due = self.now() + self.process(key).spec.ready_within();
+        let deadline = self.agenda.push(due, Due::ReadyDeadline(key.clone()));
+        let process = self.process(key);
+        let readiness = Readiness {
+            started: false,
+            log: process.spec.ready_log().is_some(),
+            tcp: process.spec.ready_tcp,
+            exec: process.spec.ready_exec(process.life),
+            retry: RETRY_FIRST,
+            deadline,
+            last_answer: None,
+        };
+        self.process_mut(key).readiness = Some(readiness);
+    }
+
+    /// The program runs.
+    pub(super) fn process_started(&mut self, key: &ProcessKey) {
+        if let Some(readiness) = &mut self.process_mut(key).readiness {
+            readiness.started = true;
+            self.probe(key);
+            self.look_if_ready(key);
+        }
+    }
+
+    /// A line matched the ready pattern.
+    pub(super) fn ready_line(&mut self, key: &ProcessKey) {
+        if let Some(readiness) = &mut self.process_mut(key).readiness {
+            readiness.log = false;
+            self.look_if_ready(key);
+        }
+    }
+
+    /// Asks for the next condition that needs asking; one at a time.
+    pub(super) fn probe(&mut self, key: &ProcessKey) {
+        let Some(readiness) = &self.process(key).readiness else { return };
+        if let Some(addr) = readiness.tcp {
+            let id = self.world.probe_tcp(ProbeSpec { addr, within: PROBE_WITHIN });
+            self.probes.tcp.insert(id, key.clone());
+        } else if let Some(program) = readiness.exec.clone() {
+            match self.world.exec(ExecSpec { program, ..ExecSpec::default() }) {
+                Ok(id) => _ = self.probes.exec.insert(id, key.clone()),
+                Err(error) => self.probe_again(key, error.to_string()),
+            }
+        }
+    }
+
+    /// A TCP probe has its answer; true if it was one of these.
+    pub(super) fn probed(&mut self, id: ProbeId, result: Result<(), String>) -> bool {
+        let Some(key) = self.probes.tcp.remove(&id) else { return false };
+        match (result, &mut self.process_mut(&key).readiness) {
+            (Ok(()), Some(readiness)) => {
+                readiness.tcp = None;
+                self.probe(&key);
+                self.look_if_ready(&key);
+            }
+            (Err(why), Some(_)) => self.probe_again(&key, why),
+            (_, None) => {}
+        }
+        true
+    }
+
+    /// A probe program has ended; true if it was one of these.
+    pub(super) fn ready_executed(&mut self, id: ExecId, result: &Executed) -> bool {
+        let Some(key) = self.probes.exec.remove(&id) else { return false };
+        match (&result.ended, &mut self.process_mut(&key).readiness) {
+            (Ok(Exit::Code(0)), Some(readiness)) => {
+                readiness.exec = None;
+                self.look_if_ready(&key);
+            }
+            (_, Some(_)) => self.probe_again(&key, super::exec::outcome(result)),
+            (_, None) => {}
+        }
+        true
+    }
+
+    fn probe_again(&mut self, key: &ProcessKey, why: String) {
+        let now = self.now();
+        let Some(readiness) = &mut self.process_mut(key).readiness else { return };
+        readiness.last_answer = Some(why);
+        let due = now + readiness.retry;
+        readiness.retry = (readiness.retry * 2).min(RETRY_LONGEST);
+        self.agenda.push(due, Due::ReadyProbe(key.clone()));
+    }
+
+    fn look_if_ready(&mut self, key: &ProcessKey) {
+        let process = self.process_mut(key);
+        let is_met =
+            process.readiness.as_ref().is_some_and(|r| r.started && !r.log && r.tcp.is_none() && r.exec.is_none());
+        if !is_met || process.state != State::Starting {
+            return;
+        }
+        process.state = State::Up;
+        let life = process.life();
+        self.end_readiness(key);
+        let at = self.now();
+        self.record_change(&life, Change::Ready, at);
+        self.task_done(key, Task::Start);
+    }
+
+    /// No more asking.
+    pub(super) fn end_readiness(&mut self, key: &ProcessKey) {
+        if let Some(readiness) = self.process_mut(key).readiness.take() {
+            self.agenda.cancel(readiness.deadline);
+        }
+    }
+
+    /// The bound is over.
+    pub(super) fn ready_deadline(&mut self, key: &ProcessKey, at: RunTime) {
+        let process = self.process_mut(key);
+        let Some(readiness) = process.readiness.take() else { return };
+        let (life, within) = (process.life(), process.spec.ready_within());
+        let mut wanted = Vec::new();
+        if let (true, Some(pattern)) = (readiness.log, process.spec.ready_log()) {
+            wanted.push(format!("a line like '{pattern}'"));
+        }
+        wanted.extend(readiness.tcp.map(|addr| format!("a connection to {addr}")));
+        wanted.extend(readiness.exec.map(|program| format!("`{}` to succeed", command_line(&program))));
+        if wanted.is_empty() {
+            wanted.push("it to be executed".into());
+        }
+        let mut why = format!("waited {} for {}", humantime::format_duration(within), wanted.join(" and "));
+        if let Some(answer) = readiness.last_answer {
+            why.push_str(&format!(" (last answer: {answer})"));
+        }
+        why.push_str(&self.last_words(&key.node));
+        self.record_change(&life, Change::NotReady { why: why.clone() }, at);
+        self.start_failed(key, &why);
+    }
+}

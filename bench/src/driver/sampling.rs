@@ -1,0 +1,21 @@
+//! Resources of the processes, measured once a second.
+
+use std::time::Duration;
+
+use dsbench_core::observation::What;
+
+use super::{Driver, Due};
+
+/// The first measurement: when most programs have reached their working size.
+pub(super) const FIRST: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_secs(1);
+
+impl Driver<'_> {
+    pub(super) fn sample(&mut self) {
+        let now = self.now();
+        for sample in self.world.sample() {
+            self.record(now, What::Sample(sample));
+        }
+        self.agenda.push(now + EVERY, Due::Sample);
+    }
+}

@@ -1,0 +1,61 @@
+//! exec: a command, from the bench or as nodes.
+
+use dsbench_core::observation::{Event, Exit, LogLine, Name, Nanos, What};
+use dsbench_core::scenario::{Exec, Verb};
+use dsbench_core::target::Eligible;
+use dsbench_world::Executed;
+
+use super::Acted;
+use crate::driver::Driver;
+use crate::driver::exec::{AskedBy, last_line, outcome};
+
+impl Driver<'_> {
+    pub(super) fn exec_step(&mut self, exec: &Exec, step: usize) -> Result<Acted, String> {
+        let Some(on) = &exec.on else {
+            let program = self.setting.bench_program(&exec.command);
+            self.exec(program, AskedBy::Step { step, node: None })?;
+            return Ok(Acted::Pending);
+        };
+        for aim in self.aims(on, Eligible::Everybody, step)? {
+            let process = self.process(&self.addressee(&aim));
+            let program = process.spec.program(&exec.command, process.life.max(1));
+            self.exec(program, AskedBy::Step { step, node: Some(aim.node) })?;
+        }
+        Ok(Acted::Pending)
+    }
+
+    /// A program of an `exec` step has ended.
+    pub(crate) fn step_executed(&mut self, step: usize, node: Option<&Name>, result: &Executed) {
+        let Some(Verb::Exec(exec)) = self.plan.scenario.steps.get(step).map(|step| &step.verb) else { return };
+        if let Some(node) = node {
+            self.events_of_helper(node, &result.stdout);
+        }
+        if result.ended != Ok(Exit::Code(exec.exit)) {
+            let on = node.map(|node| format!(" on {node}")).unwrap_or_default();
+            self.step_failed(step, format!("`{}`{on}: {}", words(exec), outcome(result)));
+        } else if !self.step_has_execs(step) {
+            self.step_acted(step);
+        }
+    }
+
+    /// What a helper program said in a node's name counts as said by that node.
+    fn events_of_helper(&mut self, node: &Name, said: &[u8]) {
+        let key =
+            crate::driver::job::ProcessKey { node: node.clone(), process: dsbench_core::observation::MAIN.into() };
+        let of = self.process(&key).life();
+        let now = self.now();
+        for line in said.split(|byte| *byte == b'\n') {
+            for found in self.process(&key).spec.matcher().line(line) {
+                let text = last_line(line).unwrap_or_default();
+                let log = LogLine { stderr: false, offset: 0, line: 0, text };
+                let event =
+                    Event { name: found.event, of: of.clone(), fields: found.fields, uncertainty: Nanos(0), log };
+                self.record(now, What::Event(event));
+            }
+        }
+    }
+}
+
+fn words(exec: &Exec) -> String {
+    exec.command.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}

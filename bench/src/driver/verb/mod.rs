@@ -1,0 +1,81 @@
+//! The verbs of steps: how each is performed. This file is their table of contents.
+
+mod act;
+mod exec;
+mod input;
+mod signal;
+
+use dsbench_core::observation::{Action, ActionVerb, Life, Name, What};
+use dsbench_core::scenario::Verb;
+use dsbench_core::target::{Aim, Eligible, Target};
+
+use super::Driver;
+use super::job::{ProcessKey, Stage};
+pub(super) use input::Typing;
+
+/// How far a verb has come when it returns.
+#[derive(Debug)]
+pub(super) enum Acted {
+    /// The step is done.
+    Done,
+    /// The step is done when a job of these stages is.
+    Job(Vec<Stage>),
+    /// The step is done when its condition holds.
+    Looking,
+    /// Something is on its way that will say when the step is done.
+    Pending,
+}
+
+impl Driver<'_> {
+    /// Performs the step's verb; the error is for people.
+    pub(super) fn perform_verb(&mut self, verb: &Verb, step: usize) -> Result<Acted, String> {
+        match verb {
+            Verb::Act(act) => self.act(act, step),
+            Verb::Signal(signal, to) => self.signal(*signal, to, step),
+            Verb::Input(input) => self.type_lines(input, step),
+            Verb::Exec(exec) => self.exec_step(exec, step),
+            Verb::Wait(_) | Verb::Expect(_) => Ok(Acted::Looking),
+            Verb::Mark(_) => Ok(Acted::Done),
+            Verb::End => {
+                self.end(dsbench_core::observation::Ending::EndStep);
+                Ok(Acted::Pending)
+            }
+        }
+    }
+
+    /// Records what is about to be done.
+    pub(super) fn record_action(&mut self, action: Action) -> u64 {
+        self.ending.has_faulted |= action.verb.is_fault();
+        let now = self.now();
+        self.record(now, What::Action(action))
+    }
+
+    /// Whom a target hits, at this moment.
+    fn aims(&self, target: &Target, eligible: Eligible, step: usize) -> Result<Vec<Aim>, String> {
+        // One stream per step, so that changing one step does not change whom another one hits.
+        let mut random = self.plan.random_of_step(step);
+        target.resolve(&self.cluster, eligible, &mut random).map_err(|empty| empty.to_string())
+    }
+
+    /// The processes that an aim means: one, or all of the node.
+    fn processes_at(&self, aim: &Aim) -> Vec<ProcessKey> {
+        let of_node = self.processes_of(std::slice::from_ref(&aim.node));
+        of_node.into_iter().filter(|key| aim.process.as_ref().is_none_or(|process| *process == key.process)).collect()
+    }
+
+    /// The process that a word to a node is meant for: the one that is named, else its main one.
+    fn addressee(&self, aim: &Aim) -> ProcessKey {
+        let process = aim.process.clone().unwrap_or_else(|| dsbench_core::observation::MAIN.into());
+        ProcessKey { node: aim.node.clone(), process }
+    }
+
+    /// What is about to be done, with what it hits: every life of these processes that is alive. To be recorded before it is done.
+    pub(super) fn action_on(&self, verb: ActionVerb, keys: &[ProcessKey], step: usize) -> Action {
+        let mut nodes: Vec<Name> = keys.iter().map(|key| key.node.clone()).collect();
+        nodes.sort();
+        nodes.dedup();
+        let alive = |key: &&ProcessKey| self.process(key).life > 0 && self.world.is_alive(&self.process(key).life());
+        let hit: Vec<Life> = keys.iter().filter(alive).map(|key| self.process(key).life()).collect();
+        Action { verb, nodes, hit, step: Some(step), with: None, undoes: None }
+    }
+}

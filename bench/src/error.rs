@@ -1,0 +1,59 @@
+//! What can go wrong outside a verdict, and the exit code that each case has.
+
+use std::path::PathBuf;
+
+/// An error that ends `dsbench` without a verdict. The message says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The command line asks for something that is not there or makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// The scenario has mistakes; they have been printed.
+    #[error("{path}: {errors} error{} in the scenario; nothing was started", if *errors == 1 { "" } else { "s" })]
+    Scenario {
+        /// The file.
+        path: String,
+        /// How many.
+        errors: usize,
+    },
+    /// Nothing was selected to run.
+    #[error("{0}")]
+    NothingSelected(String),
+    /// The machine does not give what a run needs.
+    #[error("{0}")]
+    Environment(String),
+    /// A file could not be read or written.
+    #[error("failed to {doing} {path}", path = path.display())]
+    File {
+        /// What was tried: `read`, `create`, ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// A stored run cannot be used.
+    #[error("{0}")]
+    StoredRun(String),
+    /// The world failed in a way that no scenario can cause.
+    #[error("failed to control the run's processes")]
+    World(#[from] dsbench_world::WorldError),
+}
+
+impl BenchError {
+    /// The process's exit code (see the README's table).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Scenario { .. } | Self::StoredRun(_) => 2,
+            Self::NothingSelected(_) => 4,
+            Self::Environment(_) | Self::File { .. } => 5,
+            Self::World(_) => 70,
+        }
+    }
+
+    /// For `map_err`: a file operation that failed.
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { doing, path, source }
+    }
+}

@@ -1,0 +1,7 @@
+//! What people and machines are told: while a run goes on, at its end, and about a scenario that cannot run.
+
+pub mod diagnostics;
+pub mod live;
+pub mod run_json;
+pub mod screen;
+pub(crate) mod tell;

@@ -1,0 +1,57 @@
+//! The summary of a run for machines, and the verdict's own file.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use dsbench_core::verdict::Verdict;
+
+use crate::load::seed_text;
+use crate::run::Order;
+use crate::store::{End, Environment, RunFile, VERSION, peak_memory, rounded_seconds, utc};
+
+/// What is known when a run begins.
+pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> RunFile {
+    let scenario = &order.plan.scenario;
+    RunFile {
+        v: VERSION,
+        dsbench: env!("CARGO_PKG_VERSION").into(),
+        scenario: scenario.name.to_string(),
+        file: order.source.path.display().to_string(),
+        scenario_dir: scenario_dir.display().to_string(),
+        seed: seed_text(order.plan.seed),
+        set: order.set.clone(),
+        started: utc(started),
+        nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
+        environment: Environment::here(),
+        end: None,
+    }
+}
+
+/// What is known at its end.
+pub(crate) fn end(order: &Order, verdict: &Verdict, took: Duration, survivors: Vec<String>) -> End {
+    End {
+        result: verdict.judgement.word().into(),
+        exit_code: verdict.judgement.exit_code(),
+        seconds: rounded_seconds(took),
+        reproduce: reproduce(order),
+        bench_rss_bytes_max: peak_memory(),
+        survivors,
+        verdict: verdict.clone(),
+    }
+}
+
+/// The command line that does the same again.
+fn reproduce(order: &Order) -> String {
+    let set: String = order.set.iter().map(|set| format!(" --set {}", quoted(set))).collect();
+    format!(
+        "dsbench run {}{set} --seed {}",
+        quoted(&order.source.path.display().to_string()),
+        seed_text(order.plan.seed)
+    )
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let is_plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:=,@%+".contains(c));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

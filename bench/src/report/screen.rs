@@ -1,0 +1,194 @@
+//! The final screen: what broke, when, what was being done at that moment, where it stands, and how to see it again.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use dsbench_core::faults::faults;
+use dsbench_core::history::History;
+use dsbench_core::judgement::Judgement;
+use dsbench_core::observation::{LogLine, What};
+use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Severity, Verdict};
+
+use super::tell::{seconds, tell, who};
+use crate::store::{RunFile, Store, log_name};
+
+/// Everything that the screen of one run needs.
+#[derive(Debug)]
+pub struct Screen<'r> {
+    /// Its summary.
+    pub file: &'r RunFile,
+    /// What was seen.
+    pub history: &'r History,
+    /// What it means.
+    pub verdict: &'r Verdict,
+    /// Where it is stored.
+    pub store: &'r Store,
+    /// Its steps in people's words.
+    pub steps: &'r [String],
+    /// Where the readable logs are looked for: `logs` for the last run, the run's own for another.
+    pub logs: PathBuf,
+}
+
+/// The widest text of a log line that is repeated.
+const TEXT_WIDTH: usize = 96;
+
+/// One line of the list of runs: `    PASS  4.2s  leader-election`.
+pub fn headline(file: &RunFile, judgement: Judgement) -> String {
+    let (style, word) = word(judgement);
+    let took = file.end.as_ref().map_or_else(|| "-".into(), |end| format!("{:.1}s", end.seconds));
+    format!("{style}{word:>8}{style:#} {took:>6}  {}", label(file))
+}
+
+/// `leader-election[nodes.count=5]`
+fn label(file: &RunFile) -> String {
+    if file.set.is_empty() { file.scenario.clone() } else { format!("{}[{}]", file.scenario, file.set.join(",")) }
+}
+
+fn word(judgement: Judgement) -> (Style, &'static str) {
+    let bold = |colour: AnsiColor| colour.on_default().bold();
+    match judgement {
+        Judgement::Pass => (bold(AnsiColor::Green), "PASS"),
+        Judgement::Fail => (bold(AnsiColor::Red), "FAIL"),
+        Judgement::Inconclusive => (bold(AnsiColor::Yellow), "INCONC"),
+        Judgement::Environment => (bold(AnsiColor::Yellow), "ENVIRON"),
+        Judgement::Interrupted { .. } => (bold(AnsiColor::Yellow), "INTERR"),
+    }
+}
+
+impl Screen<'_> {
+    /// The details of one run.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out).expect("writing to a text does not fail");
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let (style, text) = word(self.verdict.judgement);
+        writeln!(out, "{style}{text}{style:#} {}", label(self.file))?;
+        for reason in self.verdict.reasons.iter().filter(|reason| !self.is_shown_below(&reason.text)) {
+            let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
+            writeln!(out, "  x {}{line}", indented(&reason.text))?;
+            if let Some(observation) = reason.observation {
+                self.write_evidence(out, &Evidence { observation, note: None })?;
+            }
+        }
+        let width = self.verdict.invariants.iter().map(|invariant| invariant.name.chars().count()).max().unwrap_or(0);
+        for invariant in &self.verdict.invariants {
+            self.write_invariant(out, invariant, width.min(60))?;
+        }
+        self.write_faults(out)?;
+        if let Some(end) = &self.file.end {
+            for survivor in &end.survivors {
+                writeln!(out, "  x NOT CLEANED UP: {survivor}")?;
+            }
+            writeln!(out, "  reproduce: {}", end.reproduce)?;
+            writeln!(
+                out,
+                "             (the seed replays the schedule and the choices, not the operating system's timing)"
+            )?;
+        }
+        writeln!(out, "  run:       {}", self.store.dir().strip_prefix(here()).unwrap_or(self.store.dir()).display())
+    }
+
+    /// A reason that only names an invariant is told by the invariant.
+    fn is_shown_below(&self, reason: &str) -> bool {
+        self.verdict.invariants.iter().any(|invariant| reason.starts_with(&format!("{}: ", invariant.name)))
+    }
+
+    fn write_invariant(&self, out: &mut String, invariant: &InvariantVerdict, width: usize) -> std::fmt::Result {
+        let finding = &invariant.finding;
+        let (style, mark, said) = match (finding.outcome, invariant.expectation, invariant.severity) {
+            (Outcome::Held, Expectation::BeViolated, _) => (AnsiColor::Red, "x ", "held, but was to be caught".into()),
+            (Outcome::Held, ..) => (AnsiColor::Green, "ok", finding.summary.clone()),
+            (Outcome::Unknown, ..) => (AnsiColor::Yellow, "? ", format!("unknown: {}", finding.summary)),
+            (Outcome::Violated, Expectation::BeViolated, _) => {
+                (AnsiColor::Green, "ok", violated("caught being violated", invariant))
+            }
+            (Outcome::Violated, _, Severity::Warn) => {
+                (AnsiColor::Yellow, "! ", violated("violated (a warning)", invariant))
+            }
+            (Outcome::Violated, ..) => (AnsiColor::Red, "x ", violated("violated", invariant)),
+        };
+        let style = style.on_default();
+        writeln!(out, "  {style}{mark}{style:#} {:<width$}  {}", invariant.name, indented(&said))?;
+        if finding.outcome == Outcome::Held {
+            return Ok(());
+        }
+        for evidence in &finding.evidence {
+            self.write_evidence(out, evidence)?;
+        }
+        if finding.outcome == Outcome::Violated {
+            for circumstance in &invariant.during {
+                let line = circumstance.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
+                let word = if circumstance.is_active { "while" } else { "after" };
+                writeln!(out, "        {word}: {circumstance}{line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_evidence(&self, out: &mut String, evidence: &Evidence) -> std::fmt::Result {
+        let Some(observation) = self.history.get(evidence.observation) else { return Ok(()) };
+        let note = evidence.note.as_ref().map(|note| format!("  ({note})")).unwrap_or_default();
+        if let What::Event(event) = &observation.what {
+            let (text, place) = (cut(&event.log.text), self.place(&event.of.node, &event.log));
+            writeln!(out, "        {:<8} {}  {text}   {place}{note}", who(&event.of), observation.at)
+        } else if let Some((who, what)) = tell(observation, self.steps) {
+            writeln!(out, "        {who:<8} {}  {}{note}", observation.at, indented(&what))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// `logs/peer2_log.txt:181`
+    fn place(&self, node: &str, log: &LogLine) -> String {
+        match log.line {
+            0 => String::new(),
+            line => format!("{}:{line}", self.logs.join(log_name(node)).display()),
+        }
+    }
+
+    fn write_faults(&self, out: &mut String) -> std::fmt::Result {
+        let mut told = Vec::new();
+        for fault in faults(self.history) {
+            let nodes: Vec<&str> = fault.action.nodes.iter().map(|node| &**node).collect();
+            let until = fault.effects.iter().filter_map(|effect| effect.until).max();
+            let what = match (fault.effects.is_empty(), until) {
+                (true, _) => "hit nothing".to_owned(),
+                (false, Some(until)) => format!("for {}", seconds(until.since(fault.at))),
+                (false, None) => "to the end".to_owned(),
+            };
+            told.push(format!("{} {} at {} {what}", fault.action.verb.key(), nodes.join(","), fault.at));
+        }
+        if told.is_empty() {
+            writeln!(out, "  faults:    none")
+        } else {
+            writeln!(out, "  faults:    {}", told.join("; "))
+        }
+    }
+}
+
+fn violated(word: &str, invariant: &InvariantVerdict) -> String {
+    let finding = &invariant.finding;
+    let at = finding.at.map(|at| format!(" at {at}")).unwrap_or_default();
+    let times = if finding.checked == 1 { "once".to_owned() } else { format!("{} times", finding.checked) };
+    format!("{word}{at}   (checked {times}, first of {})\n{}", finding.violations, finding.summary)
+}
+
+/// A text of several lines, below its first.
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n        ")
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= TEXT_WIDTH {
+        return text.to_owned();
+    }
+    text.chars().take(TEXT_WIDTH - 1).chain(['…']).collect()
+}
+
+fn here() -> PathBuf {
+    std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_else(|_| Path::new("/").into())
+}

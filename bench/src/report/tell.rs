@@ -1,0 +1,124 @@
+//! One observation in people's words: a line of the live log and of `dsbench show`.
+
+use dsbench_core::observation::{
+    Action, ActionVerb, Change, Ending, Exit, Life, Observation, Phase, StepState, Value, What,
+};
+
+/// Who and what, for one line; `None` for what people need not read (resource samples).
+pub(crate) fn tell(observation: &Observation, steps: &[String]) -> Option<(String, String)> {
+    let bench = || String::from("dsbench");
+    Some(match &observation.what {
+        What::Run(phase) => (bench(), run_phase(phase)),
+        What::Process(process) => (who(&process.of), change(&process.change, process.of.life)),
+        What::Event(event) => (who(&event.of), format!("{}{}", event.name, fields(&event.fields))),
+        What::Action(action) => (bench(), did(action)),
+        What::Step(step) => (format!("step {}", step.step + 1), step_state(&step.state, steps.get(step.step))),
+        What::Sample(_) => return None,
+        What::Stall(stall) => {
+            let late = observation.at.since(stall.since);
+            (bench(), format!("was itself late by {} ({}): not the cluster's fault", seconds(late), stall.of))
+        }
+        What::Answer(answer) => (bench(), format!("`{}` {}", answer.command.join(" "), answered(answer.exit))),
+    })
+}
+
+/// `0.84s`.
+pub(crate) fn seconds(duration: std::time::Duration) -> String {
+    format!("{:.2}s", duration.as_secs_f64())
+}
+
+/// `peer1`, or `redis1/sentinel` for a further process.
+pub(crate) fn who(life: &Life) -> String {
+    match &*life.process {
+        "main" => life.node.to_string(),
+        process => format!("{}/{process}", life.node),
+    }
+}
+
+/// ` term=3 leader=peer2`
+pub(crate) fn fields(fields: &[(dsbench_core::observation::Name, Value)]) -> String {
+    fields.iter().map(|(name, value)| format!(" {name}={}", shown(value))).collect()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Int(n) => n.to_string(),
+        Value::Float(x) => x.to_string(),
+        Value::Text(text) | Value::Node(text) => text.escape_debug().to_string(),
+        Value::Nodes(nodes) => nodes.iter().map(|node| node.escape_debug().to_string()).collect::<Vec<_>>().join(","),
+    }
+}
+
+fn run_phase(phase: &Phase) -> String {
+    match phase {
+        Phase::Started => "starts the nodes".into(),
+        Phase::Ready => "all nodes are ready".into(),
+        Phase::StepsDone => "all steps are done".into(),
+        Phase::Ended { because } => format!("ends the run: {}", ending(because)),
+    }
+}
+
+pub(crate) fn ending(because: &Ending) -> &'static str {
+    match because {
+        Ending::Complete => "everything was seen",
+        Ending::EndStep => "a step said so",
+        Ending::Abandoned => "a step could not go on",
+        Ending::Timeout => "its time is over",
+        Ending::Interrupted { .. } => "interrupted",
+        Ending::Environment => "the cluster could not be started",
+    }
+}
+
+fn change(change: &Change, life: u32) -> String {
+    match change {
+        Change::Started { pid } if life == 1 => format!("started (pid {pid})"),
+        Change::Started { pid } => format!("started again, life {life} (pid {pid})"),
+        Change::NotStarted { why } => format!("not started: {why}"),
+        Change::Ready => "ready".into(),
+        Change::NotReady { why } => format!("not ready: {why}"),
+        Change::Exited { exit, expected: true } => format!("ended ({})", exit_text(*exit)),
+        Change::Exited { exit, expected: false } => format!("EXITED by itself ({})", exit_text(*exit)),
+        Change::Leaking { children } => {
+            format!("its main program ended, but children live on: {}", children.join(", "))
+        }
+        Change::Empty => "nothing of it is left".into(),
+    }
+}
+
+/// `exit code 1`, `SIGKILL`.
+pub(crate) fn exit_text(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit code {code}"),
+        Exit::Signal(number) => dsbench_world::signal_name(number),
+    }
+}
+
+fn answered(exit: Option<Exit>) -> String {
+    match exit {
+        Some(Exit::Code(0)) => "says it holds".into(),
+        Some(Exit::Code(1)) => "says it is violated".into(),
+        Some(Exit::Code(3)) => "cannot tell".into(),
+        Some(exit) => format!("ended with {}", exit_text(exit)),
+        None => "did not run".into(),
+    }
+}
+
+fn did(action: &Action) -> String {
+    let nodes = action.nodes.join(", ");
+    let verb = action.verb.key();
+    let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();
+    // To start what is not alive is the point of a start.
+    let hits_nothing = action.hit.is_empty() && !matches!(action.verb, ActionVerb::Start | ActionVerb::Restart);
+    format!("{verb}{with} {nodes}{}", if hits_nothing { " (nothing of it was alive)" } else { "" })
+}
+
+fn step_state(state: &StepState, step: Option<&String>) -> String {
+    let step = step.map_or("", String::as_str);
+    match state {
+        StepState::Begun => step.to_owned(),
+        StepState::Done => format!("done: {step}"),
+        StepState::WaitMissed { why } | StepState::ExpectMissed { why } => format!("MISSED {step}: {why}"),
+        StepState::Failed { why } => format!("FAILED {step}: {why}"),
+        StepState::NotBack { why } => format!("NOT BACK after {step}: {why}"),
+    }
+}

@@ -1,0 +1,90 @@
+//! One run, from the plan to the verdict: the whole program on one screen.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dsbench_core::check;
+use dsbench_core::history::History;
+use dsbench_core::plan::Plan;
+use dsbench_core::verdict::Verdict;
+use dsbench_world::{Clock, Guardian, Signals, World, WorldConfig};
+
+use crate::driver::{self, Stage};
+use crate::error::BenchError;
+use crate::load::Source;
+use crate::report::live::{self, Cast};
+use crate::report::run_json;
+use crate::store::{Recorder, RunFile, Store};
+use crate::{requirements, setting};
+
+/// What to run, and how.
+#[derive(Debug)]
+pub struct Order {
+    /// The scenario.
+    pub source: Source,
+    /// Its plan.
+    pub plan: Plan,
+    /// The values that were changed, as given on the command line.
+    pub set: Vec<String>,
+    /// Where runs are stored; the current directory's `logs`.
+    pub logs: PathBuf,
+    /// Shows nothing while it runs.
+    pub quiet: bool,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Where it is stored.
+    pub store: Store,
+    /// Its summary.
+    pub file: RunFile,
+    /// What was seen.
+    pub history: History,
+    /// What it means.
+    pub verdict: Verdict,
+    /// What of the run could not be written; the verdict stands all the same.
+    pub lost: Vec<BenchError>,
+}
+
+/// The longest that is waited for the proof that nothing is left.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// Runs a plan. An error means that there is no verdict; whatever was started is gone in any case.
+pub fn run(order: &Order) -> Result<Outcome, BenchError> {
+    let Order { source, plan, .. } = order;
+    let scenario_dir = source.directory()?;
+    requirements::check(plan, &scenario_dir)?;
+
+    // Before any thread: the guardian is a fork of this process, and threads inherit the blocked signals.
+    let guardian = Guardian::fork()?;
+    let signals = Signals::block()?;
+    let clock = Clock::start();
+    let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
+    let (setting, ports) = setting::settle(plan, &store, &scenario_dir)?;
+    let mut file = run_json::begun(order, clock.wall_start(), &scenario_dir);
+    store.write(&store.scenario_path(), source.text.as_bytes())?;
+    store.write(&store.run_path(), &file.to_bytes())?;
+
+    let mut recorder = Recorder::create(&store.history_path())?;
+    let mut world = World::new(guardian, clock, WorldConfig { log_dir: store.log_dir(), signals: Some(signals) })?;
+    let mut live = live::screen(Cast::of(plan), order.quiet);
+    let driven = driver::drive(Stage {
+        plan,
+        setting: &setting,
+        world: &mut world,
+        recorder: &mut recorder,
+        live: &mut *live,
+        store: &store,
+    });
+    live.close();
+    let ended = world.shutdown(SHUTDOWN);
+    drop(ports);
+    driven.map_err(BenchError::Environment)?;
+
+    let (history, lost) = recorder.finish();
+    let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
+    file.end = Some(run_json::end(order, &verdict, clock.now().elapsed(), ended.survivors));
+    let lost = lost.into_iter().chain(store.keep(&file, &verdict)).collect();
+    Ok(Outcome { store, file, history, verdict, lost })
+}

@@ -1,0 +1,55 @@
+//! Where everything is: ports, data directories and files of the nodes, decided before the first start.
+
+use std::path::Path;
+
+use dsbench_core::observation::Name;
+use dsbench_core::plan::Plan;
+use dsbench_core::template::{Addresses, Place};
+use dsbench_world::{FileSpec, Ports, WorldError, prepare_node};
+
+use crate::driver::Setting;
+use crate::error::BenchError;
+use crate::store::Store;
+
+/// In host mode all nodes are on one address, with ports of their own.
+const HOST: &str = "127.0.0.1";
+
+/// Allocates the ports and makes the data directories. The ports are the run's as long as the second value lives.
+pub(crate) fn settle(plan: &Plan, store: &Store, scenario_dir: &Path) -> Result<(Setting, Ports), BenchError> {
+    let nodes_dir = store.nodes_dir().canonicalize().map_err(BenchError::file("find", store.nodes_dir()))?;
+    let (addresses, ports) = address(plan, scenario_dir, &nodes_dir)?;
+    for node in &plan.scenario.nodes {
+        let place = Place { addresses: &addresses, node: Some(&node.name), life: 1 };
+        let files: Vec<_> = node
+            .files
+            .iter()
+            .map(|file| FileSpec { path: file.path.clone().into(), text: file.text.expand(&place), mode: file.mode })
+            .collect();
+        prepare_node(&nodes_dir.join(&*node.name), &files).map_err(environment)?;
+    }
+    let token = store.dir().file_name().map(|name| format!("{}-{}", plan.scenario.name, name.to_string_lossy()));
+    Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed }, ports))
+}
+
+/// Every node's address, ports and (future) data directory.
+pub(crate) fn address(plan: &Plan, scenario_dir: &Path, nodes_dir: &Path) -> Result<(Addresses, Ports), BenchError> {
+    let executable = std::env::current_exe().map_err(BenchError::file("find", "/proc/self/exe"))?;
+    let mut addresses = plan.addresses(executable.to_string_lossy(), scenario_dir.to_string_lossy());
+    let mut ports = Ports::new(plan.seed);
+    for node in &plan.scenario.nodes {
+        let Some(at) = addresses.nodes.get_mut(&node.name) else { continue };
+        at.ip = HOST.into();
+        at.data_dir = nodes_dir.join(&*node.name).to_string_lossy().into_owned();
+        for port in &node.ports {
+            let number = ports.allocate().map_err(environment)?;
+            at.ports.insert(Name::clone(&port.name), number);
+        }
+    }
+    Ok((addresses, ports))
+}
+
+/// What the machine refuses is its doing, not a bug.
+fn environment(error: WorldError) -> BenchError {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    BenchError::Environment(format!("{error}{cause}"))
+}

@@ -1,0 +1,244 @@
+//! The run directory: everything that a run leaves, as plain files.
+//!
+//! ```text
+//! logs/<node>_log.txt               the last run's readable logs
+//! logs/runs/latest                  -> the last run
+//! logs/runs/<scenario>/<utc>-<seed>/
+//!     run.json                      what was run, how it ended, the verdict
+//!     scenario.toml                 the scenario as given
+//!     history.jsonl                 every observation
+//!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
+//!     nodes/<node>/                 the nodes' data directories
+//! ```
+
+mod recorder;
+mod run_file;
+mod select;
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use recorder::Recorder;
+pub use run_file::{End, Environment, RunFile, VERSION};
+pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
+
+use dsbench_core::judgement::Judgement;
+use dsbench_core::verdict::Verdict;
+
+use crate::error::BenchError;
+
+/// The directory of one run.
+#[derive(Debug, Clone)]
+pub struct Store {
+    logs: PathBuf,
+    dir: PathBuf,
+}
+
+impl Store {
+    /// Makes the directory for a new run below `logs`, and clears what the last run left directly in `logs`.
+    pub fn create(logs: &Path, scenario: &str, started: SystemTime, seed: u64) -> Result<Self, BenchError> {
+        let of_scenario = logs.join("runs").join(scenario);
+        fs::create_dir_all(&of_scenario).map_err(BenchError::file("create", &of_scenario))?;
+        let stamp = compact_utc(started);
+        let mut attempt = 1;
+        let dir = loop {
+            let name = match attempt {
+                1 => format!("{stamp}-{seed:08x}"),
+                n => format!("{stamp}-{seed:08x}.{n}"),
+            };
+            let dir = of_scenario.join(name);
+            match fs::DirBuilder::new().mode(0o755).create(&dir) {
+                Ok(()) => break dir,
+                // Two runs with one seed within a second: both are kept.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => attempt += 1,
+                Err(e) => return Err(BenchError::file("create", dir)(e)),
+            }
+        };
+        let store = Self { logs: logs.to_owned(), dir };
+        for sub in [store.log_dir(), store.nodes_dir()] {
+            fs::create_dir(&sub).map_err(BenchError::file("create", &sub))?;
+        }
+        store.forget_last_logs();
+        store.point_latest(&of_scenario);
+        Ok(store)
+    }
+
+    /// A stored run: a path, a prefix of its name, `-1` for the last one, `-2` for the one before; none for the last.
+    pub fn open(logs: &Path, selector: Option<&str>) -> Result<Self, BenchError> {
+        Ok(Self { logs: logs.to_owned(), dir: select::find(logs, selector)? })
+    }
+
+    /// The run's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the nodes' readable and raw logs go.
+    pub fn log_dir(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// Where the nodes' data directories are.
+    pub fn nodes_dir(&self) -> PathBuf {
+        self.dir.join("nodes")
+    }
+
+    /// The history's file.
+    pub fn history_path(&self) -> PathBuf {
+        self.dir.join("history.jsonl")
+    }
+
+    /// The scenario as given.
+    pub fn scenario_path(&self) -> PathBuf {
+        self.dir.join("scenario.toml")
+    }
+
+    /// `run.json`.
+    pub fn run_path(&self) -> PathBuf {
+        self.dir.join("run.json")
+    }
+
+    /// `verdict.json`.
+    pub fn verdict_path(&self) -> PathBuf {
+        self.dir.join("verdict.json")
+    }
+
+    /// Writes what the run came to; what could not be written is told, and the verdict stands all the same.
+    pub fn keep(&self, file: &RunFile, verdict: &Verdict) -> Vec<BenchError> {
+        let written =
+            [self.write(&self.verdict_path(), &verdict_bytes(verdict)), self.write(&self.run_path(), &file.to_bytes())];
+        self.show_logs(file.nodes.iter().map(String::as_str), true);
+        if verdict.judgement == Judgement::Pass {
+            self.drop_data();
+        }
+        written.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Writes a whole file of the run so that a reader sees all of it or none.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), BenchError> {
+        let temp = path.with_extension("part");
+        let done =
+            fs::File::create(&temp).and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&temp, path));
+        done.map_err(|e| {
+            // Best effort: what could not be written must not look like a result.
+            let _ = fs::remove_file(&temp);
+            BenchError::file("write", path)(e)
+        })
+    }
+
+    /// The readable log of a node as people find it: `logs/peer1_log.txt`, relative to where dsbench was started.
+    pub fn shown_log(&self, node: &str) -> PathBuf {
+        self.logs.join(log_name(node))
+    }
+
+    /// Makes the readable logs of this run the ones that lie directly in `logs`. A hard link, so that it grows with the run and outlives
+    /// the run's directory; a copy where the file system has no hard links (`at_end` repeats those).
+    pub fn show_logs<'n>(&self, nodes: impl Iterator<Item = &'n str>, at_end: bool) {
+        let mut shown = Vec::new();
+        for node in nodes {
+            let (from, to) = (self.log_dir().join(log_name(node)), self.shown_log(node));
+            shown.push(log_name(node));
+            if at_end && same_file(&from, &to) {
+                continue;
+            }
+            let _ = fs::remove_file(&to);
+            if fs::hard_link(&from, &to).is_err() && at_end {
+                let _ = fs::copy(&from, &to);
+            }
+        }
+        // Only a convenience: the run's own directory has the logs in any case.
+        let _ = fs::write(self.logs.join(SHOWN), shown.join("\n"));
+    }
+
+    /// Removes the data directories of the nodes; a run that passed leaves only its records.
+    pub fn drop_data(&self) {
+        let _ = fs::remove_dir_all(self.nodes_dir());
+    }
+
+    fn forget_last_logs(&self) {
+        let shown = fs::read_to_string(self.logs.join(SHOWN)).unwrap_or_default();
+        // Only plain names that dsbench could have written: the list is a file that anyone may have edited.
+        for name in shown.lines().filter(|name| name.ends_with("_log.txt") && !name.contains('/')) {
+            let _ = fs::remove_file(self.logs.join(name));
+        }
+    }
+
+    fn point_latest(&self, of_scenario: &Path) {
+        let Some(run) = self.dir.file_name() else { return };
+        let Some(scenario) = of_scenario.file_name() else { return };
+        for (link, target) in [
+            (of_scenario.join("latest"), PathBuf::from(run)),
+            (self.logs.join("runs").join("latest"), Path::new(scenario).join(run)),
+        ] {
+            let _ = fs::remove_file(&link);
+            let _ = symlink(target, link);
+        }
+    }
+}
+
+/// The list of the logs that the last run put directly into `logs`.
+const SHOWN: &str = ".last-run";
+
+/// The verdict as it is stored and compared.
+pub fn verdict_bytes(verdict: &Verdict) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(verdict).expect("plain data has JSON");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// `peer1_log.txt`.
+pub fn log_name(node: &str) -> String {
+    format!("{node}_log.txt")
+}
+
+/// `20261121T103229Z`.
+fn compact_utc(at: SystemTime) -> String {
+    let rfc3339 = humantime::format_rfc3339_seconds(at).to_string();
+    rfc3339.chars().filter(|c| !matches!(c, '-' | ':')).collect()
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::{Store, compact_utc};
+
+    #[test]
+    fn a_run_is_named_by_its_start_and_seed_and_never_overwritten() {
+        let logs = tempfile::tempdir().unwrap();
+        let at = UNIX_EPOCH + Duration::from_secs(1_795_257_149);
+        let first = Store::create(logs.path(), "x", at, 0x5eed).unwrap();
+        let second = Store::create(logs.path(), "x", at, 0x5eed).unwrap();
+        assert!(first.dir().ends_with(format!("runs/x/{}-00005eed", compact_utc(at))));
+        assert_ne!(first.dir(), second.dir());
+        assert_eq!(Store::open(logs.path(), None).unwrap().dir(), second.dir().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn the_last_runs_logs_replace_those_of_the_run_before_and_nothing_else() {
+        let logs = tempfile::tempdir().unwrap();
+        let mine = logs.path().join("my_log.txt");
+        std::fs::write(&mine, "kept").unwrap();
+        let old = Store::create(logs.path(), "x", UNIX_EPOCH, 1).unwrap();
+        std::fs::write(old.log_dir().join("gone_log.txt"), "old").unwrap();
+        old.show_logs(["gone"].into_iter(), false);
+        assert!(old.shown_log("gone").exists());
+        let new = Store::create(logs.path(), "x", UNIX_EPOCH, 2).unwrap();
+        std::fs::write(new.log_dir().join("peer1_log.txt"), "new").unwrap();
+        new.show_logs(["peer1"].into_iter(), false);
+        assert!(!new.shown_log("gone").exists());
+        assert_eq!(std::fs::read_to_string(new.shown_log("peer1")).unwrap(), "new");
+        assert!(mine.exists());
+    }
+}

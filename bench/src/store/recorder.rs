@@ -1,0 +1,112 @@
+//! Writing the history while the run goes on: append-only, one line per observation, never ahead of what happened.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use dsbench_core::history::History;
+use dsbench_core::lines;
+use dsbench_core::observation::{Observation, What};
+use dsbench_core::time::RunTime;
+
+use crate::error::BenchError;
+
+/// Bytes that may wait to be written while observations pour in.
+const BUFFER: usize = 256 * 1024;
+
+/// The history in memory and its file.
+///
+/// A line leaves the process at every [`flush`](Self::flush), so what `kill -9` can take is at most one torn last line, and what a power cut
+/// can take is what the kernel had not written yet; the reader drops a torn line and says so.
+#[derive(Debug)]
+pub struct Recorder {
+    history: History,
+    path: PathBuf,
+    file: File,
+    waiting: Vec<u8>,
+    /// Why the file could not be written, from then on; the history in memory stays whole, so the verdict is not lost.
+    lost: Option<io::Error>,
+}
+
+impl Recorder {
+    /// Creates the file with its header.
+    pub fn create(path: &Path) -> Result<Self, BenchError> {
+        let file = File::create_new(path).map_err(BenchError::file("create", path))?;
+        let mut recorder = Self {
+            history: History::default(),
+            path: path.to_owned(),
+            file,
+            waiting: lines::header().into_bytes(),
+            lost: None,
+        };
+        recorder.flush();
+        Ok(recorder)
+    }
+
+    /// What has been recorded so far.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Adds an observation.
+    pub fn record(&mut self, at: RunTime, what: What) -> &Observation {
+        let observation = self.history.push(at, what);
+        if self.lost.is_none() {
+            lines::encode(observation, &mut self.waiting);
+        }
+        if self.waiting.len() >= BUFFER {
+            self.flush();
+        }
+        let newest = self.history.next_number() - 1;
+        self.history.get(newest).expect("it was just added")
+    }
+
+    /// Hands everything to the kernel.
+    pub fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if let Err(error) = self.file.write_all(&self.waiting) {
+            self.lost = Some(error);
+        }
+        self.waiting.clear();
+    }
+
+    /// The whole history, and why its file is not whole, if it is not.
+    pub fn finish(mut self) -> (History, Option<BenchError>) {
+        self.flush();
+        (self.history, self.lost.map(|source| BenchError::File { doing: "write", path: self.path, source }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsbench_core::observation::{Phase, What};
+    use dsbench_core::time::RunTime;
+
+    use super::Recorder;
+
+    #[test]
+    fn what_is_flushed_can_be_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.jsonl");
+        let mut recorder = Recorder::create(&path).unwrap();
+        recorder.record(RunTime(0), What::Run(Phase::Started));
+        recorder.record(RunTime(5), What::Run(Phase::Ready));
+        recorder.flush();
+        let read = dsbench_core::lines::read(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.history.observations(), recorder.history().observations());
+        assert!(read.torn.is_none());
+    }
+
+    #[test]
+    fn a_full_disk_loses_the_file_but_not_the_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = Recorder::create(&dir.path().join("history.jsonl")).unwrap();
+        recorder.file = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        recorder.record(RunTime(0), What::Run(Phase::Started));
+        let (history, lost) = recorder.finish();
+        assert_eq!(history.observations().len(), 1);
+        assert!(std::error::Error::source(&lost.unwrap()).unwrap().to_string().contains("No space"));
+    }
+}
