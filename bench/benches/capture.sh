@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# How fast output is captured: one node that writes BYTES of log lines, with four event patterns, against `cat` through a pipe into a file;
+# alternating in one series. Prints both rates, their ratio, and the peak memory of dsbench.
+#
+#   bench/benches/capture.sh [BYTES] [ROUNDS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+bytes=${1:-2000000000} rounds=${2:-3}
+cargo build --release --quiet
+dsbench=$PWD/target/release/dsbench
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place"
+line='2026-11-21T10:00:00.123Z peer1 INFO applied entry index=123456 term=7 bytes=512 from=peer3'
+
+cat > flood.toml <<TOML
+schema  = 1
+name    = "flood"
+timeout = "10m"
+
+[nodes]
+count   = 1
+command = ["sh", "-c", '''yes "$line" | head -c $bytes; echo the flood is over''']
+
+[events]
+over     = { log = 'the flood is over' }
+leader   = { log = 'became the Group Leader via election.* term=(?<term>\d+)', fields = { term = "int" } }
+follows  = { log = 'Received COORDINATOR announcement: (?<leader>\w+)', fields = { leader = "text" } }
+failed   = { log = 'FAILED peer=(?<peer>\w+)', fields = { peer = "text" } }
+
+[[steps]]
+expect = { event = "over" }
+within = "10m"
+
+[[invariants]]
+process = { exit = "any" }
+TOML
+
+for round in $(seq "$rounds"); do
+  begun=${EPOCHREALTIME/./}
+  yes "$line" | head -c "$bytes" | cat > cat.out
+  cat_us=$((${EPOCHREALTIME/./} - begun))
+  rm cat.out
+  begun=${EPOCHREALTIME/./}
+  python3 - "$dsbench" <<'PY'
+import resource, subprocess, sys
+subprocess.run([sys.argv[1], "run", "-q", "flood.toml"], check=True, stderr=subprocess.DEVNULL)
+print("peak memory of dsbench and its children: %d MB" % (resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024))
+PY
+  run_us=$((${EPOCHREALTIME/./} - begun))
+  rm -rf logs
+  printf 'cat %d MB/s, dsbench %d MB/s: %d.%02d of cat\n' $((bytes / cat_us)) $((bytes / run_us)) $((cat_us / run_us)) $((cat_us * 100 / run_us % 100))
+done

@@ -1,0 +1,83 @@
+//! dsbench is stopped in the middle: by Ctrl-C once and twice, by SIGTERM, and by `kill -9` at any moment.
+
+mod support;
+
+use support::{Place, kill};
+
+/// Three nodes that ignore SIGTERM and leave daemons behind.
+const STUBBORN: &str = r#"schema = 1
+name = "stubborn"
+timeout = "120s"
+[nodes]
+count = 3
+command = ["sh", "-c", "trap '' TERM; (setsid sleep 1000 &); echo up; while :; do sleep 1; done"]
+ready = { log = 'up' }
+stop = { signal = "TERM", grace = "GRACE" }
+[events]
+up = { log = 'up' }
+[[steps]]
+after = "100s"
+mark = "never reached"
+[[invariants]]
+sometimes = { event = "up", at_least = 3 }
+"#;
+
+fn running(grace: &str) -> (Place, std::process::Child) {
+    let place = Place::new();
+    place.write("x.toml", &STUBBORN.replace("GRACE", grace));
+    let child = place.start(&["run", "x.toml"]);
+    place.wait_until("all nodes are ready", |place| place.read("out").contains("all nodes are ready"));
+    (place, child)
+}
+
+#[test]
+fn one_ctrl_c_stops_the_nodes_and_keeps_the_records() {
+    let (place, mut child) = running("200ms");
+    kill(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.wait_until_empty();
+    assert_eq!(place.run_json()["exit_code"], 130);
+    assert!(place.read("out").contains("interrupted"));
+}
+
+#[test]
+fn sigterm_ends_with_143() {
+    let (place, mut child) = running("200ms");
+    kill(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    place.wait_until_empty();
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_the_grace() {
+    let (place, mut child) = running("100s");
+    kill(child.id(), "INT");
+    place.wait_until("it says how to hurry", |place| place.read("out").contains("again"));
+    kill(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.wait_until_empty();
+}
+
+#[test]
+fn kill_9_at_any_moment_leaves_no_process() {
+    for attempt in 0..12_u64 {
+        let place = Place::new();
+        place.write("x.toml", &STUBBORN.replace("GRACE", "100s"));
+        let mut child = place.start(&["run", "x.toml"]);
+        // Instants from the very beginning on: in the middle of starting the guardian, of spawning, of running.
+        std::thread::park_timeout(std::time::Duration::from_millis(attempt * attempt / 2));
+        kill(child.id(), "KILL");
+        child.wait().unwrap();
+        place.wait_until_empty();
+    }
+}
+
+#[test]
+fn a_stored_run_that_was_cut_by_kill_9_can_still_be_shown() {
+    let (place, mut child) = running("100s");
+    kill(child.id(), "KILL");
+    child.wait().unwrap();
+    place.wait_until_empty();
+    let show = place.dsbench(&["show"]).success();
+    assert!(support::stdout(&show).contains("ready"), "{}", support::stdout(&show));
+}

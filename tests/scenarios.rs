@@ -1,0 +1,52 @@
+//! The shipped scenarios, on real processes.
+
+mod support;
+
+use predicates::prelude::*;
+use support::{Place, stderr};
+
+/// Runs a shipped scenario in an empty directory.
+fn run(name: &str) -> (Place, String) {
+    let place = Place::new();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/").to_owned() + name + ".toml";
+    let run = place.dsbench(&["run", &file, "--seed", "1"]).success();
+    let text = stderr(&run);
+    assert!(text.contains("PASS"), "{text}");
+    (place, text)
+}
+
+#[test]
+fn a_killed_leader_is_replaced_and_takes_its_place_back() {
+    let (place, _) = run("leader-election");
+    let logs: Vec<String> = (1..=3).map(|n| place.read(&format!("logs/peer{n}_log.txt"))).collect();
+    assert!(logs.iter().any(|log| log.contains("became the Group Leader via election")));
+    assert!(logs.iter().any(|log| log.contains("Received COORDINATOR announcement:")));
+    assert!(
+        logs.iter().any(|log| log.contains("dsbench: ") && log.contains("life 2")),
+        "the restart is marked in the log"
+    );
+    let json = place.run_json();
+    assert_eq!(json["result"], "pass");
+    assert_eq!(json["seed"], "0x1");
+}
+
+#[test]
+fn a_paused_leader_is_replaced_and_steps_down_on_resume() {
+    let (_, text) = run("paused-leader");
+    assert!(predicate::str::contains("a thawed leader steps down").eval(&text), "{text}");
+}
+
+#[test]
+fn one_of_three_does_not_lead_alone_under_majority() {
+    run("quorum-lost");
+}
+
+#[test]
+fn the_classroom_mode_goes_on_with_one_of_three() {
+    run("quorum-lost-classroom");
+}
+
+#[test]
+fn every_start_order_ends_with_the_highest_id_leading() {
+    run("every-start-order");
+}

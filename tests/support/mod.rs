@@ -1,0 +1,139 @@
+//! A place for one test's runs: an empty directory, the executable just built, and the proof that nothing of it is left.
+
+#![expect(dead_code, reason = "each test file uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use assert_cmd::assert::{Assert, OutputAssertExt as _};
+
+/// Nothing in a test takes longer than this, also on a loaded machine; only a hang does.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// An empty directory in which dsbench runs.
+pub struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a scenario (or any other file) into it.
+    pub fn write(&self, name: &str, text: &str) -> &Self {
+        std::fs::write(self.path(name), text).expect("write into the test's directory");
+        self
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("read {name}: {e}"));
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// dsbench with these arguments, started here.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dsbench"));
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env("NO_COLOR", "1").env_remove("CI");
+        command
+    }
+
+    /// Runs dsbench to its end, and shows that no process of it is left.
+    pub fn dsbench(&self, args: &[&str]) -> Assert {
+        let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dsbench starts");
+        let pid = child.id();
+        let (done, over) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = done.send(child.wait_with_output());
+        });
+        let Ok(output) = over.recv_timeout(PATIENCE) else {
+            kill(pid, "KILL");
+            panic!("dsbench {args:?} has not ended within {PATIENCE:?}");
+        };
+        self.wait_until_empty();
+        output.expect("dsbench's output").assert()
+    }
+
+    /// Starts dsbench and leaves it running; its output goes to the file `out`.
+    pub fn start(&self, args: &[&str]) -> Child {
+        let out = std::fs::File::create(self.path("out")).expect("create the output file");
+        let err = out.try_clone().expect("duplicate the output file");
+        self.command(args).stdout(out).stderr(err).spawn().expect("dsbench starts")
+    }
+
+    /// Waits until a condition holds.
+    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "still waiting for: {what}\n--- out\n{}",
+                std::fs::read_to_string(self.path("out")).unwrap_or_default()
+            );
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// No process has its working directory in here any more: neither a node, nor a guardian, nor dsbench.
+    ///
+    /// Waits, because the last of them may be on its way out when dsbench itself is gone (after `kill -9`).
+    pub fn wait_until_empty(&self) {
+        let begun = Instant::now();
+        loop {
+            let left = processes_in(self.dir.path());
+            if left.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "processes are left: {left:?}");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+
+    /// The directory of the only run (or the last).
+    pub fn run_dir(&self) -> PathBuf {
+        self.path("logs/runs/latest").canonicalize().expect("a run was stored")
+    }
+
+    /// `run.json` of the last run.
+    pub fn run_json(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(self.run_dir().join("run.json")).expect("the run was summed up");
+        serde_json::from_str(&text).expect("run.json is JSON")
+    }
+}
+
+/// Sends a signal by name to one process.
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).stderr(Stdio::null()).status();
+    status.expect("kill exists");
+}
+
+/// The id and command of every process whose working directory is in `dir`.
+pub fn processes_in(dir: &Path) -> Vec<(u32, String)> {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&dir)))
+        // A zombie is dead; its parent has only not looked yet.
+        .filter(|pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|s| s.trim_start().starts_with('Z')))
+        })
+        .map(|pid| (pid, std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned()))
+        .collect()
+}
+
+/// The text of the assertion's standard error.
+pub fn stderr(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+/// The text of the assertion's standard output.
+pub fn stdout(assert: &Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+}
