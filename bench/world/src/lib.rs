@@ -6,7 +6,9 @@
 mod capture;
 mod clock;
 mod control;
+mod ending;
 mod error;
+mod launch;
 mod mailbox;
 mod node_dir;
 mod outside;
@@ -19,10 +21,11 @@ mod world;
 
 pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meaning, Patterns};
 pub use clock::Clock;
+pub use ending::Ended;
 pub use error::WorldError;
 pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;
 pub use process::{ExecInput, ExecSpec, Guardian, ProbeSpec, Program, SpawnSpec};
 pub use signals::{Signals, signal_name};
-pub use world::{Ended, Scope, World, WorldConfig};
+pub use world::{Scope, World, WorldConfig};

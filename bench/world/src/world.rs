@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -11,26 +9,24 @@ use std::time::Duration;
 
 use dsbench_core::observation::{Life, Sample};
 use dsbench_core::time::RunTime;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::pipe2;
 
-use crate::capture::{self, Capture, Opening, Patterns};
+use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::control::{self, Control};
+use crate::ending::Ended;
 use crate::error::WorldError;
+use crate::launch::{Launch, set_nonblocking};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
-use crate::process::{Channel, ExecInput, ExecSpec, Guardian, Order, ProbeSpec, Program, SpawnSpec, in_memory};
+use crate::process::{Channel, ExecInput, ExecSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
 use crate::sample::sample;
 use crate::signals::Signals;
 
-/// How far the threads may be ahead of the driver before they wait for it, in happenings: memory stays flat when every line of a flood is an event.
+/// How far the threads may be ahead of the driver before they wait for it, in happenings: memory stays flat also when every line of a
+/// flood is an event.
 const OUTBOX_LENGTH: usize = 16 * 1024;
-/// Room in each output pipe: how much a program can print while the bench is not looking. Not more, because an ordinary user may have
-/// 64 MiB of it in all.
-const PIPE_BYTES: i32 = 256 * 1024;
-/// How long a world that is dropped (a panic, an early error) may take to clean up.
-const DROP_BOUND: Duration = Duration::from_secs(10);
 
 /// Where a world puts what it captures.
 #[derive(Debug)]
@@ -50,47 +46,36 @@ pub enum Scope {
     Tree,
 }
 
-/// What was left to be done at the end.
-#[derive(Debug, Default)]
-pub struct Ended {
-    /// What came in during the shutdown, in order: exits and proofs of emptiness, last lines.
-    pub outside: Vec<Outside>,
-    /// Lives that were still alive and had to be killed.
-    pub killed: Vec<Life>,
-    /// What could not be killed or proven dead within the bound, for people. Empty: nothing of the run is left, proven.
-    pub survivors: Vec<String>,
-}
-
 /// All processes of one run.
 ///
 /// However it ends - [`shutdown`](Self::shutdown), a drop, a panic, or SIGKILL to dsbench - no process of the run is left.
 #[derive(Debug)]
 pub struct World {
-    clock: Clock,
-    inbox: Receiver<Outside>,
+    pub(crate) clock: Clock,
+    pub(crate) inbox: Receiver<Outside>,
     /// None once it is over.
-    machinery: Option<Machinery>,
+    pub(crate) machinery: Option<Machinery>,
     /// Names keepers, inputs, probes and executions.
     next_number: u64,
     /// Every life that ever was.
     known: BTreeSet<Life>,
-    alive: BTreeMap<Life, Alive>,
-    execs: BTreeMap<ExecId, Arc<Channel>>,
+    pub(crate) alive: BTreeMap<Life, Alive>,
+    pub(crate) execs: BTreeMap<ExecId, Arc<Channel>>,
 }
 
 /// The parts that act.
 #[derive(Debug)]
-struct Machinery {
-    guardian: Guardian,
-    capture: Capture,
-    control: Control,
+pub(crate) struct Machinery {
+    pub(crate) guardian: Guardian,
+    pub(crate) capture: Capture,
+    pub(crate) control: Control,
     /// Held to the end: then signals act as they did before.
     _signals: Option<Signals>,
 }
 
 /// A life that is not proven dead.
 #[derive(Debug)]
-struct Alive {
+pub(crate) struct Alive {
     key: u64,
     channel: Arc<Channel>,
     /// Of the main program, from its start to its exit.
@@ -135,7 +120,7 @@ impl World {
         }
         let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
         set_nonblocking(&stdin)?;
-        let (key, channel) = self.start(Start {
+        let (key, channel) = self.launch(Launch {
             who: Who::Life(life.clone()),
             program: spec.program,
             its_stdin,
@@ -189,7 +174,7 @@ impl World {
         };
         let its_stdin = opened.map_err(|error| WorldError::system(what, error))?.into();
         let patterns = [None, None];
-        let (_, channel) = self.start(Start {
+        let (_, channel) = self.launch(Launch {
             who: Who::Exec(id),
             program: spec.program,
             its_stdin,
@@ -247,48 +232,14 @@ impl World {
     }
 }
 
-/// What [`World::start`] needs.
-struct Start {
-    who: Who,
-    program: Program,
-    its_stdin: OwnedFd,
-    stdin: Option<OwnedFd>,
-    patterns: [Option<Box<dyn Patterns>>; 2],
-    label: bool,
-}
-
 impl World {
-    fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         number
     }
 
-    /// Prepares both threads for a program, then asks for its keeper.
-    fn start(&mut self, start: Start) -> Result<(u64, Arc<Channel>), WorldError> {
-        let key = self.number();
-        let Some(machinery) = &self.machinery else { return Err(WorldError::NoGuardian) };
-        let (channel, its_channel) = Channel::pair().map_err(|errno| WorldError::system("make a socket", errno))?;
-        let (stdout, its_stdout) = output_pipe()?;
-        let (stderr, its_stderr) = output_pipe()?;
-        // A relative directory means one of dsbench's; keepers live in another.
-        let cwd = std::path::absolute(&start.program.cwd)
-            .map_err(|error| WorldError::system("find the working directory", error))?;
-        let program = Program { cwd, ..start.program };
-        let Start { who, patterns, label, .. } = start;
-        let opening = Opening { key, who: who.clone(), pipes: [stdout, stderr], patterns, label };
-        machinery.capture.mailbox.put(capture::Task::Open(Box::new(opening)));
-        let channel = Arc::new(channel);
-        let stdin = start.stdin;
-        machinery.control.mailbox.put(control::Task::Keep { key, who, channel: channel.clone(), stdin });
-        let stdio = [start.its_stdin, its_stdout, its_stderr];
-        if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, &stdio) {
-            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.to_string() });
-        }
-        Ok((key, channel))
-    }
-
-    fn order(&self, life: &Life, order: &Order) -> bool {
+    pub(crate) fn order(&self, life: &Life, order: &Order) -> bool {
         let Some(alive) = self.alive.get(life) else { return false };
         // A keeper that cannot be told is dying, and its tree with it: the reports will say so.
         let _ = alive.channel.send(order, &[]);
@@ -301,7 +252,7 @@ impl World {
         }
     }
 
-    fn keep_book(&mut self, what: &Happening) {
+    pub(crate) fn keep_book(&mut self, what: &Happening) {
         match what {
             Happening::Started { of, pid } => {
                 if let Some(alive) = self.alive.get_mut(of) {
@@ -318,67 +269,4 @@ impl World {
             _ => {}
         }
     }
-
-    fn end(&mut self, bound: Duration) -> Ended {
-        let deadline = self.clock.now() + bound;
-        let killed: Vec<Life> = self.alive.keys().cloned().collect();
-        for life in &killed {
-            self.order(life, &Order::Kill);
-        }
-        let Some(machinery) = self.machinery.take() else { return Ended::default() };
-        let mut ended = Ended { killed, ..Ended::default() };
-        while !self.alive.is_empty() {
-            let Ok(outside) = self.inbox.recv_timeout(self.clock.until(deadline)) else { break };
-            self.keep_book(&outside.what);
-            ended.outside.push(outside);
-        }
-        ended
-            .survivors
-            .extend(self.alive.keys().map(|life| format!("{}/{} (life {})", life.node, life.process, life.life)));
-        // From here on nobody gives orders. What helpers have left is killed by their keepers, who see the end of their channels.
-        machinery.control.stop();
-        machinery.capture.stop();
-        self.alive.clear();
-        self.execs.clear();
-        loop {
-            match self.inbox.recv_timeout(self.clock.until(deadline.max(self.clock.now() + LAST_WORDS))) {
-                Ok(outside) => ended.outside.push(outside),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    ended.survivors.push("a thread that writes logs (is the disk stalled?)".to_owned());
-                    break;
-                }
-            }
-        }
-        let left = self.clock.until(deadline).max(LAST_WORDS);
-        if !machinery.guardian.end(left) {
-            ended.survivors.push("processes whose end the guardian has not confirmed".to_owned());
-        }
-        ended
-    }
-}
-
-/// What threads and guardian get to finish, even if the bound is over.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.end(DROP_BOUND);
-    }
-}
-
-/// A pipe for one output: the end that is read without waiting, and the program's.
-fn output_pipe() -> Result<(OwnedFd, OwnedFd), WorldError> {
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
-    set_nonblocking(&reader)?;
-    // More than the default if the system allows it; less is no fault.
-    let _ = fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
-    Ok((reader, writer))
-}
-
-fn set_nonblocking(fd: &impl AsFd) -> Result<(), WorldError> {
-    // Only this end: the program's own end has its flags in another open file.
-    fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-        .map(drop)
-        .map_err(|errno| WorldError::system("prepare a pipe", io::Error::from(errno)))
 }

@@ -215,3 +215,85 @@ impl LineStream {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::Found;
+
+    /// Finds every line that holds `say`.
+    struct Say;
+
+    impl Patterns for Say {
+        fn scan(&mut self, lines: &[u8], found: &mut dyn FnMut(Found)) {
+            let mut start = 0;
+            for (index, line) in super::super::lines(lines).enumerate() {
+                assert!(line.len() <= LINE_CONSIDERED + 1, "a line of {} bytes", line.len());
+                if line.windows(3).any(|word| word == b"say") {
+                    let length = line.strip_suffix(b"\n").unwrap_or(line).len();
+                    found(Found { index, line: start..start + length, meaning: Meaning::Ready });
+                }
+                start += line.len();
+            }
+        }
+    }
+
+    /// Lines of all lengths around the one that is considered, some with `say` at their beginning, some only behind that.
+    fn text() -> Vec<u8> {
+        let mut text = b"\n\nsay first\nnothing\n".to_vec();
+        for length in
+            [LINE_CONSIDERED - 4, LINE_CONSIDERED - 3, LINE_CONSIDERED, LINE_CONSIDERED + 1, 3 * LINE_CONSIDERED + 7]
+        {
+            text.extend(b"say ".iter().chain(&vec![b'x'; length]).chain(b"\n"));
+            text.extend(vec![b'y'; length].iter().chain(b"say late\nsay short\n"));
+        }
+        text.extend(b"say unfinished");
+        text
+    }
+
+    /// What is found when the text comes in pieces of this length; and the readable log.
+    fn found(text: &[u8], piece: usize) -> (Vec<(u64, u64)>, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("raw")).unwrap();
+        let of = Life { node: "n".into(), process: "main".into(), life: 1 };
+        let mut stream = LineStream::create(dir.path(), &of, false, 0, false, Some(Box::new(Say)));
+        let mut view = View::create(dir.path(), "n");
+        let mut found = Vec::new();
+        let mut emit = |outside: Outside| {
+            if let Happening::ReadyLine { log, .. } = outside.what {
+                found.push((log.offset, log.line));
+            }
+        };
+        let mut sink = Sink { view: &mut view, emit: &mut emit };
+        let arrival = Arrival { at: RunTime(1), uncertainty: Nanos(0) };
+        for chunk in text.chunks(piece) {
+            stream.push(chunk, arrival, &mut sink);
+            assert!(stream.head.capacity() <= 2 * LINE_CONSIDERED);
+        }
+        stream.end(arrival, &mut sink);
+        assert_eq!(std::fs::read(dir.path().join("raw/n.main.1.stdout")).unwrap(), text);
+        (found, std::fs::read(dir.path().join("n_log.txt")).unwrap())
+    }
+
+    #[test]
+    fn what_is_found_does_not_depend_on_how_the_bytes_come() {
+        let text = text();
+        let (whole, log) = found(&text, text.len());
+        let wanted = text.windows(4).filter(|word| word == b"say ").count() - 3;
+        assert_eq!(whole.len(), wanted, "all but those behind the beginning of a long line");
+        let mut expected = text.clone();
+        expected.push(b'\n');
+        assert!(log == expected, "one stream alone is shown as it is");
+        for (offset, line) in &whole {
+            let before = &text[..usize::try_from(*offset).unwrap()];
+            assert_eq!(*line, newlines(before) + 1);
+        }
+        for piece in [1, 2, 3, 1000, LINE_CONSIDERED - 1, LINE_CONSIDERED, LINE_CONSIDERED + 1, 200_000] {
+            // Byte by byte takes a system call each; the lines around the bound are what matters.
+            let text = if piece < 10 { &text[..2 * LINE_CONSIDERED] } else { &text[..] };
+            let (found, log) = found(text, piece);
+            assert!(whole.starts_with(&found), "pieces of {piece}");
+            assert!(log[..text.len()] == *text, "pieces of {piece}");
+        }
+    }
+}

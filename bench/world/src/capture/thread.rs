@@ -10,19 +10,20 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use dsbench_core::observation::{Exit, Name};
+use dsbench_core::observation::Name;
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::output::{CHUNK_BYTES, Into, Pipe, Progress, Sinks};
+use super::output::{CHUNK_BYTES, Into, Pipe, Sinks};
 use super::patterns::Patterns;
+use super::reports::Captured;
 use super::stream::LineStream;
 use super::tail::Tail;
 use super::view::View;
 use crate::clock::Clock;
 use crate::error::WorldError;
 use crate::mailbox::{Mail, Mailbox, mailbox};
-use crate::outside::{Executed, Happening, Outside, Who};
+use crate::outside::{Happening, Outside, Who};
 use crate::process::Reported;
 use crate::thread;
 
@@ -30,10 +31,6 @@ use crate::thread;
 const TICK: Duration = Duration::from_millis(10);
 /// A wake-up that is later than this is reported.
 const STALL: Duration = Duration::from_millis(50);
-/// How long a pipe may stay open after the last process of its life has ended (somebody else was handed it).
-const END_GRACE: Duration = Duration::from_secs(1);
-/// The same after the end of a helper program whose children live on.
-const EXEC_GRACE: Duration = Duration::from_millis(200);
 /// The mailbox's place among the descriptors.
 const MAIL: u64 = u64::MAX;
 
@@ -102,37 +99,15 @@ impl Capture {
 }
 
 /// The thread's state.
-struct Reader {
-    clock: Clock,
+pub(super) struct Reader {
+    pub(super) clock: Clock,
     dir: PathBuf,
-    outbox: SyncSender<Outside>,
+    pub(super) outbox: SyncSender<Outside>,
     mail: Mail<Task>,
-    epoll: Epoll,
-    programs: BTreeMap<u64, Captured>,
-    views: BTreeMap<Name, View>,
-    buffer: Vec<u8>,
-}
-
-/// One program.
-struct Captured {
-    who: Who,
-    /// Whether lines carry the process's name.
-    label: bool,
-    /// Standard output and error.
-    pipes: [Pipe; 2],
-    /// How and when its main program ended, and (for a helper) how long to wait for its output's end.
-    exited: Option<(Exit, Ending)>,
-    /// When it was proven that nothing of it is alive, and how long to wait for its output's end.
-    empty: Option<Ending>,
-    /// True once a helper's answer was given.
-    is_answered: bool,
-}
-
-/// Something that is told when the output has ended, or at the latest in a while.
-#[derive(Clone, Copy)]
-struct Ending {
-    at: RunTime,
-    deadline: RunTime,
+    pub(super) epoll: Epoll,
+    pub(super) programs: BTreeMap<u64, Captured>,
+    pub(super) views: BTreeMap<Name, View>,
+    pub(super) buffer: Vec<u8>,
 }
 
 impl Reader {
@@ -210,63 +185,6 @@ impl Reader {
         self.programs.insert(key, program);
     }
 
-    /// Puts a keeper's report in its place: after what the program wrote before.
-    fn report(&mut self, key: u64, at: RunTime, what: Reported) {
-        match what {
-            Reported::Started { pid } => return self.started(key, at, pid),
-            Reported::Exited { .. } | Reported::Empty => self.drain(key),
-            _ => {}
-        }
-        let Some(program) = self.programs.get_mut(&key) else { return };
-        let what = match (program.who.clone(), what) {
-            (who, Reported::NotStarted { why }) => {
-                self.programs.remove(&key);
-                match who {
-                    Who::Life(of) => Happening::NotStarted { of, why },
-                    Who::Exec(id) => Happening::Executed { id, result: Executed::not_started(why) },
-                }
-            }
-            (who, Reported::Exited { exit }) => {
-                program.exited = Some((exit, Ending { at, deadline: at + EXEC_GRACE }));
-                match who {
-                    Who::Life(of) => Happening::Exited { of, exit },
-                    Who::Exec(_) => return,
-                }
-            }
-            (_, Reported::Empty) => {
-                program.empty = Some(Ending { at, deadline: at + END_GRACE });
-                return;
-            }
-            (Who::Life(of), Reported::Leaking { children }) => Happening::Leaking { of, children },
-            (Who::Life(of), Reported::Paused { running }) => Happening::Paused { of, running },
-            (Who::Life(of), Reported::Resumed) => Happening::Resumed { of },
-            (Who::Life(of), Reported::Unkillable { survivors }) => Happening::Unkillable { of, survivors },
-            // How a helper's children fare is nobody's business before the shutdown. Starts were told above.
-            (Who::Exec(_), _) | (_, Reported::Started { .. }) => return,
-        };
-        self.say(at, what);
-    }
-
-    /// Marks the start in the readable log, and begins to read.
-    fn started(&mut self, key: u64, at: RunTime, pid: i32) {
-        let Some(program) = self.programs.get_mut(&key) else { return };
-        for (stream, pipe) in program.pipes.iter_mut().enumerate() {
-            pipe.is_polled = true;
-            // It is empty at birth, and `at` is before that.
-            pipe.empty_at = at;
-            if let Some(end) = &pipe.end {
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, descriptor(key, stream));
-                self.epoll.add(end, event).expect("a new pipe can be polled");
-            }
-        }
-        let Who::Life(of) = program.who.clone() else { return };
-        let process = if program.label { format!("/{}", of.process) } else { String::new() };
-        if let Some(view) = self.views.get_mut(&of.node) {
-            view.marker(&format!("{}{process} started, life {}, pid {pid}, {at}", of.node, of.life));
-        }
-        self.say(at, Happening::Started { of, pid });
-    }
-
     /// Reads one pipe once.
     fn read_once(&mut self, descriptor: u64) {
         let (key, stream) = (descriptor / 2, usize::from(descriptor % 2 == 1));
@@ -275,59 +193,6 @@ impl Reader {
         let emit = &mut |outside| drop(outbox.send(outside));
         let mut sinks = Sinks { views: &mut self.views, emit };
         program.pipes[stream].read(&mut self.buffer, &self.clock, &mut sinks);
-    }
-
-    /// Reads what is in a program's pipes now. Bounded, because its children may go on writing.
-    fn drain(&mut self, key: u64) {
-        const CHUNKS_MAX: usize = 8;
-        let Some(program) = self.programs.get_mut(&key) else { return };
-        let outbox = &self.outbox;
-        let emit = &mut |outside| drop(outbox.send(outside));
-        let mut sinks = Sinks { views: &mut self.views, emit };
-        for pipe in &mut program.pipes {
-            let more = |_: &usize| pipe.read(&mut self.buffer, &self.clock, &mut sinks) == Progress::More;
-            let _ = (0..CHUNKS_MAX).take_while(more).count();
-        }
-    }
-
-    /// Tells the ends whose output has ended too, or has been waited for long enough.
-    fn finish(&mut self) {
-        let now = self.clock.now();
-        let due = |ending: Ending, is_silent: bool| is_silent || now >= ending.deadline;
-        let keys: Vec<u64> = self
-            .programs
-            .iter()
-            .filter(|(_, p)| p.exited.is_some() || p.empty.is_some())
-            .map(|(key, _)| *key)
-            .collect();
-        for key in keys {
-            let Some(program) = self.programs.get_mut(&key) else { continue };
-            let is_silent = program.pipes.iter().all(|pipe| pipe.end.is_none());
-            if let (Who::Exec(id), Some((exit, ending)), false) = (&program.who, program.exited, program.is_answered)
-                && (due(ending, is_silent) || program.empty.is_some_and(|empty| due(empty, is_silent)))
-            {
-                let what = Happening::Executed { id: *id, result: program.answer(exit) };
-                program.is_answered = true;
-                self.say(ending.at, what);
-            }
-            if let Some(ending) = self.programs[&key].empty.filter(|ending| due(*ending, is_silent)) {
-                self.close(key);
-                if let Some(Captured { who: Who::Life(of), .. }) = self.programs.remove(&key) {
-                    self.say(ending.at, Happening::Empty { of });
-                }
-            }
-        }
-    }
-
-    /// Gives up a program's pipes and completes its last lines.
-    fn close(&mut self, key: u64) {
-        let Some(program) = self.programs.get_mut(&key) else { return };
-        let outbox = &self.outbox;
-        let emit = &mut |outside| drop(outbox.send(outside));
-        let mut sinks = Sinks { views: &mut self.views, emit };
-        for pipe in &mut program.pipes {
-            pipe.close(&self.clock, &mut sinks);
-        }
     }
 
     fn stop(mut self) {
@@ -339,23 +204,12 @@ impl Reader {
     }
 
     /// Tells the driver. Waits when it is far behind: better a stall that is told than memory without bound. If it is gone, so is the run.
-    fn say(&self, at: RunTime, what: Happening) {
+    pub(super) fn say(&self, at: RunTime, what: Happening) {
         let _ = self.outbox.send(Outside { at, what });
     }
 }
 
-impl Captured {
-    /// What a helper program has said.
-    fn answer(&mut self, exit: Exit) -> Executed {
-        let [(stdout, out_cut), (stderr, err_cut)] = self.pipes.each_mut().map(|pipe| match &mut pipe.into {
-            Into::Tail(tail) => tail.take(),
-            Into::Log(_) => (Vec::new(), false),
-        });
-        Executed { ended: Ok(exit), stdout, stderr, truncated: out_cut || err_cut }
-    }
-}
-
 /// A pipe's name in epoll, and a stream's in a view.
-fn descriptor(key: u64, stream: usize) -> u64 {
+pub(super) fn descriptor(key: u64, stream: usize) -> u64 {
     key * 2 + stream as u64
 }

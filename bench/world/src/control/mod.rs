@@ -3,7 +3,9 @@
 //! It moves bytes and messages by fixed rules and never chooses. What keepers report goes through the capture thread, which puts it in
 //! its place between the lines that the program wrote.
 
+mod about;
 mod input;
+mod keepers;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -12,21 +14,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use dsbench_core::observation::{Exit, Life};
+use dsbench_core::observation::Life;
 use dsbench_core::time::RunTime;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use self::about::About;
 use self::input::{Input, Written};
+use self::keepers::Kept;
 use self::probe::Probe;
 use crate::capture;
 use crate::clock::Clock;
 use crate::error::WorldError;
 use crate::mailbox::{Mail, Mailbox, mailbox};
 use crate::outside::{Happening, InputId, Outside, ProbeId, Who};
-use crate::process::{Channel, Notice, ProbeSpec, Received, Report, Reported};
+use crate::process::{Channel, ProbeSpec, Reported};
 use crate::signals::Signals;
 use crate::thread;
 
@@ -72,43 +75,6 @@ pub(crate) enum Task {
 #[derive(Debug)]
 pub(crate) struct Control {
     pub(crate) mailbox: Mailbox<Task>,
-}
-
-/// What an epoll event is about; the number in its upper bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
-    Mail,
-    Signals,
-    Guardian,
-    Keeper(u64),
-    Stdin(u64),
-    Probe(u64),
-}
-
-impl About {
-    fn number(self) -> u64 {
-        let (kind, id) = match self {
-            Self::Mail => (0, 0),
-            Self::Signals => (1, 0),
-            Self::Guardian => (2, 0),
-            Self::Keeper(id) => (3, id),
-            Self::Stdin(id) => (4, id),
-            Self::Probe(id) => (5, id),
-        };
-        kind << 56 | id
-    }
-
-    fn from_number(number: u64) -> Self {
-        let id = number & ((1 << 56) - 1);
-        match number >> 56 {
-            0 => Self::Mail,
-            1 => Self::Signals,
-            2 => Self::Guardian,
-            3 => Self::Keeper(id),
-            4 => Self::Stdin(id),
-            _ => Self::Probe(id),
-        }
-    }
 }
 
 impl Control {
@@ -167,16 +133,6 @@ struct Listener {
     guardian: Option<Channel>,
     kept: BTreeMap<u64, Kept>,
     probes: BTreeMap<u64, Probe>,
-}
-
-/// One keeper.
-struct Kept {
-    who: Who,
-    /// None once it has ended.
-    channel: Option<Arc<Channel>>,
-    stdin: Option<Input>,
-    has_started: bool,
-    has_exited: bool,
 }
 
 impl Listener {
@@ -254,92 +210,6 @@ impl Listener {
         while let Some(Ok(Some(info))) = self.signals.as_ref().map(SignalFd::read_signal) {
             self.say(self.clock.now(), Happening::Signal(i32::try_from(info.ssi_signo).unwrap_or(0)));
         }
-    }
-
-    fn hear_keeper(&mut self, key: u64) {
-        while let Some(channel) = self.kept.get(&key).and_then(|kept| kept.channel.clone()) {
-            match channel.receive() {
-                Received::Message(Report { at, what }, _) => self.pass_on(key, self.clock.at(at), what),
-                Received::Nothing => return,
-                Received::Ended => {
-                    let _ = self.epoll.delete(&*channel);
-                    if let Some(kept) = self.kept.get_mut(&key) {
-                        kept.channel = None;
-                    }
-                    // With a guardian, wait for its word: it is still killing what the keeper left, or knows why there never was one.
-                    if self.guardian.is_none() {
-                        self.lost(key, self.clock.now());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Hands a report to the capture thread, and keeps book.
-    fn pass_on(&mut self, key: u64, at: RunTime, what: Reported) {
-        let Some(kept) = self.kept.get_mut(&key) else { return };
-        let is_last = matches!(what, Reported::NotStarted { .. } | Reported::Empty);
-        match what {
-            Reported::Started { .. } => kept.has_started = true,
-            Reported::Exited { .. } => kept.has_exited = true,
-            _ => {}
-        }
-        if is_last && kept.stdin.is_some() {
-            self.use_stdin(key, |stdin, _| stdin.give_up("the program has ended"));
-            if let Some(kept) = self.kept.get_mut(&key) {
-                kept.stdin = None;
-            }
-        }
-        self.capture.put(capture::Task::Report { key, at, what });
-        if is_last && let Some(Kept { channel: Some(channel), .. }) = self.kept.remove(&key) {
-            let _ = self.epoll.delete(&*channel);
-        }
-    }
-
-    fn hear_guardian(&mut self) {
-        while let Some(guardian) = &self.guardian {
-            match guardian.receive() {
-                Received::Message(Notice::Refused { keeper, errno }, _) => {
-                    let why = format!("no process could be forked for it: {}", Errno::from_raw(errno).desc());
-                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why });
-                }
-                Received::Message(Notice::Lost { keeper, at }, _) => {
-                    // What it had said before its end comes first.
-                    self.hear_keeper(keeper);
-                    self.lost(keeper, self.clock.at(at));
-                }
-                Received::Nothing => return,
-                Received::Ended => {
-                    let _ = self.epoll.delete(guardian);
-                    self.guardian = None;
-                    self.broken("its guardian process was killed");
-                    // The keepers know it as well, and kill and report; some may be gone already.
-                    let silent: Vec<u64> =
-                        self.kept.iter().filter(|(_, kept)| kept.channel.is_none()).map(|(key, _)| *key).collect();
-                    for key in silent {
-                        self.lost(key, self.clock.now());
-                    }
-                }
-            }
-        }
-    }
-
-    /// A keeper has died early, and what it kept is dead by now: the kernel killed the main program with it, the guardian the rest.
-    fn lost(&mut self, key: u64, at: RunTime) {
-        let Some(kept) = self.kept.get(&key) else { return };
-        let (has_started, has_exited, who) = (kept.has_started, kept.has_exited, kept.who.clone());
-        if !has_started {
-            let why = "the process that was to keep it has ended at once".to_owned();
-            return self.pass_on(key, at, Reported::NotStarted { why });
-        }
-        self.broken(&match who {
-            Who::Life(life) => format!("the keeper of {}/{} (life {}) was killed", life.node, life.process, life.life),
-            Who::Exec(_) => "the keeper of a helper program was killed".to_owned(),
-        });
-        if !has_exited {
-            self.pass_on(key, at, Reported::Exited { exit: Exit::Signal(Signal::SIGKILL as i32) });
-        }
-        self.pass_on(key, at, Reported::Empty);
     }
 
     fn has_stdin(&self, key: u64) -> bool {

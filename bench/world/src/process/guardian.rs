@@ -23,6 +23,7 @@ use super::channel::{Channel, Received};
 use super::keeper::{self, keep};
 use super::message::{Keep, Notice};
 use super::spec::Program;
+use super::sweep::sweep;
 use super::sys::{self, PidFd};
 use super::tree;
 use crate::clock::Monotonic;
@@ -160,7 +161,7 @@ impl GuardianProcess {
                     return 1;
                 }
                 if age > KEEPERS_PATIENCE {
-                    keeper::sweep(getpid());
+                    sweep(getpid());
                 }
             }
             self.wait();
@@ -254,7 +255,7 @@ impl GuardianProcess {
         }
         for orphan in orphans {
             // Its parent is this process, which has not reaped it: the pid is its own.
-            keeper::sweep(Pid::from_raw(orphan.pid));
+            sweep(Pid::from_raw(orphan.pid));
             let _ = kill(Pid::from_raw(orphan.pid), Signal::SIGKILL);
         }
     }

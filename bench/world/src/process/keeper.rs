@@ -18,9 +18,11 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpid, getppid, read, setsid};
 
 use super::channel::{Channel, Received};
+use super::freeze::Frozen;
 use super::message::{Order, Report, Reported, exit_of};
 use super::program::{self, Failure, Starting};
 use super::spec::Program;
+use super::sweep::sweep;
 use super::sys::PidFd;
 use super::tree;
 use crate::clock::Monotonic;
@@ -31,8 +33,6 @@ const LEAK_GRACE: Duration = Duration::from_millis(250);
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// With nobody left to tell, this is how long an unkillable tree (setuid programs, uninterruptible sleep) is tried.
 const KILL_ALONE: Duration = Duration::from_secs(30);
-/// A freeze that takes longer than this is reported as it is.
-const FREEZE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The life of a keeper process; gives its exit code: 0 if nothing of its tree is left.
 pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], guardian: Pid) -> i32 {
@@ -50,7 +50,7 @@ pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], gua
             began: at,
             ended: None,
             killing: None,
-            frozen: Vec::new(),
+            frozen: Frozen::default(),
         }
         .run(program),
         Err(error) => {
@@ -97,8 +97,7 @@ struct Keeper {
     /// When the main program ended, until leaking children are reported.
     ended: Option<Monotonic>,
     killing: Option<Killing>,
-    /// What was stopped by a pause, and only that.
-    frozen: Vec<PidFd>,
+    frozen: Frozen,
 }
 
 /// A kill under way.
@@ -237,13 +236,11 @@ impl Keeper {
                 }
             }
             Order::Pause => {
-                let running = self.freeze();
+                let running = self.frozen.freeze(getpid());
                 self.report(Monotonic::now(), Reported::Paused { running });
             }
             Order::Resume => {
-                for process in self.frozen.drain(..) {
-                    let _ = process.signal(Signal::SIGCONT as i32);
-                }
+                self.frozen.thaw();
                 self.report(Monotonic::now(), Reported::Resumed);
             }
         }
@@ -265,36 +262,6 @@ impl Keeper {
         self.channel.is_some() || age < KILL_ALONE
     }
 
-    /// Stops every thread of every descendant; gives the names of those that would not stop in time.
-    fn freeze(&mut self) -> Vec<String> {
-        let since = Monotonic::now();
-        let mut told: Vec<i32> = Vec::new();
-        loop {
-            let running: Vec<_> = tree::descendants(getpid().as_raw())
-                .into_iter()
-                .filter(|process| !process.is_dead() && !process.is_stopped(told.contains(&process.pid)))
-                .collect();
-            // Nothing runs, so nothing can have been forked since: this look is final.
-            if running.is_empty() {
-                return Vec::new();
-            }
-            if Monotonic::now().since(since) > FREEZE_PATIENCE {
-                return tree::names(&running);
-            }
-            for process in &running {
-                if !told.contains(&process.pid)
-                    && let Some(handle) = process.open()
-                    && handle.signal(Signal::SIGSTOP as i32).is_ok()
-                {
-                    told.push(process.pid);
-                    self.frozen.push(handle);
-                }
-            }
-            // Stopping takes each thread a moment; a millisecond is many.
-            let _ = poll(&mut [], PollTimeout::from(1u8));
-        }
-    }
-
     fn look_for_leaks(&mut self) {
         if self.ended.is_none_or(|ended| Monotonic::now().since(ended) < LEAK_GRACE) {
             return;
@@ -311,32 +278,5 @@ impl Keeper {
             // If dsbench is gone, its end of the channel says so in a moment.
             let _ = channel.send(&Report { at, what }, &[]);
         }
-    }
-}
-
-/// Kills all descendants of a process that can be seen.
-///
-/// First everything is stopped, again and again until nothing new appears, so that no parent can replace its killed children; then
-/// everything is killed.
-pub(super) fn sweep(root: Pid) {
-    const ROUNDS_MAX: usize = 50;
-    let mut caught: Vec<(i32, PidFd)> = Vec::new();
-    for _ in 0..ROUNDS_MAX {
-        let known = caught.len();
-        for process in tree::descendants(root.as_raw()) {
-            if process.is_dead() || caught.iter().any(|(pid, _)| *pid == process.pid) {
-                continue;
-            }
-            if let Some(handle) = process.open() {
-                let _ = handle.signal(Signal::SIGSTOP as i32);
-                caught.push((process.pid, handle));
-            }
-        }
-        if caught.len() == known {
-            break;
-        }
-    }
-    for (_, process) in &caught {
-        let _ = process.signal(Signal::SIGKILL as i32);
     }
 }

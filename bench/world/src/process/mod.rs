@@ -6,11 +6,13 @@
 //! ```
 
 mod channel;
+mod freeze;
 mod guardian;
 mod keeper;
 mod message;
 mod program;
 mod spec;
+mod sweep;
 mod sys;
 pub(crate) mod tree;
 
