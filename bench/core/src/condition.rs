@@ -106,8 +106,7 @@ impl std::fmt::Display for EventPart {
         if self.at_least > 1 {
             write!(f, "{} times ", self.at_least)?;
         }
-        let fields = if self.filter.is_empty() { "" } else { " with such fields" };
-        write!(f, "{}`{}`{fields}", if self.is_latest { "as the newest " } else { "" }, self.event)?;
+        write!(f, "{}`{}`{}", if self.is_latest { "as the newest " } else { "" }, self.event, self.filter)?;
         match &self.who {
             Who::From(target) if *target == Target::all() => Ok(()),
             Who::From(target) => write!(f, " from {target}"),

@@ -1,6 +1,7 @@
 //! `where`: which occurrences of an event are meant, by the values of its fields.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use regex::Regex;
 
@@ -59,6 +60,17 @@ impl Comparison {
         found.unwrap_or((Self::Equal, text))
     }
 
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::Unequal => "!=",
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+        }
+    }
+
     fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
         match self {
             Self::Equal => left == right,
@@ -94,6 +106,28 @@ impl Filter {
     /// True if every test holds for this occurrence, at this state of the cluster. A field that is absent fails its test.
     pub fn admits(&self, event: &Event, state: &ClusterState) -> bool {
         self.tests.iter().all(|(field, test)| event.field(field).is_some_and(|value| test.holds(value, state)))
+    }
+}
+
+impl fmt::Display for Filter {
+    /// ` where term >= 2, leader = peer1`; nothing if nothing is asked for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (field, test)) in self.tests.iter().enumerate() {
+            write!(f, "{} {field} {test}", if index == 0 { " where" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(comparison, wanted) => write!(f, "{} {wanted}", comparison.sign()),
+            Self::Float(comparison, wanted) => write!(f, "{} {wanted}", comparison.sign()),
+            Self::TextIs(wanted) => write!(f, "= {wanted:?}"),
+            Self::TextMatches(pattern) => write!(f, "~ {pattern}"),
+            Self::Nodes(target) => write!(f, "= {target}"),
+        }
     }
 }
 

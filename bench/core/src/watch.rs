@@ -24,8 +24,9 @@ enum Watched {
 struct Seen {
     has_begun: bool,
     counts: BTreeMap<(Name, Name), u64>,
-    /// For `latest`: whether the newest occurrence is admitted.
-    newest: BTreeMap<(Name, Name), bool>,
+    /// For `latest`: the newest occurrence in the current life. It is a state, so it is judged by what the words mean now: a node that
+    /// followed the leader before the bench heard of the leader follows the leader.
+    newest: BTreeMap<(Name, Name), Event>,
 }
 
 impl Watch {
@@ -99,11 +100,10 @@ impl Seen {
                 self.newest.remove(&(of.node.clone(), of.process.clone()));
             }
             What::Event(event) if self.has_begun && event.name == part.event && part.is_about(event) => {
-                let is_admitted = part.filter.admits(event, state);
                 let by = (event.of.node.clone(), event.of.process.clone());
                 if part.is_latest {
-                    self.newest.insert(by, is_admitted);
-                } else if is_admitted {
+                    self.newest.insert(by, event.clone());
+                } else if part.filter.admits(event, state) {
                     *self.counts.entry(by).or_default() += 1;
                 }
             }
@@ -111,9 +111,9 @@ impl Seen {
         }
     }
 
-    fn count(&self, node: &Name, target: &Target, state: &ClusterState) -> u64 {
+    fn count(&self, part: &EventPart, node: &Name, target: &Target, state: &ClusterState) -> u64 {
         let of_node = |(by, _): &(&(Name, Name), u64)| by.0 == *node && target.matches_process(&by.0, &by.1, state);
-        let newest = self.newest.iter().map(|(by, is_admitted)| (by, u64::from(*is_admitted)));
+        let newest = self.newest.iter().map(|(by, event)| (by, u64::from(part.filter.admits(event, state))));
         self.counts.iter().map(|(by, count)| (by, *count)).chain(newest).filter(of_node).map(|(_, count)| count).sum()
     }
 }
@@ -127,12 +127,13 @@ impl EventPart {
         let (target, nodes) = match &self.who {
             Who::From(target) | Who::Each(target) => (target, target.members(state)),
         };
-        let what = format!("{}`{}`{}", if self.is_latest { "newest " } else { "" }, self.event, self.such());
+        let what = format!("{}`{}`{}", if self.is_latest { "newest " } else { "" }, self.event, self.filter);
         let since = format!("since {}", self.since);
         if nodes.is_empty() {
             return Some(format!("no node is `{target}`, so none said {what}"));
         }
-        let counts: Vec<(&Name, u64)> = nodes.iter().map(|node| (*node, seen.count(node, target, state))).collect();
+        let counts: Vec<(&Name, u64)> =
+            nodes.iter().map(|node| (*node, seen.count(self, node, target, state))).collect();
         match self.who {
             Who::From(_) => {
                 let total: u64 = counts.iter().map(|(_, count)| count).sum();
@@ -155,10 +156,6 @@ impl EventPart {
             }
         }
     }
-
-    fn such(&self) -> &'static str {
-        if self.filter.is_empty() { "" } else { " with such fields" }
-    }
 }
 
 fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
@@ -168,6 +165,7 @@ fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Role;
     use crate::condition::Origin;
     use crate::diagnostic::Problems;
     use crate::names::{FieldKind, Names};
@@ -188,6 +186,7 @@ mod tests {
         }
         names.add_event("leads", [("term".into(), FieldKind::Int)]);
         names.add_event("follows", [("leader".into(), FieldKind::Node)]);
+        names.add_role("leader");
         names.add_step(None);
         names.add_step(Some("crash".into()));
         names.add_step(Some("this".into()));
@@ -234,6 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_judged_by_who_leads_now_even_if_the_followers_spoke_first() {
+        let role = Role { last: "leads".into(), highest: None, named_by: None, initially: None, name: "leader".into() };
+        let nodes: [Name; 3] = ["n1".into(), "n2".into(), "n3".into()];
+        let main = [Name::from(MAIN)];
+        let mut state = ClusterState::new(nodes.iter().map(|node| (node, &main[..])), &[role]);
+        let mut watch = Watch::new(
+            &parse("{ latest = \"follows\", each = \"!leader\", where = { leader = \"leader\" } }").unwrap(),
+        );
+        let mut story = Story::of(&["n1", "n2", "n3"]);
+        story.follows("n2", "n1").follows("n3", "n1").leads("n1", 1);
+        for observation in story.history.observations() {
+            state.observe(observation);
+            watch.observe(observation, &state);
+        }
+        assert_eq!(watch.missing(&state), "");
+    }
+
+    #[test]
     fn each_asks_every_one_and_counts_every_one() {
         let each = "{ event = \"follows\", each = [\"n2\", \"n3\"], since = \"start\" }";
         assert_eq!(missing(each, &failover()), "");
@@ -257,10 +274,10 @@ mod tests {
         assert_eq!(missing(agreed, &failover()), "");
         let mut changed = failover();
         changed.follows("n3", "n1");
-        assert_eq!(missing(agreed, &changed), "no newest `follows` with such fields from n3 since the start");
+        assert_eq!(missing(agreed, &changed), "no newest `follows` where leader = n2 from n3 since the start");
         let mut restarted = failover();
         restarted.kill("n3").restart("n3");
-        assert_eq!(missing(agreed, &restarted), "no newest `follows` with such fields from n3 since the start");
+        assert_eq!(missing(agreed, &restarted), "no newest `follows` where leader = n2 from n3 since the start");
     }
 
     #[test]
