@@ -3,26 +3,22 @@
 //! A pattern searches one line (without its line ending) as text; bytes that are no UTF-8 are read as U+FFFD. All matches of a line
 //! count, because threads glue lines together and prompts stick to them.
 //!
-//! [`Matcher`] does not look at each line by itself. It scans whole chunks for all patterns at once and only looks closer where one may
-//! match. Why that finds the same: within the scan no pattern can match across a line end (the newline is taken out of all its classes),
-//! `\A` and `\z` are widened to the ends of any line, and what the scan finds is only a hint at its line; the scan goes on at the next
-//! line, so a hint cannot hide another line's match.
+//! [`Matcher`] does not look at each line by itself. Its [scan](crate::scan) over whole chunks gives the lines that may match, and only
+//! those are looked at.
 
 use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
-use regex_automata::nfa::thompson::WhichCaptures;
-use regex_automata::{Input, meta};
-use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
 use crate::diagnostic::{self, Diagnostic, Located, Problems};
 use crate::names::FieldKind;
 use crate::observation::{Name, Value};
+use crate::scan::Scan;
 
 /// A compiled pattern may take this much memory; a longer one is a mistake like `(\w{200}){200}`.
 const PATTERN_BYTES_MAX: usize = 4 << 20;
-/// All patterns of a scenario together, in the scan over chunks.
-const SCAN_BYTES_MAX: usize = 64 << 20;
+/// All patterns of a scenario together.
+pub(crate) const ALL_BYTES_MAX: usize = 64 << 20;
 
 /// Which output of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,8 +115,7 @@ pub struct Match {
 pub struct Matcher {
     patterns: Vec<Pattern>,
     which: RegexSet,
-    /// Finds a line that may match. None if there are no patterns, or they are too big together.
-    scan: Option<meta::Regex>,
+    scan: Scan,
     aliases: Aliases,
 }
 
@@ -146,8 +141,8 @@ impl Matcher {
         }
         let texts = || patterns.iter().map(|pattern| pattern.regex.as_str());
         let which =
-            RegexSetBuilder::new(texts()).size_limit(SCAN_BYTES_MAX).build().unwrap_or_else(|_| RegexSet::empty());
-        let scan = if patterns.is_empty() || which.is_empty() { None } else { scanner(texts()) };
+            RegexSetBuilder::new(texts()).size_limit(ALL_BYTES_MAX).build().unwrap_or_else(|_| RegexSet::empty());
+        let scan = Scan::new(texts());
         Self { patterns, which, scan, aliases: aliases.clone() }
     }
 
@@ -171,52 +166,14 @@ impl Matcher {
     /// line without its ending, and what was found.
     pub fn scan(&self, chunk: &[u8], mut on_match: impl FnMut(usize, usize, &[u8], Vec<Match>)) {
         let mut position = Position::default();
-        let mut look = |position: &mut Position, start: usize| {
-            let line = position.line_at(chunk, start);
+        self.scan.candidates(chunk, |start, end| {
+            let line = without_ending(&chunk[start..end]);
             let found = self.line(line);
             if !found.is_empty() {
-                on_match(position.index, position.offset, line, found);
+                position.move_to(chunk, start);
+                on_match(position.index, start, line, found);
             }
-        };
-        if self.patterns.is_empty() {
-            return;
-        }
-        let Some(scan) = &self.scan else {
-            let mut start = 0;
-            while start < chunk.len() {
-                look(&mut position, start);
-                start = after_line(chunk, start);
-            }
-            return;
-        };
-        let mut start = 0;
-        while start < chunk.len() {
-            // The scan reads UTF-8; a line with other bytes is looked at by itself, as text with replacements.
-            let (valid, broken) = match std::str::from_utf8(&chunk[start..]) {
-                Ok(_) => (chunk.len(), None),
-                Err(error) => {
-                    let line = line_start(chunk, start + error.valid_up_to());
-                    (line, Some(line))
-                }
-            };
-            while start < valid
-                && let Some(hint) = scan.search(&Input::new(chunk).span(start..valid))
-            {
-                let line = line_start(chunk, hint.start());
-                if line >= valid {
-                    break; // behind the last newline is no line
-                }
-                look(&mut position, line);
-                start = after_line(chunk, line);
-            }
-            start = match broken {
-                None => return,
-                Some(line) => {
-                    look(&mut position, line);
-                    after_line(chunk, line)
-                }
-            };
-        }
+        });
     }
 }
 
@@ -257,7 +214,7 @@ impl Pattern {
     }
 }
 
-/// Where the scan is: counts lines only up to those that are looked at.
+/// Counts lines only up to those that are told.
 #[derive(Debug, Default)]
 struct Position {
     index: usize,
@@ -265,63 +222,15 @@ struct Position {
 }
 
 impl Position {
-    /// Moves on to the line that starts at `start`, and gives it without its ending.
-    fn line_at<'c>(&mut self, chunk: &'c [u8], start: usize) -> &'c [u8] {
+    fn move_to(&mut self, chunk: &[u8], start: usize) {
         self.index += chunk[self.offset..start].iter().filter(|byte| **byte == b'\n').count();
         self.offset = start;
-        let line = &chunk[start..after_line(chunk, start)];
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        line.strip_suffix(b"\r").unwrap_or(line)
     }
 }
 
-/// The start of the line in which a position lies; a line's `\n` belongs to it.
-fn line_start(chunk: &[u8], position: usize) -> usize {
-    chunk[..position].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1)
-}
-
-/// The start of the next line.
-fn after_line(chunk: &[u8], start: usize) -> usize {
-    chunk[start..].iter().position(|byte| *byte == b'\n').map_or(chunk.len(), |length| start + length + 1)
-}
-
-/// One regular expression for all patterns that finds, in a chunk of lines, a superset of what they find line by line.
-fn scanner<'p>(patterns: impl Iterator<Item = &'p str>) -> Option<meta::Regex> {
-    let hirs: Vec<Hir> = patterns
-        .map(|pattern| regex_syntax::parse(pattern).ok().map(|hir| within_lines(&hir)))
-        .collect::<Option<_>>()?;
-    let config = meta::Config::new()
-        .which_captures(WhichCaptures::Implicit)
-        .nfa_size_limit(Some(SCAN_BYTES_MAX))
-        .hybrid_cache_capacity(8 << 20);
-    meta::Builder::new().configure(config).build_many_from_hir(&hirs).ok()
-}
-
-/// The same expression, unable to match a newline, with its anchors widened to every line.
-fn within_lines(hir: &Hir) -> Hir {
-    match hir.kind() {
-        HirKind::Empty => Hir::empty(),
-        HirKind::Literal(literal) if literal.0.contains(&b'\n') => Hir::fail(),
-        HirKind::Literal(literal) => Hir::literal(literal.0.clone()),
-        HirKind::Class(Class::Unicode(class)) => {
-            let mut class = class.clone();
-            class.difference(&ClassUnicode::new([ClassUnicodeRange::new('\n', '\n')]));
-            Hir::class(Class::Unicode(class))
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            let mut class = class.clone();
-            class.difference(&ClassBytes::new([ClassBytesRange::new(b'\n', b'\n')]));
-            Hir::class(Class::Bytes(class))
-        }
-        HirKind::Look(Look::Start) => Hir::look(Look::StartLF),
-        // A line's own end is before its "\r\n".
-        HirKind::Look(Look::End | Look::EndLF) => Hir::look(Look::EndCRLF),
-        HirKind::Look(look) => Hir::look(*look),
-        HirKind::Repetition(repetition) => Hir::repetition(repetition.with(within_lines(&repetition.sub))),
-        HirKind::Capture(capture) => within_lines(&capture.sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(within_lines).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(within_lines).collect()),
-    }
+fn without_ending(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -471,6 +380,10 @@ mod tests {
             "(?Rm:^)",
             "(?Rm:$)",
             "ä",
+            "abab",
+            "bab",
+            "(?:ab ){1,3}",
+            "(?:aba|ä b)",
             r"\w+",
             "(?-u:b)",
             "(?-u:\\s)",
@@ -479,7 +392,18 @@ mod tests {
     }
 
     fn line_bytes() -> impl Strategy<Value = Vec<u8>> {
-        let part = prop::sample::select(vec![&b"a"[..], b"b", b" ", b"\r", b"\xff", "ä".as_bytes(), b"ab", b"\xc3"]);
+        let part = prop::sample::select(vec![
+            &b"a"[..],
+            b"b",
+            b" ",
+            b"\r",
+            b"\xff",
+            "ä".as_bytes(),
+            b"ab",
+            b"abab",
+            b"ab ab ",
+            b"\xc3",
+        ]);
         let ending = prop::sample::select(vec![&b"\n"[..], b"\r\n"]);
         (prop::collection::vec(part, 0..5), ending)
             .prop_map(|(parts, ending)| [parts.concat(), ending.to_vec()].concat())
