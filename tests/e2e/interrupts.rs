@@ -1,8 +1,6 @@
 //! dsbench is stopped in the middle: by Ctrl-C once and twice, by SIGTERM, and by `kill -9` at any moment.
 
-mod support;
-
-use support::{Place, kill};
+use crate::support::{Place, kill};
 
 /// Three nodes that ignore SIGTERM and leave daemons behind.
 const STUBBORN: &str = r#"schema = 1
@@ -79,5 +77,5 @@ fn a_stored_run_that_was_cut_by_kill_9_can_still_be_shown() {
     child.wait().unwrap();
     place.wait_until_empty();
     let show = place.dsbench(&["show"]).success();
-    assert!(support::stdout(&show).contains("ready"), "{}", support::stdout(&show));
+    assert!(crate::support::stdout(&show).contains("ready"), "{}", crate::support::stdout(&show));
 }

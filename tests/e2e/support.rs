@@ -1,7 +1,5 @@
 //! A place for one test's runs: an empty directory, the executable just built, and the proof that nothing of it is left.
 
-#![expect(dead_code, reason = "each test file uses its own part of this")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,42 +7,42 @@ use std::time::{Duration, Instant};
 use assert_cmd::assert::{Assert, OutputAssertExt as _};
 
 /// Nothing in a test takes longer than this, also on a loaded machine; only a hang does.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// An empty directory in which dsbench runs.
-pub struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary directory") }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Writes a scenario (or any other file) into it.
-    pub fn write(&self, name: &str, text: &str) -> &Self {
+    pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
         std::fs::write(self.path(name), text).expect("write into the test's directory");
         self
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         let bytes = std::fs::read(self.path(name)).unwrap_or_else(|e| panic!("read {name}: {e}"));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// dsbench with these arguments, started here.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dsbench"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env("NO_COLOR", "1").env_remove("CI");
         command
     }
 
     /// Runs dsbench to its end, and shows that no process of it is left.
-    pub fn dsbench(&self, args: &[&str]) -> Assert {
+    pub(crate) fn dsbench(&self, args: &[&str]) -> Assert {
         let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dsbench starts");
         let pid = child.id();
         let (done, over) = std::sync::mpsc::channel();
@@ -60,14 +58,14 @@ impl Place {
     }
 
     /// Starts dsbench and leaves it running; its output goes to the file `out`.
-    pub fn start(&self, args: &[&str]) -> Child {
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
         let out = std::fs::File::create(self.path("out")).expect("create the output file");
         let err = out.try_clone().expect("duplicate the output file");
         self.command(args).stdout(out).stderr(err).spawn().expect("dsbench starts")
     }
 
     /// Waits until a condition holds.
-    pub fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
             assert!(
@@ -82,7 +80,7 @@ impl Place {
     /// No process has its working directory in here any more: neither a node, nor a guardian, nor dsbench.
     ///
     /// Waits, because the last of them may be on its way out when dsbench itself is gone (after `kill -9`).
-    pub fn wait_until_empty(&self) {
+    pub(crate) fn wait_until_empty(&self) {
         let begun = Instant::now();
         loop {
             let left = processes_in(self.dir.path());
@@ -95,25 +93,25 @@ impl Place {
     }
 
     /// The directory of the only run (or the last).
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.path("logs/runs/latest").canonicalize().expect("a run was stored")
     }
 
     /// `run.json` of the last run.
-    pub fn run_json(&self) -> serde_json::Value {
+    pub(crate) fn run_json(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.run_dir().join("run.json")).expect("the run was summed up");
         serde_json::from_str(&text).expect("run.json is JSON")
     }
 }
 
 /// Sends a signal by name to one process.
-pub fn kill(pid: u32, signal: &str) {
+pub(crate) fn kill(pid: u32, signal: &str) {
     let status = Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).stderr(Stdio::null()).status();
     status.expect("kill exists");
 }
 
 /// The id and command of every process whose working directory is in `dir`.
-pub fn processes_in(dir: &Path) -> Vec<(u32, String)> {
+pub(crate) fn processes_in(dir: &Path) -> Vec<(u32, String)> {
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
     entries
@@ -129,11 +127,11 @@ pub fn processes_in(dir: &Path) -> Vec<(u32, String)> {
 }
 
 /// The text of the assertion's standard error.
-pub fn stderr(assert: &Assert) -> String {
+pub(crate) fn stderr(assert: &Assert) -> String {
     String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
 }
 
 /// The text of the assertion's standard output.
-pub fn stdout(assert: &Assert) -> String {
+pub(crate) fn stdout(assert: &Assert) -> String {
     String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
 }

@@ -1,11 +1,9 @@
 //! Tests that need more than Rust and a shell: Python, the node with planted mistakes, an ordinary user to become. `.ci/run` runs them all.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::{Place, stderr};
+use crate::support::{Place, stderr};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 

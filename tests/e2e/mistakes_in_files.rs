@@ -1,8 +1,6 @@
 //! Mistakes in scenarios: all reported at once, with the place and the remedy, before anything starts.
 
-mod support;
-
-use support::{Place, stderr, stdout};
+use crate::support::{Place, stderr, stdout};
 
 const TEN_MISTAKES: &str = r#"schema = 1
 name = "ten"

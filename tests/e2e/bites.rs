@@ -1,8 +1,6 @@
 //! The checks bite: clusters that break a promise are caught, with evidence that a stranger understands.
 
-mod support;
-
-use support::{Place, stderr};
+use crate::support::{Place, stderr};
 
 /// Two nodes that say what `first` and `second` say.
 fn two_nodes(first: &str, second: &str, rest: &str) -> String {

@@ -1,9 +1,7 @@
 //! The shipped scenarios, on real processes.
 
-mod support;
-
+use crate::support::{Place, stderr};
 use predicates::prelude::*;
-use support::{Place, stderr};
 
 /// Runs a shipped scenario in an empty directory.
 fn run(name: &str) -> (Place, String) {

@@ -1,8 +1,6 @@
 //! Stored runs: shown again, judged again with the same result, and never trusted blindly.
 
-mod support;
-
-use support::{Place, stderr, stdout};
+use crate::support::{Place, stderr, stdout};
 
 const SHORT: &str = r#"schema = 1
 name = "short"

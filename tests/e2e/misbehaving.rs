@@ -1,9 +1,7 @@
 //! Programs that do not behave: each ends as specified, nothing of it survives, no line is lost.
 
-mod support;
-
+use crate::support::{Place, stderr};
 use predicates::prelude::*;
-use support::{Place, stderr};
 
 /// One node that runs `script` under sh; `rest` is the remainder of the scenario.
 fn one_node(script: &str, ready: &str, rest: &str) -> String {
@@ -126,7 +124,7 @@ fn invalid_utf8_and_terminal_escapes_are_kept_in_the_log_and_harmless_on_the_scr
     let raw = std::fs::read(place.path("logs/dummy1_log.txt")).unwrap();
     assert!(raw.windows(2).any(|two| two == [0xff, 0xfe]), "the bytes are as the node wrote them");
     let show = place.dsbench(&["show"]).success();
-    assert!(!support::stdout(&show).contains('\u{1b}'));
+    assert!(!crate::support::stdout(&show).contains('\u{1b}'));
 }
 
 #[test]

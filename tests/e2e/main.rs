@@ -1,0 +1,12 @@
+//! The executable end to end, on real processes.
+//!
+//! Everything that needs only Rust and a shell runs with `cargo test`; [`needs_more`] is the second suite, run by `.ci/run`.
+
+mod bites;
+mod interrupts;
+mod misbehaving;
+mod mistakes_in_files;
+mod needs_more;
+mod scenarios;
+mod stored_runs;
+mod support;
