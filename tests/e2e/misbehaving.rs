@@ -74,6 +74,9 @@ fn a_program_that_ends_while_its_children_live_on_is_reported_as_leaking() {
 [[steps]]
 wait = { event = "said" }
 within = "30s"
+[[steps]]
+after = "2s"
+mark = "long enough to be seen"
 [[invariants]]
 name = "no leak"
 process = { exit = "any" }
@@ -94,7 +97,7 @@ fn a_node_that_closes_its_output_runs_on() {
 #[test]
 fn a_line_of_fifty_megabytes_without_an_end_is_kept_whole() {
     let place = Place::new();
-    let script = "head -c 50000000 /dev/zero | tr '\\\\0' x; echo said 1 >&2; while :; do sleep 1; done";
+    let script = "head -c 50000000 /dev/zero | tr '\\0' x; echo said 1 >&2; while :; do sleep 1; done";
     place.write("x.toml", &one_node(script, "", SAID_ONCE));
     place.dsbench(&["run", "x.toml"]).success();
     let log = place.read("logs/dummy1_log.txt");

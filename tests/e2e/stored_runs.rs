@@ -14,7 +14,7 @@ hello = { log = 'hello (?<n>\d+)', fields = { n = "int" } }
 wait = { event = "hello", at_least = 2 }
 [[steps]]
 name = "crash"
-kill = "node1"
+kill = "peer1"
 [[invariants]]
 name = "both spoke"
 sometimes = { event = "hello", at_least = 2 }
@@ -44,7 +44,7 @@ fn recheck_reaches_the_same_verdict_byte_for_byte() {
 fn show_tells_the_run_again_without_the_cluster() {
     let place = ran();
     let text = stdout(&place.dsbench(&["show"]).success());
-    for part in ["PASS", "both spoke", "kill node1", "hello n=1"] {
+    for part in ["PASS", "both spoke", "kill peer1", "hello n=1"] {
         assert!(text.contains(part), "{part:?} is missing:\n{text}");
     }
 }

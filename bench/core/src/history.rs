@@ -115,7 +115,8 @@ impl History {
         let index = self.observations.len();
         self.observations.push(Observation { number: index as u64, at, what });
         self.last = self.last.max(at);
-        if self.is_judged(at) {
+        // The answer of a check program comes when the run is over, and is about all of it.
+        if self.is_judged(at) || matches!(self.observations[index].what, What::Answer(_)) {
             self.index(index);
         }
         &self.observations[index]

@@ -16,6 +16,7 @@ pub(super) const KIND: CheckKind = CheckKind {
         Key::new("where", Kind::Where, "What every occurrence of it must pass."),
         Key::new("from", Kind::Target, "In whose logs; \"all\" if not said."),
         Key::new("since", Kind::Text, "The step from whose beginning on; not said, in the whole run."),
+        Key::new("until", Kind::Text, "The step until whose beginning; not said, to the end."),
     ],
     short: None,
     doc: "Every occurrence of an event has these values.",

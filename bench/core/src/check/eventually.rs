@@ -59,7 +59,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let is_one = !(table.has("from") && table.has("each"));
     let from = Scope::parse(table, "from", names);
     let each = Scope::parse(table, "each", names);
-    let since = Since::parse(table, names, Since::Ready);
+    let since = Since::parse(table, "since", names).map(|since| since.unwrap_or(Since::Ready));
     let within = table.required("within", Table::duration);
     is_one.then_some(())?;
     Some(Box::new(Eventually {

@@ -100,6 +100,16 @@ mod tests {
     }
 
     #[test]
+    fn the_answer_counts_although_it_comes_after_the_end() {
+        let program = Program { command: vec!["check.py".into()], timeout: Duration::from_secs(1) };
+        let mut story = Story::of(&["a"]);
+        story.at(1).end().at(2);
+        let (command, exit) = (vec!["check.py".into()], Some(Exit::Code(0)));
+        story.push(What::Answer(Answer { command, exit, said: String::new() }));
+        assert_eq!(program.judge(&story.history).outcome, Outcome::Held);
+    }
+
+    #[test]
     fn a_program_that_was_not_run_decides_nothing() {
         let program = Program { command: vec!["check.py".into()], timeout: Duration::from_secs(1) };
         let finding = program.judge(&Story::of(&["a"]).history);

@@ -16,6 +16,7 @@ pub(super) const KIND: CheckKind = CheckKind {
         Key::new("where", Kind::Where, "Which occurrences of it are meant."),
         Key::new("from", Kind::Target, "In whose logs; \"all\" if not said."),
         Key::new("since", Kind::Text, "The step from whose beginning on; not said, in the whole run."),
+        Key::new("until", Kind::Text, "The step until whose beginning; not said, to the end."),
     ],
     short: Some("event"),
     doc: "An event does not occur.",
@@ -44,7 +45,8 @@ impl Check for Never {
             return Finding::violated(checked, violations, first.seen.at, summary).showing(first.seen.number);
         }
         if let Some(first) = found.first() {
-            let summary = format!("{event} was written just before or just after {since}");
+            let until = self.0.until.as_ref().map(|until| format!(", or {until}")).unwrap_or_default();
+            let summary = format!("{event} was written just before or just after {since}{until}");
             return Finding::unknown(checked, summary).showing(first.seen.number);
         }
         match checked {
@@ -79,6 +81,25 @@ mod tests {
         story.at(1).leads("a", 2).at(2).kill("b").at(3).leads("b", 1);
         assert_eq!(never.judge(&story.history).outcome, Outcome::Held);
         story.at(4).leads("a", 1);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn only_what_lies_between_two_steps_counts() {
+        let never = check("never = { event = 'leads', since = 'crash', until = 'return' }");
+        let begun = |story: &mut Story, step| _ = story.step(step, crate::observation::StepState::Begun);
+        let mut story = Story::of(&["a"]);
+        story.at(1).leads("a", 1).at(2);
+        begun(&mut story, 1);
+        story.at(3);
+        begun(&mut story, 2);
+        story.at(4).leads("a", 2);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Held);
+        let mut story = Story::of(&["a"]);
+        story.at(1);
+        begun(&mut story, 1);
+        story.at(2).leads("a", 1).at(3);
+        begun(&mut story, 2);
         assert_eq!(never.judge(&story.history).outcome, Outcome::Violated);
     }
 

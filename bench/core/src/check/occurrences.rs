@@ -9,14 +9,16 @@ use crate::history::{History, Seen};
 use crate::names::Names;
 use crate::observation::{Event, Name, What};
 use crate::table::Table;
+use crate::time::RunTime;
 
-/// An event, in whose logs, since when, and a test of its fields.
+/// An event, in whose logs, from when to when, and a test of its fields.
 #[derive(Debug)]
 pub(super) struct Occurrences {
     pub(super) event: Name,
     pub(super) filter: Filter,
     pub(super) from: Scope,
     pub(super) since: Since,
+    pub(super) until: Option<Since>,
     pub(super) cluster: ClusterState,
 }
 
@@ -26,7 +28,7 @@ pub(super) struct Occurrence<'h> {
     pub(super) seen: Seen<'h, Event>,
     /// True if its fields pass the test.
     pub(super) is_admitted: bool,
-    /// False if it may have been written before `since`.
+    /// False if it may have been written before `since` or after `until`.
     pub(super) is_certain: bool,
 }
 
@@ -35,14 +37,16 @@ impl Occurrences {
         let event = table.required("event", Table::text).and_then(|event| names.event(&event));
         let filter = event.as_ref().and_then(|event| super::filter(table, event, names));
         let from = Scope::parse(table, "from", names);
-        let since = Since::parse(table, names, Since::Start);
+        let since = Since::parse(table, "since", names).map(|since| since.unwrap_or(Since::Start));
+        let until = Since::parse(table, "until", names);
         let from = from?.unwrap_or(Scope::all());
-        Some(Self { event: event?, filter: filter?, from, since: since?, cluster: names.cluster() })
+        Some(Self { event: event?, filter: filter?, from, since: since?, until: until?, cluster: names.cluster() })
     }
 
     /// All of them, by number; none at all if `since` never came.
     pub(super) fn of<'h>(&self, history: &'h History) -> Option<Vec<Occurrence<'h>>> {
         let (_, since) = self.since.instant(history)?;
+        let until = self.until.as_ref().and_then(|until| until.instant(history)).map_or(RunTime::NEVER, |(_, at)| at);
         let mut state = self.cluster.clone();
         let mut found = Vec::new();
         for observation in history.judged() {
@@ -53,9 +57,9 @@ impl Occurrences {
             }
             let seen = Seen { number: observation.number, at: observation.at, what: event };
             let when = Moment::of(&seen);
-            if when.latest >= since {
+            if when.latest >= since && when.earliest < until {
                 let is_admitted = self.filter.admits(event, &state);
-                found.push(Occurrence { seen, is_admitted, is_certain: when.earliest >= since });
+                found.push(Occurrence { seen, is_admitted, is_certain: when.earliest >= since && when.latest < until });
             }
         }
         Some(found)

@@ -1,4 +1,4 @@
-//! From when a check looks: the beginning, or a step.
+//! From when (or until when) a check looks: the beginning, or that of a step.
 
 use std::fmt;
 
@@ -17,15 +17,15 @@ pub(super) enum Since {
 }
 
 impl Since {
-    /// Reads the key `since`; `None` means that it is wrong, which is reported.
-    pub(super) fn parse(table: &Table<'_, '_>, names: &Names<'_>, if_absent: Self) -> Option<Self> {
-        match table.text("since") {
+    /// Reads a key (`since`, `until`) that names a step, if it is there; `None` means that it is wrong, which is reported.
+    pub(super) fn parse(table: &Table<'_, '_>, key: &'static str, names: &Names<'_>) -> Option<Option<Self>> {
+        match table.text(key) {
             Some(step) => {
                 let index = names.step(&step)?;
-                Some(Self::Step { index, name: step.value.to_owned() })
+                Some(Some(Self::Step { index, name: step.value.to_owned() }))
             }
-            None if table.has("since") => None,
-            None => Some(if_absent),
+            None if table.has(key) => None,
+            None => Some(None),
         }
     }
 

@@ -37,6 +37,7 @@ pub(super) fn parse(text: &str, rename: fn(&str) -> String) -> Result<Box<dyn Ch
     }]);
     names.add_step(None);
     names.add_step(Some("crash".into()));
+    names.add_step(Some("return".into()));
 
     let document = parse_document(text, &problems);
     // The keys of a table live as long as the program, and a test may leak a few.
