@@ -110,6 +110,11 @@ impl LifeSpan {
 }
 
 impl History {
+    /// An empty history with room for so many observations.
+    pub fn with_capacity(observations: usize) -> Self {
+        Self { observations: Vec::with_capacity(observations), ..Self::default() }
+    }
+
     /// Adds what was seen, with the next number.
     pub fn push(&mut self, at: RunTime, what: What) -> &Observation {
         let index = self.observations.len();

@@ -100,10 +100,11 @@ pub fn read(bytes: &[u8]) -> Result<Recorded, ReadError> {
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     let (lines, rest) = bytes.split_at(whole);
     let lines = utf8(lines)?;
+    let count = lines.bytes().filter(|&byte| byte == b'\n').count();
     let mut lines = lines.split_terminator('\n');
     read_header(lines.next().ok_or(ReadError::NotAHistory)?)?;
 
-    let mut history = History::default();
+    let mut history = History::with_capacity(count);
     let mut symbols = Symbols::default();
     let mut line = 1;
     for text in lines {
