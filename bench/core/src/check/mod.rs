@@ -23,6 +23,8 @@ mod single_leader;
 mod sometimes;
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod testing;
 
 pub use self::invariant::{Invariant, StepPlace, all, open_until, with_implicit};
