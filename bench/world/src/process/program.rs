@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::stat;
 use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getpid, getppid, pipe2, setsid, write};
 
 use super::spec::Program;
@@ -99,12 +100,14 @@ impl Ready {
         if let Err(errno) = chdir(self.cwd.as_c_str()) {
             return Failure { at_cwd: true, errno: errno as i32 };
         }
-        // As execvp(3) does: look on after "not there", remember "not allowed", stop at everything else.
+        // As execvp(3) does: look on after "not there", remember "not allowed", stop at everything else. But a directory that may not
+        // be searched (root's, on the PATH of somebody else) is no program that may not be executed.
         let mut reason = Errno::ENOENT;
         for path in &self.paths {
             let Err(errno) = execve(path, &self.argv, &self.env);
             match errno {
                 Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::EACCES if self.paths.len() > 1 && stat(path.as_c_str()).is_err() => {}
                 Errno::EACCES => reason = errno,
                 other => return Failure { at_cwd: false, errno: other as i32 },
             }
