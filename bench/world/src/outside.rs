@@ -74,7 +74,8 @@ pub enum Happening {
         /// Which life.
         of: Life,
     },
-    /// The life's tree is frozen: every thread of every process of it was seen stopped.
+    /// The life's tree is frozen: every thread of every process of it was seen stopped, or in an uninterruptible wait in the kernel from
+    /// which it will come back stopped. None of them runs the program's code until `Resumed`.
     Paused {
         /// Which life.
         of: Life,

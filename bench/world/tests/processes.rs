@@ -167,7 +167,9 @@ fn a_paused_tree_is_silent_until_it_is_resumed() {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(") ").next().unwrap().chars().next().unwrap()
     };
-    assert_eq!((state(pid), state(daemon)), ('T', 'T'));
+    // D: a shell that waits in vfork for a child that was stopped before its exec. It will stop before it goes on.
+    assert!(['T', 'D'].contains(&state(pid)), "{}", state(pid));
+    assert_eq!(state(daemon), 'T');
     stage.world.input(&one, b"awake\n".to_vec());
     stage.until(|what| matches!(what, Happening::Input { result: Ok(()), .. }));
     assert!(stage.world.resume(&one));
