@@ -181,23 +181,30 @@ impl Problems {
     }
 }
 
-/// The candidate that was probably meant: the nearest one, if it is near.
+/// The candidate that was probably meant: the nearest one, if it is near; the first of several by the alphabet.
 pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    nearest(word, candidates).into_iter().next()
+}
+
+/// All candidates that are equally near, sorted; none if none is near.
+fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
     // A third of the word may be wrong, and at most three letters: more is another word.
     let limit = (word.chars().count() / 3).clamp(1, 3);
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= limit)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let distance = |candidate| (strsim::damerau_levenshtein(word, candidate), candidate);
+    let mut near: Vec<_> = candidates.into_iter().map(distance).filter(|(distance, _)| *distance <= limit).collect();
+    near.sort_unstable();
+    near.dedup();
+    let best = near.first().map_or(0, |(distance, _)| *distance);
+    near.into_iter().filter(|(distance, _)| *distance == best).map(|(_, candidate)| candidate).collect()
 }
 
 /// ``did you mean `leader`?``, or the list of what there is.
 pub fn suggestion<'c>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
     let mut candidates: Vec<&str> = candidates.into_iter().collect();
-    if let Some(near) = did_you_mean(word, candidates.iter().copied()) {
-        return format!("did you mean `{near}`?");
+    match nearest(word, candidates.iter().copied()).as_slice() {
+        [near] => return format!("did you mean `{near}`?"),
+        [first, second] => return format!("did you mean `{first}` or `{second}`?"),
+        _ => {}
     }
     candidates.sort_unstable();
     candidates.dedup();
@@ -227,5 +234,7 @@ mod tests {
         assert_eq!(did_you_mean("timout", ["timeout", "tags"]), Some("timeout"));
         assert_eq!(did_you_mean("xyz", ["timeout", "tags"]), None);
         assert_eq!(suggestion("xyz", "keys", ["b", "a"]), "keys: `a`, `b`");
+        assert_eq!(suggestion("peer4", "nodes", ["peer2", "peer1"]), "did you mean `peer1` or `peer2`?");
+        assert_eq!(suggestion("peer4", "nodes", ["peer3", "peer2", "peer1"]), "nodes: `peer1`, `peer2`, `peer3`");
     }
 }

@@ -321,7 +321,9 @@ impl<'p> Names<'p> {
         known: impl Iterator<Item = &'n Name>,
     ) -> Option<T> {
         let message = format!("no {what} is called `{}`", name.value.escape_debug());
-        let help = suggestion(name.value, &format!("{what}s"), known.map(|name| &**name));
+        // Most steps have no name.
+        let all = if what == "step" { "named steps".to_owned() } else { format!("{what}s") };
+        let help = suggestion(name.value, &all, known.map(|name| &**name));
         let label = format!("unknown {what}");
         self.problems.report(Diagnostic::error(code, message, name.span.clone(), label).help(help));
         None

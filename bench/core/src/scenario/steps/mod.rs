@@ -7,6 +7,7 @@ mod look;
 mod mark;
 mod network;
 mod signal;
+mod timing;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +16,9 @@ pub use act::Act;
 pub use exec::Exec;
 pub use input::Input;
 pub use look::Look;
+pub use timing::{Delay, Timing};
 
+use self::timing::{parse_delay, refuse_going_back};
 use super::Lines;
 use super::process::Signal;
 use crate::condition::{self, Condition, Origin, Part, Probe, Since};
@@ -37,26 +40,6 @@ pub struct Step {
     pub timing: Timing,
     /// What.
     pub verb: Verb,
-}
-
-/// When a step begins. All that is given counts: `when` is waited for first, then `after` passes.
-#[derive(Debug, Clone, Default)]
-pub struct Timing {
-    /// Not before this time since all nodes were ready.
-    pub at: Option<Duration>,
-    /// This long after the previous step was done (after the condition, if there is one).
-    pub after: Option<Delay>,
-    /// Once this holds; how long it may take. A miss makes the run inconclusive: the scene was never set.
-    pub when: Option<(Condition, Duration)>,
-}
-
-/// A length of time, or a range from which the seed chooses one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delay {
-    /// At least.
-    pub low: Duration,
-    /// At most; the same as `low` if it is no range.
-    pub high: Duration,
 }
 
 /// What a step does.
@@ -252,33 +235,6 @@ fn parse_step(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>, lines: 
     Some((step, kind.acts))
 }
 
-/// `after = "1s"`, or a range: `after = "0ms..50ms"`.
-fn parse_delay(item: &Item<'_, '_>) -> Option<Delay> {
-    if item.is_text()
-        && let Some((low, high)) = item.text()?.value.split_once("..")
-        && let (Ok(low), Ok(high)) = (humantime::parse_duration(low), humantime::parse_duration(high))
-        && low <= high
-    {
-        return Some(Delay { low, high });
-    }
-    item.duration().map(|delay| Delay { low: delay.value, high: delay.value })
-}
-
-fn refuse_going_back(table: &Table<'_, '_>, latest: &mut Option<Located<Duration>>) {
-    let Some(at) = table.duration_quietly("at") else { return };
-    if let Some(before) = latest.as_ref().filter(|before| at.value < before.value) {
-        let shown = |at: Duration| humantime::format_duration(at).to_string();
-        let message = format!("the step is at {}, and one before it at {}", shown(at.value), shown(before.value));
-        table.report(
-            Diagnostic::error(diagnostic::OUT_OF_ORDER, message, at.span, "earlier than the step before")
-                .also(before.span.clone(), "the step before")
-                .help("`after` counts from the step before; or move the step up"),
-        );
-        return;
-    }
-    *latest = Some(at);
-}
-
 /// A modifier that its verb does not look at is a mistake.
 fn refuse_misplaced(table: &Table<'_, '_>, kind: &VerbKind) {
     for modifier in MODIFIERS.iter().filter(|modifier| modifier.kind != Kind::Later) {
@@ -341,16 +297,6 @@ impl fmt::Display for Verb {
             Self::Mark(text) => write!(f, "mark \"{text}\""),
             Self::End => f.write_str("end"),
         }
-    }
-}
-
-impl fmt::Display for Delay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.low).fmt(f)?;
-        if self.high > self.low {
-            write!(f, "..{}", humantime::format_duration(self.high))?;
-        }
-        Ok(())
     }
 }
 

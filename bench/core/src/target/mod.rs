@@ -1,0 +1,259 @@
+//! Targets: whom a step acts on, whom a condition or a check looks at.
+
+mod parse;
+mod resolve;
+
+use std::fmt;
+
+pub use self::resolve::{Aim, Eligible, EmptyTarget};
+use crate::cluster::ClusterState;
+use crate::observation::Name;
+
+/// The words that are targets by themselves; nothing else may have these names.
+pub const WORDS: &[&str] =
+    &["all", "any", "random", "killed", "paused", "restarted", "isolated", "minority", "majority"];
+
+/// A set of nodes (or of single processes) as the scenario names it. What it means is decided when it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    whom: Whom,
+    process: Option<Name>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whom {
+    All,
+    Node(Name),
+    Role(Name),
+    Killed,
+    Paused,
+    Restarted,
+    /// One of these, at random.
+    RandomOf(Box<Target>),
+    /// As many as are less than half of the cluster, at random.
+    Minority,
+    /// As many as are just more than half of the cluster, at random.
+    Majority,
+    Not(Box<Target>),
+    /// Everything of the first list (all nodes if it is empty) but the second.
+    Difference(Vec<Target>, Vec<Target>),
+}
+
+/// What a target is for, which decides what may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A step acts on it: random choices are made when the step fires.
+    Act,
+    /// A condition or a check looks at it: it must mean the same whenever one looks, so nothing random.
+    Look,
+}
+
+impl Target {
+    /// All nodes.
+    pub fn all() -> Self {
+        Self { whom: Whom::All, process: None }
+    }
+
+    /// One node.
+    pub fn node(node: impl Into<Name>) -> Self {
+        Self { whom: Whom::Node(node.into()), process: None }
+    }
+
+    /// True if the node is meant, at this state of the cluster. A process after the slash is not looked at.
+    pub fn matches(&self, node: &str, state: &ClusterState) -> bool {
+        match &self.whom {
+            Whom::All | Whom::Minority | Whom::Majority => true,
+            Whom::Node(name) => &**name == node,
+            Whom::Role(role) => state.holder(role).is_some_and(|holder| &**holder == node),
+            Whom::Killed => state.is_killed(node),
+            Whom::Paused => state.is_paused(node),
+            Whom::Restarted => state.is_restarted(node),
+            Whom::RandomOf(inner) => inner.matches(node, state),
+            Whom::Not(inner) => !inner.matches(node, state),
+            Whom::Difference(wanted, unwanted) => {
+                (wanted.is_empty() || wanted.iter().any(|target| target.matches(node, state)))
+                    && !unwanted.iter().any(|target| target.matches(node, state))
+            }
+        }
+    }
+
+    /// True if the process of the node is meant.
+    pub fn matches_process(&self, node: &str, process: &str, state: &ClusterState) -> bool {
+        self.matches(node, state) && self.process.as_deref().is_none_or(|wanted| wanted == process)
+    }
+
+    /// The nodes that are meant, in the order of the scenario.
+    pub fn members<'s>(&self, state: &'s ClusterState) -> Vec<&'s Name> {
+        state.nodes().iter().filter(|node| self.matches(node, state)).collect()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.whom {
+            Whom::All => f.write_str("all")?,
+            Whom::Node(name) | Whom::Role(name) => f.write_str(name)?,
+            Whom::Killed => f.write_str("killed")?,
+            Whom::Paused => f.write_str("paused")?,
+            Whom::Restarted => f.write_str("restarted")?,
+            Whom::RandomOf(inner) if inner.whom == Whom::All => {
+                f.write_str("random")?;
+                return inner.process.as_ref().map_or(Ok(()), |process| write!(f, "/{process}"));
+            }
+            Whom::RandomOf(inner) => write!(f, "one of {inner}")?,
+            Whom::Minority => f.write_str("minority")?,
+            Whom::Majority => f.write_str("majority")?,
+            Whom::Not(inner) => write!(f, "!{inner}")?,
+            Whom::Difference(wanted, unwanted) => {
+                let wanted = wanted.iter().map(ToString::to_string);
+                let unwanted = unwanted.iter().map(|target| format!("!{target}"));
+                f.write_str(&wanted.chain(unwanted).collect::<Vec<_>>().join(", "))?;
+            }
+        }
+        match &self.process {
+            Some(process) => write!(f, "/{process}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Role;
+    use crate::diagnostic::Problems;
+    use crate::names::Names;
+    use crate::observation::{Action, ActionVerb, Change, Life, MAIN, Observation, ProcessChange, What};
+    use crate::random::Keyed;
+    use crate::table::{Key, Kind};
+    use crate::table::{Table, parse_document};
+    use crate::time::RunTime;
+
+    const KEYS: &[Key] = &[Key::new("to", Kind::Target, "The target.")];
+
+    fn parse(target: &str, purpose: Purpose) -> Result<Target, String> {
+        let text = format!("to = {target}");
+        let problems = Problems::new();
+        let document = parse_document(&text, &problems);
+        let mut names = Names::new(&problems);
+        for node in ["n1", "n2", "n3", "n4", "n5"] {
+            names.add_node(node, [MAIN.into(), "aid".into()]);
+        }
+        names.add_role("leader");
+        let table = Table::root(&document, KEYS, "a test", &problems);
+        let target = Target::parse(&table.item("to").unwrap(), &names, purpose);
+        target.ok_or_else(|| problems.into_sorted().iter().map(|d| d.code.to_string()).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Five running nodes of two processes, n4 the leader, n2 killed, the aid of n3 killed.
+    fn cluster() -> ClusterState {
+        let nodes: Vec<Name> = (1..=5).map(|id| format!("n{id}").into()).collect();
+        let processes: [Name; 2] = [MAIN.into(), "aid".into()];
+        let leader = Role {
+            name: "leader".into(),
+            last: "led".into(),
+            highest: None,
+            named_by: None,
+            initially: Some("n4".into()),
+        };
+        let mut state = ClusterState::new(nodes.iter().map(|node| (node, &processes[..])), &[leader]);
+        let mut see = |what| state.observe(&Observation { number: 0, at: RunTime::START, what });
+        let life = |node: &Name, process: &Name| Life { node: node.clone(), process: process.clone(), life: 1 };
+        for node in &nodes {
+            for process in &processes {
+                see(What::Process(ProcessChange { of: life(node, process), change: Change::Started { pid: 1 } }));
+            }
+        }
+        for (node, hit) in [(&nodes[1], &processes[..]), (&nodes[2], &processes[1..])] {
+            let hit: Vec<Life> = hit.iter().map(|process| life(node, process)).collect();
+            for of in hit.clone() {
+                see(What::Process(ProcessChange { of, change: Change::Empty }));
+            }
+            let nodes = vec![node.clone()];
+            see(What::Action(Action { verb: ActionVerb::Kill, nodes, hit, step: None, with: None, undoes: None }));
+        }
+        state
+    }
+
+    fn hits(target: &str) -> String {
+        let aims = parse(target, Purpose::Act).unwrap().resolve(&cluster(), Eligible::Up, &mut Keyed::new(1, "test"));
+        aims.map_or_else(
+            |empty| empty.to_string(),
+            |aims| aims.iter().map(Aim::to_string).collect::<Vec<_>>().join(" "),
+        )
+    }
+
+    #[test]
+    fn a_step_hits_whom_it_names() {
+        assert_eq!(hits("\"n1\""), "n1");
+        assert_eq!(hits("\"n1/aid\""), "n1/aid");
+        assert_eq!(hits("\"leader\""), "n4");
+        assert_eq!(hits("\"all\""), "n1 n3 n4 n5");
+        assert_eq!(hits("\"!leader\""), "n1 n3 n5");
+        assert_eq!(hits("[\"!leader\", \"!n1\"]"), "n3 n5");
+        assert_eq!(hits("[\"n5\", \"n1\", \"n5\"]"), "n5 n1");
+        assert_eq!(hits("[\"all\", \"!n5\"]"), "n1 n3 n4");
+    }
+
+    #[test]
+    fn the_killed_are_exactly_what_was_killed() {
+        assert_eq!(hits("\"killed\""), "n2 n3/aid");
+        assert_eq!(hits("\"paused\""), "`paused` is nobody at this moment (alive: n1, n3, n4, n5)");
+    }
+
+    #[test]
+    fn a_random_choice_is_among_the_eligible_and_follows_from_the_seed() {
+        let random = parse("{ random = [\"!leader\", \"!n1\"] }", Purpose::Act).unwrap();
+        let minority = parse("\"minority\"", Purpose::Act).unwrap();
+        let one_aid = parse("\"random/aid\"", Purpose::Act).unwrap();
+        let majority = parse("\"majority\"", Purpose::Act).unwrap();
+        let state = cluster();
+        let mut chosen = Vec::new();
+        for seed in 0..50 {
+            let draw = |target: &Target| target.resolve(&state, Eligible::Up, &mut Keyed::new(seed, "test")).unwrap();
+            assert_eq!(draw(&random), draw(&random));
+            assert!(["n3", "n5"].contains(&&*draw(&random)[0].node));
+            assert!(draw(&one_aid).len() == 1 && draw(&one_aid)[0].process.as_deref() == Some("aid"));
+            assert_eq!(draw(&minority).len(), 2);
+            assert_eq!(draw(&majority).len(), 3);
+            assert!(draw(&majority).iter().all(|aim| &*aim.node != "n2") && draw(&majority).is_sorted());
+            chosen.push(draw(&random));
+        }
+        chosen.sort();
+        chosen.dedup();
+        assert_eq!(chosen.len(), 2);
+    }
+
+    #[test]
+    fn one_who_looks_means_the_same_nodes_each_time() {
+        let state = cluster();
+        let members = |target: &str| {
+            let target = parse(target, Purpose::Look).unwrap();
+            target.members(&state).iter().map(|node| node.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(members("\"any\""), "n1 n2 n3 n4 n5");
+        assert_eq!(members("[\"!killed\", \"!leader\"]"), "n1 n5");
+        assert_eq!(members("[\"killed\", \"leader\"]"), "n2 n3 n4");
+        for random in ["\"random\"", "\"minority\"", "\"majority\"", "{ random = \"all\" }"] {
+            assert_eq!(parse(random, Purpose::Look), Err("DS0128".to_owned()), "{random}");
+        }
+    }
+
+    #[test]
+    fn every_unknown_name_in_a_list_is_reported() {
+        assert_eq!(
+            parse("[\"n9\", \"!leder\", \"n1/main\", \"n1/other\"]", Purpose::Act),
+            Err("DS0120 DS0120 DS0120".into())
+        );
+        assert_eq!(parse("[]", Purpose::Act), Err("DS0115".into()));
+        assert_eq!(parse("3", Purpose::Act), Err("DS0110".into()));
+        assert_eq!(parse("\"isolated\"", Purpose::Act), Err("DS0150".into()));
+    }
+
+    #[test]
+    fn a_target_is_told_as_it_was_written() {
+        for target in ["\"!killed\"", "\"n1/aid\"", "\"random\"", "\"random/aid\"", "\"all\""] {
+            assert_eq!(format!("\"{}\"", parse(target, Purpose::Act).unwrap()), target);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading targets.
+
+use super::{Purpose, Target, WORDS, Whom};
+use crate::diagnostic::{self, Diagnostic, Located, suggestion};
+use crate::names::Names;
+use crate::table::{Item, Key, Kind};
+
+const RANDOM_KEYS: &[Key] = &[Key::new("random", Kind::Target, "Picks one of this target at random.")];
+
+impl Target {
+    /// Reads a target: a text, a list of them, or `{ random = TARGET }`. Reports what is no target.
+    pub fn parse(item: &Item<'_, '_>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+        if item.is_text() {
+            return Self::parse_text(&item.text()?, names, purpose);
+        }
+        if item.is_array() {
+            return Self::parse_list(item, names, purpose);
+        }
+        if item.is_table() {
+            let table = item.table(RANDOM_KEYS, "a target")?;
+            let inner = table.required("random", |table, key| {
+                let item = table.item(key)?;
+                Self::parse(&item, names, purpose)
+            })?;
+            return Self::random_of(inner, "random", item.span(), names, purpose);
+        }
+        item.wrong_type("a target (a node, a role, a word like \"all\", or a list of them)")
+    }
+
+    fn parse_list(item: &Item<'_, '_>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+        let items = item.array()?;
+        if items.is_empty() {
+            let message = format!("`{}` names nobody", item.key());
+            item.report(
+                Diagnostic::error(diagnostic::EMPTY, message, item.span(), "an empty list")
+                    .help("\"all\" means every node"),
+            );
+            return None;
+        }
+        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        let mut is_complete = true;
+        for item in items {
+            match Self::parse(&item, names, purpose) {
+                Some(Self { whom: Whom::Not(inner), process: None }) => unwanted.push(*inner),
+                Some(target) => wanted.push(target),
+                None => is_complete = false,
+            }
+        }
+        is_complete.then_some(Self { whom: Whom::Difference(wanted, unwanted), process: None })
+    }
+
+    fn parse_text(text: &Located<&str>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+        if let Some(negated) = text.value.strip_prefix('!') {
+            let inner = Self::parse_text(&Located { value: negated, span: text.span.clone() }, names, purpose)?;
+            return Some(Self { whom: Whom::Not(Box::new(inner)), process: None });
+        }
+        let (word, process) = match text.value.split_once('/') {
+            Some((word, process)) => (word, Some(process)),
+            None => (text.value, None),
+        };
+        let process = match process {
+            Some(process) => Some(names.process(&Located { value: process, span: text.span.clone() })?),
+            None => None,
+        };
+        let whom = match word {
+            "all" => Whom::All,
+            // For one who looks, any node will do; one who acts has to pick one.
+            "any" if purpose == Purpose::Look => Whom::All,
+            "any" | "random" => {
+                let among = Self { whom: Whom::All, process };
+                return Self::random_of(among, word, text.span.clone(), names, purpose);
+            }
+            "killed" => Whom::Killed,
+            "paused" => Whom::Paused,
+            "restarted" => Whom::Restarted,
+            "minority" | "majority" if purpose == Purpose::Look => {
+                return Self::refuse_random(word, text.span.clone(), names);
+            }
+            "minority" => Whom::Minority,
+            "majority" => Whom::Majority,
+            "isolated" => {
+                let message = "`isolated` needs the network laboratory";
+                names.problems().report(
+                    Diagnostic::error(
+                        diagnostic::NOT_IN_HOST_MODE,
+                        message,
+                        text.span.clone(),
+                        "nobody is, in host mode",
+                    )
+                    .help("`paused` names nodes that the others cannot hear"),
+                );
+                return None;
+            }
+            role if names.is_role(role) => Whom::Role(role.into()),
+            node if names.is_node(node) => Whom::Node(node.into()),
+            _ if names.nodes_are_unknown() => return None,
+            unknown => {
+                let known = names.nodes().chain(names.roles()).map(|name| &**name).chain(WORDS.iter().copied());
+                let message = format!("nobody is called `{}`", unknown.escape_debug());
+                let help = suggestion(unknown, "targets", known);
+                let diagnostic =
+                    Diagnostic::error(diagnostic::UNKNOWN_TARGET, message, text.span.clone(), "unknown target");
+                names.problems().report(diagnostic.help(help));
+                return None;
+            }
+        };
+        Some(Self { whom, process })
+    }
+
+    fn random_of(inner: Self, word: &str, span: diagnostic::Span, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+        match purpose {
+            Purpose::Act => Some(Self { whom: Whom::RandomOf(Box::new(inner)), process: None }),
+            Purpose::Look => Self::refuse_random(word, span, names),
+        }
+    }
+
+    fn refuse_random(word: &str, span: diagnostic::Span, names: &Names<'_>) -> Option<Self> {
+        let message = format!("`{word}` is a random choice, and only steps that act choose");
+        names.problems().report(
+            Diagnostic::error(diagnostic::RANDOM_LOOK, message, span, "whom does this mean?")
+                .help("what a step chose is afterwards `killed`, `paused` or `restarted`"),
+        );
+        None
+    }
+}

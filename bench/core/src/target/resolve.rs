@@ -1,0 +1,151 @@
+//! Whom a step hits: decided when it fires, from the state of the cluster and the seed.
+
+use std::fmt;
+
+use super::{Target, Whom};
+use crate::cluster::ClusterState;
+use crate::observation::Name;
+use crate::random::Keyed;
+
+/// Who is worth choosing when a step chooses at random or means "all": killing the dead hits nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eligible {
+    /// Whoever is alive.
+    Up,
+    /// Whoever is not alive.
+    Down,
+    /// Whoever is paused.
+    Paused,
+    /// Everybody.
+    Everybody,
+}
+
+impl Eligible {
+    fn admits(self, node: &str, state: &ClusterState) -> bool {
+        match self {
+            Self::Up => state.is_up(node),
+            Self::Down => !state.is_up(node),
+            Self::Paused => state.is_paused(node),
+            Self::Everybody => true,
+        }
+    }
+}
+
+/// What a target came out as: a whole node, or one process of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Aim {
+    /// The node.
+    pub node: Name,
+    /// The process; none for all of the node's processes.
+    pub process: Option<Name>,
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.process {
+            Some(process) => write!(f, "{}/{process}", self.node),
+            None => f.write_str(&self.node),
+        }
+    }
+}
+
+/// A target that nobody is, at the moment at which a step fires.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{target}` is nobody at this moment{why}")]
+pub struct EmptyTarget {
+    /// The target as written.
+    pub target: String,
+    why: String,
+}
+
+impl Target {
+    /// Decides whom a step hits. Groups come in the order of the scenario, lists in their own.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is meant: the step then has nothing to act on.
+    pub fn resolve(
+        &self,
+        state: &ClusterState,
+        eligible: Eligible,
+        random: &mut Keyed,
+    ) -> Result<Vec<Aim>, EmptyTarget> {
+        let mut aims = self.select(state, eligible, random);
+        let mut seen = Vec::new();
+        aims.retain(|aim| {
+            let is_new = !seen.contains(aim);
+            seen.push(aim.clone());
+            is_new
+        });
+        if aims.is_empty() {
+            return Err(EmptyTarget { target: self.to_string(), why: self.why_empty(state) });
+        }
+        Ok(aims)
+    }
+
+    fn select(&self, state: &ClusterState, eligible: Eligible, random: &mut Keyed) -> Vec<Aim> {
+        let everybody = || state.nodes().iter().filter(|node| eligible.admits(node, state));
+        let whole = |node: &Name| Aim { node: node.clone(), process: self.process.clone() };
+        let parts = |node: &Name, parts: Vec<Name>| -> Vec<Aim> {
+            let is_whole = parts.len() == state.processes(node).count();
+            match (&self.process, is_whole) {
+                (None, true) => vec![whole(node)],
+                (only, _) => parts
+                    .into_iter()
+                    .filter(|part| only.as_ref().is_none_or(|only| only == part))
+                    .map(|part| Aim { node: node.clone(), process: Some(part) })
+                    .collect(),
+            }
+        };
+        match &self.whom {
+            Whom::All => everybody().map(whole).collect(),
+            Whom::Node(node) => vec![whole(node)],
+            Whom::Role(role) => state.holder(role).map(whole).into_iter().collect(),
+            Whom::Killed => state.nodes().iter().flat_map(|node| parts(node, state.killed_processes(node))).collect(),
+            Whom::Paused => state.nodes().iter().flat_map(|node| parts(node, state.paused_processes(node))).collect(),
+            Whom::Restarted => state.nodes().iter().filter(|node| state.is_restarted(node)).map(whole).collect(),
+            Whom::RandomOf(inner) => {
+                let candidates: Vec<Aim> = inner
+                    .select(state, eligible, random)
+                    .into_iter()
+                    .filter(|aim| eligible.admits(&aim.node, state))
+                    .collect();
+                random.choose(&candidates).cloned().into_iter().collect()
+            }
+            Whom::Minority | Whom::Majority => {
+                let cluster = state.nodes().len();
+                let wanted = if self.whom == Whom::Minority { cluster.saturating_sub(1) / 2 } else { cluster / 2 + 1 };
+                let mut candidates: Vec<&Name> = everybody().collect();
+                random.shuffle(&mut candidates);
+                candidates.truncate(wanted);
+                // Chosen at random, told in the order of the scenario.
+                everybody().filter(|node| candidates.contains(node)).map(whole).collect()
+            }
+            Whom::Not(_) => everybody().filter(|node| self.matches(node, state)).map(whole).collect(),
+            Whom::Difference(wanted, unwanted) => {
+                let wanted: Vec<Aim> = if wanted.is_empty() {
+                    everybody().map(whole).collect()
+                } else {
+                    wanted.iter().flat_map(|target| target.select(state, eligible, random)).collect()
+                };
+                let is_unwanted = |aim: &Aim| {
+                    unwanted.iter().any(|target| {
+                        target.matches(&aim.node, state) && (target.process.is_none() || target.process == aim.process)
+                    })
+                };
+                wanted.into_iter().filter(|aim| !is_unwanted(aim)).collect()
+            }
+        }
+    }
+
+    fn why_empty(&self, state: &ClusterState) -> String {
+        match &self.whom {
+            Whom::Role(role) => format!(" (no event has named a {role} yet)"),
+            Whom::Minority => format!(" (a minority of {} is nobody)", state.nodes().len()),
+            _ => {
+                let up: Vec<&str> = state.nodes().iter().filter(|node| state.is_up(node)).map(|node| &**node).collect();
+                format!(" (alive: {})", if up.is_empty() { "nobody".to_owned() } else { up.join(", ") })
+            }
+        }
+    }
+}
