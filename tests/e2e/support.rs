@@ -1,5 +1,7 @@
 //! A place for one test's runs: an empty directory, the executable just built, and the proof that nothing of it is left.
 
+#![expect(clippy::disallowed_methods, reason = "a test's patience is not run time")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

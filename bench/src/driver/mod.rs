@@ -120,7 +120,6 @@ struct Driver<'r> {
     execs: exec::Execs,
     bounds: bounds::Bounds,
     ending: ending::EndingState,
-    log_lines: BTreeMap<Name, u64>,
 }
 
 impl<'r> Driver<'r> {
@@ -149,7 +148,6 @@ impl<'r> Driver<'r> {
             execs: exec::Execs::default(),
             bounds: bounds::Bounds::default(),
             ending: ending::EndingState::default(),
-            log_lines: BTreeMap::new(),
         })
     }
 
@@ -256,7 +254,9 @@ impl<'r> Driver<'r> {
     }
 
     fn draw(&mut self, now: RunTime) {
-        self.live.tick(now, &self.log_lines);
+        let nodes = self.plan.scenario.nodes.iter();
+        let log_bytes = nodes.map(|node| (node.name.clone(), self.store.log_bytes(&node.name))).collect();
+        self.live.tick(now, &log_bytes);
         if let Some(every) = self.live.every() {
             self.agenda.push(now + every, Due::Screen);
         }
@@ -302,6 +302,8 @@ impl<'r> Driver<'r> {
             Purpose::FirstStart => {
                 let now = self.now();
                 self.record(now, What::Run(Phase::Ready));
+                // From here on people may follow the logs where they look for them.
+                self.store.show_logs(self.plan.scenario.nodes.iter().map(|node| &*node.name), false);
                 self.nodes_are_ready(now);
             }
             Purpose::Step(step) => self.step_acted(step),

@@ -1,5 +1,7 @@
 //! What a process's output is searched for: the scenario's events, its ready line, and lines that tell of a crash.
 
+use std::sync::Arc;
+
 use dsbench_core::pattern::Matcher;
 use dsbench_world::{Found, Meaning, Patterns};
 
@@ -8,10 +10,10 @@ pub(super) const READY: &str = "dsbench.ready";
 
 /// A matcher of the core as the world's capture wants it.
 #[derive(Debug)]
-pub(super) struct Output(Matcher);
+pub(super) struct Output(Arc<Matcher>);
 
 impl Output {
-    pub(super) fn boxed(matcher: Matcher) -> Box<dyn Patterns> {
+    pub(super) fn boxed(matcher: Arc<Matcher>) -> Box<dyn Patterns> {
         Box::new(Self(matcher))
     }
 }

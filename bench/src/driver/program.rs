@@ -1,8 +1,10 @@
 //! What exactly is executed: the plan's templates with every node's addresses filled in.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsbench_core::observation::Life;
@@ -38,9 +40,8 @@ pub(super) struct ProcessSpec<'r> {
     data_dir: PathBuf,
     /// True if its node has several processes.
     label: bool,
-    stdout: Matcher,
-    stderr: Matcher,
-    has_events: bool,
+    stdout: Arc<Matcher>,
+    stderr: Arc<Matcher>,
     /// Where its `tcp` condition connects.
     pub(super) ready_tcp: Option<SocketAddr>,
 }
@@ -48,10 +49,11 @@ pub(super) struct ProcessSpec<'r> {
 /// Every process of the plan, in order. `tcp` conditions whose address cannot be resolved are named in the error.
 pub(super) fn specs<'r>(plan: &'r Plan, setting: &'r Setting) -> Result<Vec<ProcessSpec<'r>>, String> {
     let aliases = plan.aliases(&setting.addresses);
+    let mut matchers = Matchers { plan, aliases, built: BTreeMap::new() };
     let mut specs = Vec::new();
     for node in &plan.scenario.nodes {
         for process in &node.processes {
-            specs.push(ProcessSpec::new(node, process, plan, setting, &aliases)?);
+            specs.push(ProcessSpec::new(node, process, setting, &mut matchers)?);
         }
     }
     Ok(specs)
@@ -78,9 +80,8 @@ impl<'r> ProcessSpec<'r> {
     fn new(
         node: &scenario::Node,
         process: &'r scenario::Process,
-        plan: &'r Plan,
         setting: &'r Setting,
-        aliases: &Aliases,
+        matchers: &mut Matchers<'_>,
     ) -> Result<Self, String> {
         let key = ProcessKey { node: node.name.clone(), process: process.name.clone() };
         let place = Place { addresses: &setting.addresses, node: Some(&node.name), life: 1 };
@@ -90,17 +91,11 @@ impl<'r> ProcessSpec<'r> {
             }
             None => None,
         };
-        let mut events = plan.events.clone();
-        if let Some(pattern) = process.ready.as_ref().and_then(|ready| ready.log.clone()) {
-            events.push(EventPattern::plain(READY, pattern));
-        }
-        let matcher = |stream| Matcher::new(&events, stream, &process.name, aliases);
         let data_dir =
             setting.addresses.nodes.get(&node.name).map(|at| PathBuf::from(&at.data_dir)).unwrap_or_default();
         Ok(Self {
-            stdout: matcher(Stream::Stdout),
-            stderr: matcher(Stream::Stderr),
-            has_events: !events.is_empty(),
+            stdout: matchers.of(process, Stream::Stdout),
+            stderr: matchers.of(process, Stream::Stderr),
             key,
             process,
             setting,
@@ -146,11 +141,10 @@ impl<'r> ProcessSpec<'r> {
             Some(again) if life.life > 1 => again,
             _ => &self.process.command,
         };
-        let boxed = |matcher: &Matcher| if self.has_events { Some(Output::boxed(matcher.clone())) } else { None };
         SpawnSpec {
             program: self.program(command, life.life),
-            stdout: boxed(&self.stdout),
-            stderr: boxed(&self.stderr),
+            stdout: Some(Output::boxed(self.stdout.clone())),
+            stderr: Some(Output::boxed(self.stderr.clone())),
             label: self.label,
         }
     }
@@ -186,6 +180,28 @@ impl<'r> ProcessSpec<'r> {
     /// The matcher of its standard output, for what a helper program says in its name.
     pub(super) fn matcher(&self) -> &Matcher {
         &self.stdout
+    }
+}
+
+/// The matchers of a run, each built once: nodes differ in their addresses, not in what their lines mean.
+struct Matchers<'r> {
+    plan: &'r Plan,
+    aliases: Aliases,
+    built: BTreeMap<(Option<Stream>, String, String), Arc<Matcher>>,
+}
+
+impl Matchers<'_> {
+    fn of(&mut self, process: &scenario::Process, stream: Stream) -> Arc<Matcher> {
+        let ready = process.ready.as_ref().and_then(|ready| ready.log.clone());
+        let by_stream = self.plan.events.iter().any(|event| event.stream.is_some());
+        let of_stream = by_stream.then_some(stream);
+        let key = (of_stream, process.name.to_string(), ready.as_ref().map(ToString::to_string).unwrap_or_default());
+        let build = || {
+            let mut events = self.plan.events.clone();
+            events.extend(ready.map(|pattern| EventPattern::plain(READY, pattern)));
+            Arc::new(Matcher::new(&events, stream, &process.name, &self.aliases))
+        };
+        self.built.entry(key).or_insert_with(build).clone()
     }
 }
 

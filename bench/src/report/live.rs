@@ -16,8 +16,8 @@ use super::tell::{fields, tell};
 pub trait Live {
     /// Something was seen or done.
     fn observed(&mut self, observation: &Observation);
-    /// Time has passed; `lines` are the log lines of each node so far.
-    fn tick(&mut self, _now: RunTime, _lines: &BTreeMap<Name, u64>) {}
+    /// Time has passed; `log_bytes` is how much each node has written so far.
+    fn tick(&mut self, _now: RunTime, _log_bytes: &BTreeMap<Name, u64>) {}
     /// How often [`tick`](Self::tick) is wanted; none for never.
     fn every(&self) -> Option<Duration> {
         None
@@ -150,8 +150,8 @@ struct NodeLine {
     bar: ProgressBar,
     state: &'static str,
     said: String,
-    lines: u64,
-    lines_per_second: u64,
+    log_bytes: u64,
+    log_rate: u64,
 }
 
 impl States {
@@ -169,7 +169,7 @@ impl States {
             .iter()
             .map(|node| {
                 let bar = line(format!("  {node:<width$}"));
-                (node.clone(), NodeLine { bar, state: "waits", said: String::new(), lines: 0, lines_per_second: 0 })
+                (node.clone(), NodeLine { bar, state: "waits", said: String::new(), log_bytes: 0, log_rate: 0 })
             })
             .collect();
         let step = line(format!("  {:<width$}", "step"));
@@ -198,7 +198,8 @@ impl States {
 
     fn draw(&self, node: &Name) {
         if let Some(line) = self.nodes.get(node) {
-            line.bar.set_message(format!("{:<8} {:>7} lines/s  {}", line.state, line.lines_per_second, line.said));
+            let rate = indicatif::HumanBytes(line.log_rate);
+            line.bar.set_message(format!("{:<8} {:>12}/s of log  {}", line.state, rate.to_string(), line.said));
         }
     }
 }
@@ -237,13 +238,13 @@ impl Live for States {
         }
     }
 
-    fn tick(&mut self, now: RunTime, lines: &BTreeMap<Name, u64>) {
+    fn tick(&mut self, now: RunTime, log_bytes: &BTreeMap<Name, u64>) {
         let passed = now.since(self.last_tick).as_secs_f64().max(0.001);
         self.last_tick = now;
         for (node, line) in &mut self.nodes {
-            let total = lines.get(node).copied().unwrap_or(line.lines);
-            line.lines_per_second = (total.saturating_sub(line.lines) as f64 / passed).round() as u64;
-            line.lines = total;
+            let total = log_bytes.get(node).copied().unwrap_or(line.log_bytes);
+            line.log_rate = (total.saturating_sub(line.log_bytes) as f64 / passed).round() as u64;
+            line.log_bytes = total;
         }
         for node in self.nodes.keys() {
             self.draw(node);

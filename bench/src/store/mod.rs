@@ -134,6 +134,11 @@ impl Store {
         self.logs.join(log_name(node))
     }
 
+    /// How long the readable log of a node is by now.
+    pub fn log_bytes(&self, node: &str) -> u64 {
+        fs::metadata(self.log_dir().join(log_name(node))).map_or(0, |meta| meta.len())
+    }
+
     /// Makes the readable logs of this run the ones that lie directly in `logs`. A hard link, so that it grows with the run and outlives
     /// the run's directory; a copy where the file system has no hard links (`at_end` repeats those).
     pub fn show_logs<'n>(&self, nodes: impl Iterator<Item = &'n str>, at_end: bool) {
