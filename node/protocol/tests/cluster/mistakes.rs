@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use dsbench_protocol::{Config, Mistake};
 
-use crate::planted::caught;
+use crate::planted::{caught, kept_seeds};
 
 const SCHEDULES: Range<u64> = 0..300;
 
@@ -38,4 +38,13 @@ fn a_leader_without_a_majority_is_caught_at_its_election() {
 #[test]
 fn a_forgotten_vote_is_caught_as_a_second_one_or_as_a_term_with_two_leaders() {
     is_caught(Mistake::ForgetsVote, &[" voted for ", "both became leader"], 10);
+}
+
+#[test]
+fn every_kept_seed_still_catches_its_mistake() {
+    for (seed, mistake) in kept_seeds() {
+        let mistake: Mistake = mistake.parse().expect("seeds.txt names a mistake");
+        let complaints = caught(seed..seed + 1, |config| Config { mistake: Some(mistake), ..config }, |_| {});
+        assert_eq!(complaints.len(), 1, "seed {seed} does not catch {mistake} any more");
+    }
 }
