@@ -36,6 +36,10 @@ fn a_vote_goes_to_the_disk_before_it_goes_out_and_only_one_per_term() {
           peer1 < VOTE granted=true term=2
         > peer3 VOTE_REQUEST term=1
           peer3 < VOTE granted=false term=2
+        > peer1 HEARTBEAT_ACK term=4
+          persist term=4 vote=none
+        > peer3 VOTE_REQUEST term=3
+          peer3 < VOTE granted=false term=4
         ",
     );
 }
@@ -307,6 +311,26 @@ fn a_leader_whose_offer_comes_to_nothing_stays_and_does_not_offer_again_at_once(
           | FAILED peer=peer1 term=1
           | leadership transfer failed to=peer3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=8
+        > 100ms
+          peer1 << HEARTBEAT seq=9 term=1
+          peer3 << HEARTBEAT seq=9 term=1
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=9
+        > timer Transfer
+          peer1 << HEARTBEAT seq=10 term=1
+          peer3 << HEARTBEAT seq=10 term=1
+          peer1 << HEARTBEAT seq=11 term=1
+          peer3 << HEARTBEAT seq=11 term=1
+          peer1 << HEARTBEAT seq=12 term=1
+          peer3 << HEARTBEAT seq=12 term=1
+          | leadership transfer failed to=peer3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=12
+        > 200ms
+          peer1 << HEARTBEAT seq=13 term=1
+          peer3 << HEARTBEAT seq=13 term=1
+          peer1 << HEARTBEAT seq=14 term=1
+          peer3 << HEARTBEAT seq=14 term=1
         ",
     );
 }
@@ -618,6 +642,40 @@ fn in_the_classroom_a_higher_node_takes_over_from_a_lower_leader() {
           | became the Group Leader via election term=2 votes=peer2
           peer1 < COORDINATOR term=2
           peer3 < COORDINATOR term=2
+        ",
+    );
+}
+
+#[test]
+fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
+    plays(
+        classroom,
+        "
+        > start
+        > peer1 COORDINATOR term=1
+          persist term=1 vote=none
+          | Received COORDINATOR announcement: peer1 term=1
+        > 350ms
+        > peer1 HEARTBEAT term=1 seq=4
+          peer1 < HEARTBEAT_ACK seq=4 term=1
+        > timer Election
+          | election started term=2 reason=takeover-from:peer1
+          peer3 < ELECTION term=1
+        > peer3 OK term=1
+          | deferring to=peer3 term=2
+        > 200ms
+          | SUSPECTED peer=peer1 term=1
+        > peer1 HEARTBEAT term=1 seq=9
+          | RECOVERED peer=peer1 term=1
+          peer1 < HEARTBEAT_ACK seq=9 term=1
+        > timer Election
+          | SUSPECTED peer=peer1 term=1
+          | election started term=2 reason=takeover-from:peer1
+          peer3 < ELECTION term=1
+        > peer3 COORDINATOR term=2
+          | election cancelled term=2 reason=higher-leader:peer3
+          persist term=2 vote=none
+          | Received COORDINATOR announcement: peer3 term=2
         ",
     );
 }
