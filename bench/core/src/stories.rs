@@ -247,6 +247,9 @@ pub(crate) fn placements(history: &History) -> Vec<Vec<u64>> {
             continue;
         };
         let earliest = latest - event.uncertainty.0 / 1_000_000;
+        // Nothing is written before the life that writes it.
+        let born = history.life(&event.of).map_or(0, |life| life.started.0 / 1_000_000);
+        let earliest = earliest.max(born);
         let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of);
         let before = history.observations()[..index].iter().rposition(same_stream);
         ways = ways

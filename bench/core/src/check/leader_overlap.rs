@@ -366,28 +366,32 @@ mod tests {
     /// The definition, millisecond by millisecond: the longest time in which two nodes, neither of them frozen, led side by side.
     fn longest(history: &History, way: &[u64]) -> u64 {
         let horizon = history.horizon().0 / 1_000_000;
+        // The leadership of a node at an instant, counted from its first; none while it does not lead.
         let leads = |node: &str, at: u64| {
             let mut marks: Vec<_> = history.judged().filter(|seen| way[seen.number as usize] <= at).collect();
             marks.sort_by_key(|seen| (way[seen.number as usize], seen.number));
-            marks.iter().fold(false, |leads, seen| match &seen.what {
+            let (leads, nth) = marks.iter().fold((false, 0), |(leads, nth), seen| match &seen.what {
                 What::Event(event) if &*event.of.node == node => match &*event.name {
-                    "leads" => true,
-                    "follows" | "stepped_down" => false,
-                    _ => leads,
+                    "leads" => (true, nth + u32::from(!leads)),
+                    "follows" | "stepped_down" => (false, nth),
+                    _ => (leads, nth),
                 },
-                What::Process(process) if &*process.of.node == node => false,
-                _ => leads,
-            })
+                What::Process(process) if &*process.of.node == node => (false, nth),
+                _ => (leads, nth),
+            });
+            leads.then_some(nth)
         };
         let is_frozen =
             |node: &str, at: u64| history.lives(node).any(|life| life.is_up(ms(at)) && life.is_paused(ms(at)));
         let mut longest = 0;
         for (a, b) in [(0, 1), (0, 2), (1, 2)].map(|(a, b)| (NODES[a], NODES[b])) {
-            let mut both = 0;
+            let (mut both, mut of) = (0, (None, None));
             for at in 0..horizon {
-                if !(leads(a, at) && leads(b, at)) {
-                    both = 0;
-                } else if !is_frozen(a, at) && !is_frozen(b, at) {
+                let now = (leads(a, at), leads(b, at));
+                if now != of || now.0.is_none() || now.1.is_none() {
+                    (both, of) = (0, now);
+                }
+                if now.0.is_some() && now.1.is_some() && !is_frozen(a, at) && !is_frozen(b, at) {
                     both += 1;
                     longest = longest.max(both);
                 }
