@@ -47,7 +47,8 @@ impl Suspicions {
         Self { timeout, peers: BTreeMap::new() }
     }
 
-    /// Watches exactly `peers` from now on. Silence begins now; who had failed or left stays so until heard.
+    /// Watches exactly `peers` from now on. The silence of a trusted one begins now, a suspected one has one timeout left, and
+    /// who had failed or left stays so until heard.
     pub(crate) fn watch<'a>(&mut self, peers: impl IntoIterator<Item = &'a NodeId>, now: Duration) {
         for peer in self.peers.values_mut() {
             peer.watched = false;
@@ -56,10 +57,7 @@ impl Suspicions {
             let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now };
             let peer = self.peers.entry(id.clone()).or_insert(fresh);
             peer.watched = true;
-            peer.silent_since = now;
-            if peer.state == State::Suspected {
-                peer.state = State::Trusted;
-            }
+            peer.silent_since = if peer.state == State::Suspected { now.saturating_sub(self.timeout) } else { now };
         }
     }
 
@@ -124,9 +122,9 @@ impl Suspicions {
         self.peers.get(id).is_some_and(|peer| peer.state == State::Trusted && recent(peer))
     }
 
-    /// Whether nothing is to be expected of `id`: it has failed or left.
-    pub(crate) fn is_gone(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| matches!(peer.state, State::Failed | State::Left))
+    /// Whether nothing is to be expected of `id` soon: it is suspected, has failed or left.
+    pub(crate) fn is_silent(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.state != State::Trusted)
     }
 }
 
@@ -175,8 +173,19 @@ mod tests {
         let b: NodeId = "b".parse().unwrap();
         suspicions.overdue(ms(800));
         suspicions.watch([&a, &b], ms(900));
-        assert!(suspicions.is_gone(&a) && !suspicions.is_gone(&b));
+        assert!(suspicions.is_silent(&a) && !suspicions.is_silent(&b));
         assert_eq!(suspicions.overdue(ms(1300)), [Silence::Suspected(b)]);
+    }
+
+    #[test]
+    fn a_suspected_node_is_not_suspected_again_when_somebody_else_watches() {
+        let (mut suspicions, a) = watching_a();
+        suspicions.overdue(ms(400));
+        suspicions.watch([], ms(700));
+        suspicions.watch([&a], ms(750));
+        assert_eq!(suspicions.deadline(), Some(ms(1150)), "one timeout is left");
+        assert_eq!(suspicions.overdue(ms(1149)), []);
+        assert_eq!(suspicions.overdue(ms(1150)), [Silence::Failed(a)]);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Lease {
 struct Follower {
     /// When the newest heartbeat that it has answered was sent.
     proven: Duration,
+    /// When it was last read to answer.
+    answered: Duration,
     /// Since when it answers without a gap.
     answers_since: Duration,
 }
@@ -31,7 +33,7 @@ struct Follower {
 impl Lease {
     /// A leader begins, by the votes of `voters`.
     pub(crate) fn new<'a>(timeout: Duration, voters: impl IntoIterator<Item = &'a NodeId>, now: Duration) -> Self {
-        let follower = || Follower { proven: now, answers_since: now };
+        let follower = || Follower { proven: now, answered: now, answers_since: now };
         let followers = voters.into_iter().map(|id| (id.clone(), follower())).collect();
         Self { timeout, next_seq: 1, rounds: VecDeque::new(), followers }
     }
@@ -48,14 +50,15 @@ impl Lease {
         seq
     }
 
-    /// `id` has answered round `seq`.
-    pub(crate) fn acknowledged(&mut self, id: &NodeId, seq: u64) {
+    /// `id` has answered round `seq`, as is read now.
+    pub(crate) fn acknowledged(&mut self, id: &NodeId, seq: u64, now: Duration) {
         let Some(&(_, sent)) = self.rounds.iter().find(|&&(round, _)| round == seq) else { return };
-        let fresh = Follower { proven: sent, answers_since: sent };
+        let fresh = Follower { proven: sent, answered: now, answers_since: now };
         let follower = self.followers.entry(id.clone()).or_insert(fresh);
-        if sent.saturating_sub(follower.proven) >= self.timeout {
-            follower.answers_since = sent;
+        if now.saturating_sub(follower.answered) >= self.timeout {
+            follower.answers_since = now;
         }
+        follower.answered = now;
         follower.proven = follower.proven.max(sent);
     }
 
@@ -72,7 +75,7 @@ impl Lease {
     /// Whether `id` has answered for one timeout without a gap, and still does.
     pub(crate) fn is_steady(&self, id: &NodeId, now: Duration) -> bool {
         self.followers.get(id).is_some_and(|follower| {
-            now.saturating_sub(follower.proven) < self.timeout
+            now.saturating_sub(follower.answered) < self.timeout
                 && now.saturating_sub(follower.answers_since) >= self.timeout
         })
     }
@@ -95,10 +98,10 @@ mod tests {
         let [a, b] = ids();
         let mut lease = Lease::new(ms(400), [&a], ms(0));
         let first = lease.round(ms(100));
-        lease.acknowledged(&b, first);
+        lease.acknowledged(&b, first, ms(450));
         assert_eq!(lease.expires(2), ms(500), "dated by the heartbeat, whenever it is read");
         lease.round(ms(5000));
-        lease.acknowledged(&a, first);
+        lease.acknowledged(&a, first, ms(5001));
         assert_eq!(lease.expires(2), ms(500));
     }
 
@@ -110,9 +113,20 @@ mod tests {
         assert_eq!(lease.expires(2), ms(0));
         let first = lease.round(ms(100));
         let second = lease.round(ms(200));
-        lease.acknowledged(&a, second);
-        lease.acknowledged(&b, first);
+        lease.acknowledged(&a, second, ms(200));
+        lease.acknowledged(&b, first, ms(200));
         assert_eq!((lease.expires(2), lease.expires(3)), (ms(600), ms(500)));
+    }
+
+    #[test]
+    fn a_backlog_of_answers_that_comes_at_once_is_not_steady() {
+        let [a, _] = ids();
+        let mut lease = Lease::new(ms(400), [], ms(0));
+        let seqs = [100, 200, 300, 400, 490].map(|at| lease.round(ms(at)));
+        for seq in seqs {
+            lease.acknowledged(&a, seq, ms(495));
+        }
+        assert!(!lease.is_steady(&a, ms(500)) && !lease.is_steady(&a, ms(894)));
     }
 
     #[test]
@@ -121,13 +135,13 @@ mod tests {
         let mut lease = Lease::new(ms(400), [], ms(0));
         for at in [100, 200, 300, 400] {
             let seq = lease.round(ms(at));
-            lease.acknowledged(&a, seq);
+            lease.acknowledged(&a, seq, ms(at));
         }
         assert!(!lease.is_steady(&a, ms(499)));
         assert!(lease.is_steady(&a, ms(500)));
         assert!(!lease.is_steady(&a, ms(800)), "silent again");
         let seq = lease.round(ms(900));
-        lease.acknowledged(&a, seq);
+        lease.acknowledged(&a, seq, ms(900));
         assert!(!lease.is_steady(&a, ms(901)), "after a gap it counts from new");
     }
 }

@@ -69,7 +69,7 @@ impl Sensor {
     /// Upon HEARTBEAT_ACK of the current term.
     pub(super) fn heartbeat_ack(&mut self, from: &NodeId, seq: u64, cx: &mut Cx<'_, Self>) {
         if let Some(leading) = &mut self.leading {
-            leading.lease.acknowledged(from, seq);
+            leading.lease.acknowledged(from, seq, cx.now);
             self.hear(from, cx);
         }
     }

@@ -83,13 +83,13 @@ impl Sensor {
         }
     }
 
-    /// The bully's part: all higher nodes are asked to stand instead. Those that have failed are asked, too, but not awaited.
+    /// The bully's part: all higher nodes are asked to stand instead. Those that are silent are asked, too, but not awaited.
     fn challenge(&mut self, cx: &mut Cx<'_, Self>) {
         let term = self.term();
         let mut is_awaited = false;
         for id in self.config.members.iter().filter(|id| priority(id) > priority(cx.me)) {
             cx.send(id, Message::Election { term });
-            is_awaited |= !self.suspicions.is_gone(id);
+            is_awaited |= !self.suspicions.is_silent(id);
         }
         if is_awaited && self.attempt.empty_promises < PATIENCE_WITH_PROMISES {
             self.attempt.stage = Stage::Challenging;
