@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bytes=${1:-2000000000} rounds=${2:-3}
-cargo build --release --quiet
+[ -n "${DSBENCH_BUILT:-}" ] || cargo build --release --quiet
 dsbench=$PWD/target/release/dsbench
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

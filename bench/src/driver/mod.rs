@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Ending, Name, Observation, Phase, Stall, What};
+use dsbench_core::observation::{Ending, Observation, Phase, Stall, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 use dsbench_world::{Happening, Outside, World};

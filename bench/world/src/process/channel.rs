@@ -63,7 +63,9 @@ impl Channel {
         let mut buffer = [0; MESSAGE_BYTES_MAX];
         loop {
             return match sys::receive(&self.0, &mut buffer) {
-                Err(Errno::EINTR) => continue,
+                // A reset says that the other side ended without reading all that it was sent. The kernel tells it once, and before
+                // what the other side had said last, which is still there: an exit that a stop has just missed.
+                Err(Errno::EINTR | Errno::ECONNRESET) => continue,
                 Err(Errno::EAGAIN) => Received::Nothing,
                 Ok((length, fds)) if length > 0 => serde_json::from_slice(&buffer[..length])
                     .map_or(Received::Ended, |message| Received::Message(message, fds)),
@@ -98,5 +100,30 @@ impl AsFd for Channel {
 impl AsRawFd for Channel {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(channel: &Channel) -> Option<String> {
+        match channel.receive() {
+            Received::Message(text, _) => Some(text),
+            Received::Nothing => Some("nothing".to_owned()),
+            Received::Ended => None,
+        }
+    }
+
+    #[test]
+    fn the_last_words_of_a_side_that_ended_without_listening_are_heard() {
+        let (bench, keeper) = Channel::pair().unwrap();
+        keeper.send(&"exited", &[]).unwrap();
+        bench.send(&"stop", &[]).unwrap();
+        keeper.send(&"empty", &[]).unwrap();
+        drop(keeper);
+        assert_eq!(next(&bench).as_deref(), Some("exited"));
+        assert_eq!(next(&bench).as_deref(), Some("empty"));
+        assert_eq!(next(&bench), None);
     }
 }
