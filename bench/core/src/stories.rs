@@ -176,6 +176,18 @@ pub(crate) fn shifted(history: &History, by: u64) -> History {
     })
 }
 
+/// The same history, so many times as slow.
+pub(crate) fn stretched(history: &History, times: u64) -> History {
+    told_again(history, |at, what| {
+        let what = match what {
+            What::Stall(stall) => What::Stall(Stall { since: RunTime(stall.since.0 * times), ..stall }),
+            What::Event(event) => What::Event(Event { uncertainty: Nanos(event.uncertainty.0 * times), ..event }),
+            other => other,
+        };
+        (RunTime(at.0 * times), what)
+    })
+}
+
 fn told_again(history: &History, change: impl Fn(RunTime, What) -> (RunTime, What)) -> History {
     let mut again = History::default();
     for Observation { at, what, .. } in history.observations() {

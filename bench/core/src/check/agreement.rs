@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moment::{Moment, bound, exactly, seconds};
+use super::moment::{Moment, bound, decided_after, exactly, known_until, seconds};
 use super::scope::{Scope, is_live};
 use super::spans::Spans;
 use super::{Check, CheckKind};
@@ -93,7 +93,7 @@ impl<'h> View<'h, '_> {
         }
         // To follow oneself is not to lead, and names nobody.
         if *name == self.check.follows && *names == of.node {
-            return self.opinions.remove(&of.node).is_some();
+            return self.opinions.remove(&of.node).is_some_and(|known| known.of == of);
         }
         self.opinions.insert(&of.node, Opinion { of, names, number: event.number });
         true
@@ -127,6 +127,8 @@ struct Course<'h> {
     agreed: Option<Moment>,
     /// The leader on whom all agree at the end.
     leader: Option<&'h Name>,
+    /// When a node named another leader for the last time.
+    changed: RunTime,
     /// Whom each voter names at the end, with the observation that shows it.
     names: Vec<(&'h Name, Option<(&'h Name, u64)>)>,
 }
@@ -143,14 +145,16 @@ impl Agreement {
     fn course<'h>(&self, history: &'h History) -> Option<Course<'h>> {
         let disturbed = last_disturbance(history)?;
         let mut view = View { check: self, state: self.cluster.clone(), opinions: BTreeMap::new() };
-        let mut agreed = None;
+        let (mut agreed, mut changed) = (None, RunTime::START);
         for observation in history.judged() {
             view.state.observe(observation);
             let (mut when, mut may_agree) = (Moment::exact(observation.at), observation.number == disturbed.0);
             if let What::Event(event) = &observation.what {
                 let seen = Seen { number: observation.number, at: observation.at, what: event };
                 when = Moment::of(&seen);
-                may_agree = view.hear(&seen) && observation.number > disturbed.0;
+                let is_change = view.hear(&seen);
+                changed = if is_change { changed.max(observation.at) } else { changed };
+                may_agree = is_change && observation.number > disturbed.0;
             }
             if agreed.is_none() && may_agree && view.leader(&view.voters(history)).is_some() {
                 let Moment { earliest, latest } = when;
@@ -160,7 +164,7 @@ impl Agreement {
         let voters = view.voters(history);
         let leader = view.leader(&voters);
         let names = voters.iter().map(|(node, opinion)| (*node, opinion.map(|said| (said.names, said.number))));
-        Some(Course { disturbed, agreed, leader, names: names.collect() })
+        Some(Course { disturbed, agreed, leader, changed, names: names.collect() })
     }
 
     fn elapses(&self, history: &History, disturbed: RunTime) -> RunTime {
@@ -191,8 +195,8 @@ impl Check for Agreement {
         if checked == 0 {
             return Finding::never_exercised("no node of the target was alive at the end");
         }
-        let Course { disturbed: (disturbance, since), agreed, leader, .. } = course;
-        let (within, elapses, horizon) = (bound(self.within), self.elapses(history, since), history.horizon());
+        let Course { disturbed: (disturbance, since), agreed, leader, changed, .. } = course;
+        let (within, elapses, known) = (bound(self.within), self.elapses(history, since), known_until(history));
         let in_time = since + self.within;
         let named = course.names.iter().map(|(node, names)| match names {
             Some((names, _)) if names == node => format!("{node} itself"),
@@ -235,11 +239,15 @@ impl Check for Agreement {
             (Some(_), Some(_)) => {
                 show(Finding::unknown(checked, "agreed at about the limit: the times of the lines are not sure enough"))
             }
-            _ if horizon > elapses => {
+            (Some(agreed), None) if agreed.latest <= in_time && changed > known => show(Finding::unknown(
+                checked,
+                format!("agreed in time, and changed their minds as the run ended: {named}"),
+            )),
+            _ if known > elapses => {
                 let summary = format!("no agreement {within} after the last disturbance: {named}");
                 show(Finding::violated(checked, 1, elapses, summary))
             }
-            _ if horizon > in_time => {
+            _ if known > in_time => {
                 show(Finding::unknown(checked, format!("no agreement, but the bench itself was late: {named}")))
             }
             _ => show(Finding::unknown(checked, format!("the run ended before the limit of {within}: {named}"))),
@@ -249,7 +257,7 @@ impl Check for Agreement {
     fn open_until(&self, history: &History) -> Option<RunTime> {
         let course = self.course(history)?;
         let is_open = !course.names.is_empty() && (course.agreed.is_none() || course.leader.is_none());
-        is_open.then(|| self.elapses(history, course.disturbed.1) + Duration::from_nanos(1))
+        is_open.then(|| decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
     }
 }
 
@@ -259,7 +267,7 @@ mod tests {
 
     use super::super::testing::check;
     use super::*;
-    use crate::stories::{Story, ms, plausible_within};
+    use crate::stories::{Story, ms, plausible_within, stretched};
     use crate::verdict::Outcome;
 
     fn judged(story: &Story) -> Finding {
@@ -311,7 +319,7 @@ mod tests {
         let mut story = bereft();
         story.at(2000).leads("b", 2);
         let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '2s' }");
-        assert_eq!(check.open_until(&story.history), Some(ms(3000) + Duration::from_nanos(1)));
+        assert_eq!(check.open_until(&story.history), Some(ms(3100) + Duration::from_nanos(1)));
         let mut cut = story.clone();
         assert_eq!(judged(cut.at(2900).end()).outcome, Outcome::Unknown);
         story.at(2500).follows("c", "b");
@@ -346,18 +354,7 @@ mod tests {
                 _ => live,
             })
         };
-        let names = |node: &str| {
-            seen.iter().fold(None, |names, observation| match &observation.what {
-                What::Process(process) if &*process.of.node == node => None,
-                What::Event(event) if &*event.of.node == node => match (&*event.name, event.field("leader")) {
-                    ("leads", _) => Some(node.to_owned()),
-                    ("follows", Some(Value::Node(leader))) if **leader != *node => Some(leader.to_string()),
-                    ("follows", _) => names.filter(|names| names == node),
-                    _ => names,
-                },
-                _ => names,
-            })
-        };
+        let names = |node: &str| names(history, number, node);
         let voters: Vec<_> = crate::stories::NODES.into_iter().filter(|node| is_live(node)).collect();
         let Some(leader) = voters.first().and_then(|voter| names(voter)) else { return false };
         voters.iter().all(|voter| names(voter).as_ref() == Some(&leader))
@@ -365,24 +362,49 @@ mod tests {
             && names(&leader).as_ref() == Some(&leader)
     }
 
+    /// Whom a node names after an observation.
+    fn names(history: &History, number: u64, node: &str) -> Option<String> {
+        history.observations()[..=number as usize].iter().fold(None, |names, observation| match &observation.what {
+            What::Process(process) if &*process.of.node == node => None,
+            What::Event(event) if &*event.of.node == node => match (&*event.name, event.field("leader")) {
+                ("leads", _) => Some(node.to_owned()),
+                ("follows", Some(Value::Node(leader))) if **leader != *node => Some(leader.to_string()),
+                ("follows", _) => names.filter(|names| names == node),
+                _ => names,
+            },
+            _ => names,
+        })
+    }
+
     proptest! {
         #[test]
         fn it_agrees_with_the_definition(history in plausible_within(8, 1, 14)) {
             prop_assume!(history.stalls().len() == 0);
-            let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '9ms' }");
-            let finding = check.judge(&history);
+            let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '900ms' }");
+            let finding = check.judge(&stretched(&history, 100));
             let (last, since) = last_disturbance(&history).unwrap();
             let end = history.judged().last().unwrap().number;
             let in_time = (last..=end).any(|number| {
                 agrees(&history, number) && history.observations()[number as usize].at <= since + Duration::from_millis(9)
             });
             let at_the_end = agrees(&history, end);
-            let has_elapsed = history.horizon() > since + Duration::from_millis(9);
-            let expected = match (in_time && at_the_end, has_elapsed) {
+            // What was written in the last 100 ms may still be on its way.
+            let known = history.horizon() - Duration::from_millis(1);
+            let has_elapsed = known > since + Duration::from_millis(9);
+            let changes = |number: &u64| match &history.observations()[*number as usize].what {
+                What::Event(event) => {
+                    names(&history, *number, &event.of.node) != names(&history, number - 1, &event.of.node)
+                }
+                _ => false,
+            };
+            let last_change = (1..=end).rev().find(changes);
+            let is_settled = last_change.is_none_or(|number| history.observations()[number as usize].at <= known);
+            let expected = match (in_time, at_the_end, has_elapsed) {
                 _ if finding.checked == 0 => Outcome::Unknown,
-                (true, _) => Outcome::Held,
-                (false, true) => Outcome::Violated,
-                (false, false) => Outcome::Unknown,
+                (true, true, _) => Outcome::Held,
+                (true, false, _) if !is_settled => Outcome::Unknown,
+                (_, _, true) => Outcome::Violated,
+                (_, _, false) => Outcome::Unknown,
             };
             prop_assert_eq!(finding.outcome, expected, "{:?}", finding);
         }

@@ -97,7 +97,8 @@ pub(super) enum Due {
 pub(super) struct Rule<'h> {
     pub(super) limit: Duration,
     pub(super) stalls: &'h Spans,
-    pub(super) horizon: RunTime,
+    /// Up to when silence means that nothing was written.
+    pub(super) known_until: RunTime,
     /// Comparisons that are left: many lines of one late reading, each compared with each, would take for ever.
     pub(super) budget: u64,
 }
@@ -149,11 +150,11 @@ impl Rule<'_> {
         match earliest {
             Some(when) if when <= in_time => Due::Uncertain,
             Some(when) if when <= elapses => Due::Stalled,
-            _ if self.horizon > elapses => {
+            _ if self.known_until > elapses => {
                 let late = certain.map(|late| (late.number, late.when.latest.since(start.when.latest)));
                 Due::Missed { late }
             }
-            _ if self.horizon > in_time => Due::Stalled,
+            _ if self.known_until > in_time => Due::Stalled,
             _ => Due::Cut { until: elapses },
         }
     }

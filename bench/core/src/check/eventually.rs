@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::due::{Arrival, Arrivals, BUDGET, Due, Judged, Rule, Start, Words, finding};
-use super::moment::Moment;
+use super::moment::{Moment, decided_after, known_until};
 use super::scope::{Scope, is_live, outlives};
 use super::since::Since;
 use super::spans::Spans;
@@ -115,7 +115,7 @@ impl Check for Eventually {
         };
         let start = Start { number, when: Moment::exact(at), source: None };
         let stalls = Spans::stalls(history);
-        let mut rule = Rule { limit: self.within, stalls: &stalls, horizon: history.horizon(), budget: BUDGET };
+        let mut rule = Rule { limit: self.within, stalls: &stalls, known_until: known_until(history), budget: BUDGET };
         let judged = self.judged(history, start, &mut rule);
         let words = Words { from: &self.since.to_string(), until: &self.event };
         finding(&judged, &rule, words)
@@ -125,10 +125,10 @@ impl Check for Eventually {
         let (number, at) = self.since.instant(history)?;
         let start = Start { number, when: Moment::exact(at), source: None };
         let stalls = Spans::stalls(history);
-        let mut rule = Rule { limit: self.within, stalls: &stalls, horizon: history.horizon(), budget: BUDGET };
+        let mut rule = Rule { limit: self.within, stalls: &stalls, known_until: known_until(history), budget: BUDGET };
         let judged = self.judged(history, start, &mut rule);
         let is_open = judged.iter().any(|judged| matches!(judged.due, Due::Cut { .. }));
-        is_open.then(|| rule.elapses(&start) + Duration::from_nanos(1))
+        is_open.then(|| decided_after(rule.elapses(&start)))
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         story.at(2000).leads("a", 1).at(3000).end();
         assert_eq!(check.judge(&story.history).summary, "worst 2.00s of 2s");
         assert!(check.open_until(&silent.history).is_some());
-        assert_eq!(check.judge(&silent.at(2001).end().history).summary, "no leads within 2s of the nodes being ready");
+        assert_eq!(check.judge(&silent.at(2101).end().history).summary, "no leads within 2s of the nodes being ready");
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         story.kill("c").step(1, StepState::Begun).at(1500).follows("a", "b").at(2500);
         let mut story = story.clone();
         assert_eq!(check.judge(&story.history).outcome, Outcome::Unknown);
-        story.at(3001).end();
+        story.at(3101).end();
         assert_eq!(check.judge(&story.history).summary, "no follows at b within 2s of the step `crash`");
     }
 

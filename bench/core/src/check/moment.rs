@@ -5,9 +5,23 @@
 
 use std::time::Duration;
 
-use crate::history::Seen;
+use crate::history::{History, Seen};
 use crate::observation::Event;
 use crate::time::RunTime;
+
+/// How long a line may be on its way from a node to the history without the bench counting as late. A stall of the bench is told when
+/// its readers wake up 60 ms late or more.
+pub(super) const ON_ITS_WAY: Duration = Duration::from_millis(100);
+
+/// Up to when silence means that nothing was written: what was written just before the horizon may still be on its way.
+pub(super) fn known_until(history: &History) -> RunTime {
+    history.horizon() - ON_ITS_WAY
+}
+
+/// From when on a bound that elapses at this instant is decided: at the instant itself it may still be met, and the line may be on its way.
+pub(super) fn decided_after(elapses: RunTime) -> RunTime {
+    elapses + ON_ITS_WAY + Duration::from_nanos(1)
+}
 
 /// An instant that lies between two known ones, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
