@@ -19,7 +19,7 @@ use crate::names::{FieldKind, Names};
 use crate::observation::{ActionVerb, Change, Event, Life, Name, Phase, Value, What};
 use crate::table::{Key, Kind, Table};
 use crate::time::RunTime;
-use crate::verdict::Finding;
+use crate::verdict::{Finding, Outcome};
 
 pub(super) const KIND: CheckKind = CheckKind {
     name: "agreement",
@@ -134,6 +134,20 @@ struct Course<'h> {
 }
 
 impl<'h> Course<'h> {
+    /// Who names whom, for people.
+    fn named(&self) -> String {
+        let named = self.names.iter().map(|(node, names)| match names {
+            Some((names, _)) if names == node => format!("{node} itself"),
+            Some((names, _)) => format!("{node} names {names}"),
+            None => format!("{node} names nobody"),
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.sole_name().filter(|_| self.leader.is_none()) {
+            Some(leader) => format!("{named}, and {leader} is not alive or does not lead"),
+            None => named,
+        }
+    }
+
     /// The node that all voters name, whether it leads or not.
     fn sole_name(&self) -> Option<&'h Name> {
         let (sole, _) = self.names.first()?.1?;
@@ -186,6 +200,42 @@ fn last_disturbance(history: &History) -> Option<(u64, RunTime)> {
     disturbances.map(|observation| (observation.number, observation.at)).last()
 }
 
+impl Agreement {
+    /// The outcome and why, for people.
+    fn decide(&self, course: &Course<'_>, elapses: RunTime, known: RunTime) -> (Outcome, String) {
+        let (since, within) = (course.disturbed.1, bound(self.within));
+        let in_time = since + self.within;
+        let after = |agreed: Moment| agreed.latest.since(since);
+        let named = course.named();
+        match (course.agreed, course.leader) {
+            (Some(agreed), Some(leader)) if agreed.latest <= in_time => {
+                let who = if course.names.len() == 1 {
+                    "1 node names"
+                } else {
+                    &format!("{} nodes name", course.names.len())
+                };
+                let after = seconds(after(agreed));
+                (Outcome::Held, format!("{who} {leader}, {after} of {within} after the last disturbance"))
+            }
+            (Some(agreed), Some(_)) if agreed.earliest <= in_time => {
+                (Outcome::Unknown, "agreed at about the limit: the times of the lines are not sure enough".into())
+            }
+            (Some(agreed), Some(_)) if agreed.earliest > elapses && known > elapses => {
+                let after = exactly(after(agreed));
+                (Outcome::Violated, format!("agreed only {after} after the last disturbance (limit {within})"))
+            }
+            (Some(agreed), None) if agreed.latest <= in_time && course.changed > known => {
+                (Outcome::Unknown, format!("agreed in time, and changed their minds as the run ended: {named}"))
+            }
+            (None, _) | (_, None) if known > elapses => {
+                (Outcome::Violated, format!("no agreement {within} after the last disturbance: {named}"))
+            }
+            _ if known > in_time => (Outcome::Unknown, format!("too late, but the bench itself was late: {named}")),
+            _ => (Outcome::Unknown, format!("the run ended before the limit of {within}: {named}")),
+        }
+    }
+}
+
 impl Check for Agreement {
     fn judge(&self, history: &History) -> Finding {
         let Some(course) = self.course(history) else {
@@ -195,68 +245,24 @@ impl Check for Agreement {
         if checked == 0 {
             return Finding::never_exercised("no node of the target was alive at the end");
         }
-        let Course { disturbed: (disturbance, since), agreed, leader, changed, .. } = course;
-        let (within, elapses, known) = (bound(self.within), self.elapses(history, since), known_until(history));
-        let in_time = since + self.within;
-        let named = course.names.iter().map(|(node, names)| match names {
-            Some((names, _)) if names == node => format!("{node} itself"),
-            Some((names, _)) => format!("{node} names {names}"),
-            None => format!("{node} names nobody"),
-        });
-        let mut named = named.collect::<Vec<_>>().join(", ");
-        if let Some(leader) = course.sole_name().filter(|_| leader.is_none()) {
-            named += &format!(", and {leader} is not alive or does not lead");
-        }
-        let show = |mut finding: Finding| {
-            finding = finding.showing_as(disturbance, "the last disturbance");
-            course
-                .names
-                .iter()
-                .filter_map(|(_, names)| *names)
-                .fold(finding, |finding, (_, number)| finding.showing(number))
+        let (disturbance, since) = course.disturbed;
+        let elapses = self.elapses(history, since);
+        let (outcome, summary) = self.decide(&course, elapses, known_until(history));
+        let finding = match outcome {
+            Outcome::Held => return Finding::held(checked, summary),
+            Outcome::Unknown => Finding::unknown(checked, summary),
+            Outcome::Violated => Finding::violated(checked, 1, elapses, summary),
         };
-        match (agreed, leader) {
-            (Some(agreed), Some(leader)) if agreed.latest <= in_time => {
-                let after = seconds(agreed.latest.since(since));
-                let plural = if checked == 1 { "node names" } else { "nodes name" };
-                Finding::held(
-                    checked,
-                    format!("{checked} {plural} {leader}, {after} of {within} after the last disturbance"),
-                )
-            }
-            (Some(agreed), Some(_)) if agreed.earliest > elapses => {
-                let after = exactly(agreed.latest.since(since));
-                show(Finding::violated(
-                    checked,
-                    1,
-                    elapses,
-                    format!("agreed only {after} after the last disturbance (limit {within})"),
-                ))
-            }
-            (Some(agreed), Some(_)) if agreed.earliest > in_time => {
-                show(Finding::unknown(checked, "agreed late, but the bench itself was late"))
-            }
-            (Some(_), Some(_)) => {
-                show(Finding::unknown(checked, "agreed at about the limit: the times of the lines are not sure enough"))
-            }
-            (Some(agreed), None) if agreed.latest <= in_time && changed > known => show(Finding::unknown(
-                checked,
-                format!("agreed in time, and changed their minds as the run ended: {named}"),
-            )),
-            _ if known > elapses => {
-                let summary = format!("no agreement {within} after the last disturbance: {named}");
-                show(Finding::violated(checked, 1, elapses, summary))
-            }
-            _ if known > in_time => {
-                show(Finding::unknown(checked, format!("no agreement, but the bench itself was late: {named}")))
-            }
-            _ => show(Finding::unknown(checked, format!("the run ended before the limit of {within}: {named}"))),
-        }
+        let finding = finding.showing_as(disturbance, "the last disturbance");
+        let said = course.names.iter().filter_map(|(_, names)| *names);
+        said.fold(finding, |finding, (_, number)| finding.showing(number))
     }
 
     fn open_until(&self, history: &History) -> Option<RunTime> {
         let course = self.course(history)?;
-        let is_open = !course.names.is_empty() && (course.agreed.is_none() || course.leader.is_none());
+        let in_time = course.disturbed.1 + self.within;
+        let has_agreed = course.leader.is_some() && course.agreed.is_some_and(|agreed| agreed.latest <= in_time);
+        let is_open = !course.names.is_empty() && !has_agreed;
         is_open.then(|| decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
     }
 }
@@ -268,7 +274,6 @@ mod tests {
     use super::super::testing::check;
     use super::*;
     use crate::stories::{Story, ms, plausible_within, stretched};
-    use crate::verdict::Outcome;
 
     fn judged(story: &Story) -> Finding {
         check("agreement = { leads = 'leads', follows = 'follows.leader', within = '2s' }").judge(&story.history)
