@@ -18,7 +18,7 @@ fn a_cluster_of_python_processes_with_its_own_log_format_passes() {
 #[ignore = "needs the node built with its mistakes (see the error)"]
 fn the_demonstrations_are_caught_by_name() {
     for (name, evidence) in
-        [("never-steps-down", "no two leaderships overlap"), ("one-term-two-leaders", "at most one leader per term")]
+        [("never-steps-down", "no two leaderships overlap"), ("forgotten-vote", "at most one leader per term")]
     {
         let place = Place::new();
         let run = place.dsbench(&["run", &format!("{ROOT}/scenarios/demonstrations/{name}.toml")]).success();

@@ -45,6 +45,12 @@ fn the_classroom_mode_goes_on_with_one_of_three() {
 }
 
 #[test]
+fn two_leaders_of_one_term_are_caught_where_no_quorum_prevents_them() {
+    let (_, text) = run("one-term-two-leaders");
+    assert!(text.contains("caught being violated") && text.contains("became the Group Leader"), "{text}");
+}
+
+#[test]
 fn every_start_order_ends_with_the_highest_id_leading() {
     run("every-start-order");
 }

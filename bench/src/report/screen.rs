@@ -31,7 +31,7 @@ pub struct Screen<'r> {
 }
 
 /// The widest text of a log line that is repeated.
-const TEXT_WIDTH: usize = 96;
+const TEXT_WIDTH: usize = 120;
 
 /// One line of the list of runs: `    PASS  4.2s  leader-election`.
 pub fn headline(file: &RunFile, judgement: Judgement) -> String {
@@ -121,9 +121,14 @@ impl Screen<'_> {
         }
         if finding.outcome == Outcome::Violated {
             for circumstance in &invariant.during {
-                let line = circumstance.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
                 let word = if circumstance.is_active { "while" } else { "after" };
-                writeln!(out, "        {word}: {circumstance}{line}")?;
+                let told = circumstance.to_string();
+                // A line that an editor opens.
+                let told = match circumstance.line {
+                    Some(line) => told.replace(&format!("line {line}"), &format!("{}:{line}", self.file.file)),
+                    None => told,
+                };
+                writeln!(out, "        {word}: {told}")?;
             }
         }
         Ok(())

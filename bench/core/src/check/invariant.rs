@@ -158,18 +158,24 @@ fn of_ending(history: &History) -> Option<Reason> {
     }
 }
 
-/// The first node that did not come up, and why.
+/// The first node that did not come up, and why: what says why before what only says that.
 fn failed_start(history: &History) -> Option<(String, u64)> {
-    history.judged().find_map(|observation| {
-        let What::Process(process) = &observation.what else { return None };
-        let node = &process.of.node;
-        let text = match &process.change {
-            Change::NotStarted { why } => format!("{node} could not be started: {why}"),
-            Change::NotReady { why } => format!("{node} did not become ready: {why}"),
-            Change::Exited { exit, expected: false } => format!("{node} ended before the run began: {exit}"),
-            _ => return None,
-        };
-        Some((text, observation.number))
+    let first = |told: fn(&Change) -> Option<String>| {
+        history.judged().find_map(|observation| {
+            let What::Process(process) = &observation.what else { return None };
+            Some((format!("{} {}", process.of.node, told(&process.change)?), observation.number))
+        })
+    };
+    let with_reason = first(|change| match change {
+        Change::NotStarted { why } => Some(format!("could not be started: {why}")),
+        Change::NotReady { why } => Some(format!("did not become ready: {why}")),
+        _ => None,
+    });
+    with_reason.or_else(|| {
+        first(|change| match change {
+            Change::Exited { exit, expected: false } => Some(format!("ended before the run began: {exit}")),
+            _ => None,
+        })
     })
 }
 
