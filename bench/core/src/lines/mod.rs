@@ -1,0 +1,254 @@
+//! The history on disk: JSON lines.
+//!
+//! The first line names the format and its version, then each observation is one line, in the order of the numbers:
+//!
+//! ```json
+//! {"dsbench_history":1}
+//! {"n":0,"t":0,"run":"started"}
+//! {"n":1,"t":1203344,"process":{"node":"peer1","life":1,"change":{"started":{"pid":812}}}}
+//! {"n":2,"t":98120555,"event":{"name":"became_leader","node":"peer1","life":1,"fields":{"term":4},"early":200000,"log":{"offset":911,"line":12,"text":"..."}}}
+//! ```
+//!
+//! `n` is the number, `t` the nanoseconds of run time; beside them stands exactly one of `run`, `process`, `event`, `action`, `step`,
+//! `sample`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
+//! text, `{"node": "peer1"}`, `{"nodes": [..]}` or `{"float": "NaN"}`.
+//!
+//! Within one version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a
+//! new meaning is a new version.
+
+mod read;
+mod write;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use self::read::{Symbols, read_line};
+use crate::history::History;
+use crate::observation::Observation;
+
+/// The version of the format that is written, and the newest that is read.
+pub const VERSION: u32 = 1;
+
+/// The first line, with its newline.
+pub fn header() -> String {
+    format!("{{\"dsbench_history\":{VERSION}}}\n")
+}
+
+/// Appends the line of an observation, with its newline.
+pub fn encode(observation: &Observation, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, observation).expect("writing to memory does not fail");
+    out.push(b'\n');
+}
+
+/// A history as it was read.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Every whole line.
+    pub history: History,
+    /// The last line, if it was not finished: the writer was killed while it wrote. It is not part of the history.
+    pub torn: Option<Torn>,
+}
+
+/// A line without its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Torn {
+    /// Its line number, from 1.
+    pub line: u64,
+    /// How much of it there is.
+    pub bytes: usize,
+}
+
+/// Why a stored history cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// The first line is not there or is something else.
+    #[error(
+        "read the history: the first line is not `{{\"dsbench_history\":{VERSION}}}` (is this a history of dsbench?)"
+    )]
+    NotAHistory,
+    /// It was written by a newer dsbench.
+    #[error(
+        "read the history: it has format {version}, and this dsbench reads up to {VERSION} (use the dsbench that wrote it, or a newer one)"
+    )]
+    Newer {
+        /// The version that it names.
+        version: u32,
+    },
+    /// A line is not an observation, or not the next one.
+    #[error("read line {line} of the history: {why} (was the file edited?)")]
+    Line {
+        /// Line number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Reads a whole history.
+///
+/// # Errors
+///
+/// If the first line is not ours or newer than us, or if a line is not the observation that should come next. A last line without
+/// newline is no error: it is dropped and named in [`Recorded::torn`].
+pub fn read(bytes: &[u8]) -> Result<Recorded, ReadError> {
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let (lines, rest) = bytes.split_at(whole);
+    let lines = utf8(lines)?;
+    let count = lines.bytes().filter(|&byte| byte == b'\n').count();
+    let mut lines = lines.split_terminator('\n');
+    read_header(lines.next().ok_or(ReadError::NotAHistory)?)?;
+
+    let mut history = History::with_capacity(count);
+    let mut symbols = Symbols::default();
+    let mut line = 1;
+    for text in lines {
+        line += 1;
+        let observation = read_line(text, &mut symbols).map_err(|why| ReadError::Line { line, why })?;
+        let expected = history.next_number();
+        if observation.number != expected {
+            let why = format!("it is number {}, and {expected} comes next", observation.number);
+            return Err(ReadError::Line { line, why });
+        }
+        history.push(observation.at, observation.what);
+    }
+    let torn = (!rest.is_empty()).then_some(Torn { line: line + 1, bytes: rest.len() });
+    Ok(Recorded { history, torn })
+}
+
+fn utf8(lines: &[u8]) -> Result<&str, ReadError> {
+    std::str::from_utf8(lines).map_err(|error| {
+        let line = 1 + lines[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() as u64;
+        ReadError::Line { line, why: "it is not UTF-8".into() }
+    })
+}
+
+fn read_header(line: &str) -> Result<(), ReadError> {
+    #[derive(Deserialize)]
+    struct Header {
+        dsbench_history: u32,
+    }
+    let header: Header = serde_json::from_str(line).map_err(|_| ReadError::NotAHistory)?;
+    match header.dsbench_history {
+        VERSION => Ok(()),
+        version if version > VERSION => Err(ReadError::Newer { version }),
+        _ => Err(ReadError::NotAHistory),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::observation::Value;
+    use crate::stories::{Story, wild};
+
+    fn written(history: &History) -> Vec<u8> {
+        let mut bytes = header().into_bytes();
+        history.observations().iter().for_each(|observation| encode(observation, &mut bytes));
+        bytes
+    }
+
+    fn three_lines() -> Vec<u8> {
+        let mut bytes = header().into_bytes();
+        bytes.extend_from_slice(b"{\"n\":0,\"t\":0,\"run\":\"started\"}\n{\"n\":1,\"t\":5,\"run\":\"ready\"}\n");
+        bytes
+    }
+
+    #[test]
+    fn a_line_reads_like_its_meaning() {
+        let mut story = Story::of(&["peer1"]);
+        story.at(1).early(2).says("peer1", "leads", &[("term", Value::Int(4)), ("id", Value::Node("p2".into()))]);
+        story.says("peer1", "rate", &[("x", Value::Float(1.0)), ("inf", Value::Float(f64::INFINITY))]);
+        let bytes = written(&story.history);
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[0], r#"{"dsbench_history":1}"#);
+        assert_eq!(lines[2], r#"{"n":1,"t":0,"process":{"node":"peer1","life":1,"change":{"started":{"pid":100}}}}"#);
+        assert_eq!(
+            lines[5],
+            r#"{"n":4,"t":1000000,"event":{"name":"leads","node":"peer1","life":1,"fields":{"term":4,"id":{"node":"p2"}},"early":2000000,"log":{"offset":40,"line":4,"text":"peer1 leads"}}}"#
+        );
+        assert!(lines[6].contains(r#""fields":{"x":1.0,"inf":{"float":"inf"}}"#));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_named() {
+        let whole = three_lines();
+        let recorded = read(&whole[..whole.len() - 1]).unwrap();
+        assert_eq!((recorded.history.observations().len(), recorded.torn), (1, Some(Torn { line: 3, bytes: 27 })));
+        let recorded = read(&whole).unwrap();
+        assert_eq!((recorded.history.observations().len(), recorded.torn), (2, None));
+    }
+
+    #[test]
+    fn an_edited_line_is_named_with_its_reason() {
+        let refused = |from: &str, to: &str| {
+            let text = String::from_utf8(three_lines()).unwrap().replace(from, to);
+            read(text.as_bytes()).unwrap_err().to_string()
+        };
+        let why = refused("\"t\":0,", "\"t\":zero,");
+        assert_eq!(why, "read line 2 of the history: expected value at column 12 (was the file edited?)");
+        assert!(refused("\"n\":0", "\"n\":7").contains("line 2 of the history: it is number 7, and 0 comes next"));
+        assert!(refused("\"run\":\"started\"", "\"walk\":1").contains("line 2 of the history: it holds no kind"));
+        assert!(refused("\"t\":5,", "\"t\":5,\"stall\":{\"since\":1,\"of\":\"loop\"},").contains("line 3"));
+        assert!(
+            refused("\"n\":0,\"t\":0,\"run\":\"started\"", "").contains("line 2 of the history: missing field `n`")
+        );
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_keys_that_came_later_are_passed_over() {
+        let newer = String::from_utf8(three_lines()).unwrap().replace("history\":1", "history\":2");
+        assert_eq!(read(newer.as_bytes()).unwrap_err(), ReadError::Newer { version: 2 });
+        let grown = String::from_utf8(three_lines()).unwrap().replace("\"t\":5", "\"t\":5,\"since\":{\"x\":[1]}");
+        assert_eq!(read(grown.as_bytes()).unwrap().history.observations().len(), 2);
+        for other in ["", "{}", "\n", "{\"dsbench_history\":0}\n", "\0\0\0\n"] {
+            assert_eq!(read(other.as_bytes()).unwrap_err(), ReadError::NotAHistory, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_utf8_is_an_error_of_its_line() {
+        let mut bytes = three_lines();
+        let last = bytes.len() - 4;
+        bytes[last] = 0xff;
+        assert!(matches!(read(&bytes).unwrap_err(), ReadError::Line { line: 3, .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(history in wild()) {
+            let recorded = read(&written(&history)).unwrap();
+            prop_assert_eq!(recorded.history.observations(), history.observations());
+            prop_assert_eq!(recorded.torn, None);
+            prop_assert_eq!(recorded.history.nodes().collect::<Vec<_>>(), history.nodes().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_history_cut_anywhere_gives_its_whole_lines(history in wild(), cut in any::<prop::sample::Index>()) {
+            let bytes = written(&history);
+            let cut = header().len() + cut.index(bytes.len() + 1 - header().len());
+            let recorded = read(&bytes[..cut]).unwrap();
+            let whole = bytes[..cut].iter().filter(|&&byte| byte == b'\n').count() - 1;
+            prop_assert_eq!(recorded.history.observations(), &history.observations()[..whole]);
+            prop_assert_eq!(recorded.torn.is_some(), bytes[cut - 1] != b'\n');
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(history in wild(), edits in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..6)) {
+            let mut bytes = written(&history);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+            let _ = read(&[header().as_bytes(), &bytes, b"\n"].concat());
+        }
+    }
+}

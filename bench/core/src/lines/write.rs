@@ -1,0 +1,155 @@
+//! An observation as one JSON object.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::observation::{
+    Action, Answer, Change, Event, Life, LogLine, MAIN, Name, Nanos, Observation, Phase, ProcessChange, Sample, Stall,
+    StepChange, Value, What,
+};
+use crate::time::RunTime;
+
+impl Serialize for Observation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = Line { n: self.number, t: self.at, ..Line::default() };
+        match &self.what {
+            What::Run(phase) => line.run = Some(phase),
+            What::Process(process) => line.process = Some(process.into()),
+            What::Event(event) => line.event = Some(event.into()),
+            What::Action(action) => line.action = Some(action),
+            What::Step(step) => line.step = Some(step),
+            What::Sample(sample) => line.sample = Some(sample.into()),
+            What::Stall(stall) => line.stall = Some(stall),
+            What::Answer(answer) => line.answer = Some(answer),
+        }
+        line.serialize(serializer)
+    }
+}
+
+/// One line: exactly one of the options is there.
+#[derive(Serialize, Default)]
+struct Line<'a> {
+    n: u64,
+    t: RunTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<EventLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<SampleLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<ProcessLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<&'a Phase>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a StepChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stall: Option<&'a Stall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Answer>,
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    name: &'a str,
+    node: &'a str,
+    #[serde(skip_serializing_if = "is_main")]
+    process: &'a str,
+    life: u32,
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    fields: Fields<'a>,
+    early: Nanos,
+    log: LogText<'a>,
+}
+
+#[derive(Serialize)]
+struct LogText<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stderr: bool,
+    offset: u64,
+    line: u64,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct SampleLine<'a> {
+    node: &'a str,
+    #[serde(skip_serializing_if = "is_main")]
+    process: &'a str,
+    life: u32,
+    cpu: Nanos,
+    rss_bytes: u64,
+    open_files: u32,
+}
+
+#[derive(Serialize)]
+struct ProcessLine<'a> {
+    node: &'a str,
+    #[serde(skip_serializing_if = "is_main")]
+    process: &'a str,
+    life: u32,
+    change: &'a Change,
+}
+
+fn is_main(process: &&str) -> bool {
+    *process == MAIN
+}
+
+impl<'a> From<&'a Event> for EventLine<'a> {
+    fn from(Event { name, of, fields, uncertainty, log }: &'a Event) -> Self {
+        let Life { node, process, life } = of;
+        let LogLine { stderr, offset, line, text } = log;
+        let log = LogText { stderr: *stderr, offset: *offset, line: *line, text };
+        Self { name, node, process, life: *life, fields: Fields(fields), early: *uncertainty, log }
+    }
+}
+
+impl<'a> From<&'a Sample> for SampleLine<'a> {
+    fn from(Sample { of, cpu, rss_bytes, open_files }: &'a Sample) -> Self {
+        let Life { node, process, life } = of;
+        Self { node, process, life: *life, cpu: *cpu, rss_bytes: *rss_bytes, open_files: *open_files }
+    }
+}
+
+impl<'a> From<&'a ProcessChange> for ProcessLine<'a> {
+    fn from(ProcessChange { of, change }: &'a ProcessChange) -> Self {
+        let Life { node, process, life } = of;
+        Self { node, process, life: *life, change }
+    }
+}
+
+/// The fields of an event, in their order.
+struct Fields<'a>(&'a [(Name, Value)]);
+
+impl Fields<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Written(value))))
+    }
+}
+
+struct Written<'a>(&'a Value);
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn tagged<S: Serializer>(serializer: S, tag: &str, value: impl Serialize) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(tag, &value)?;
+            map.end()
+        }
+        match self.0 {
+            Value::Int(value) => serializer.serialize_i64(*value),
+            Value::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
+            // JSON has no number for these.
+            Value::Float(value) => tagged(serializer, "float", value.to_string()),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Node(node) => tagged(serializer, "node", node),
+            Value::Nodes(nodes) => tagged(serializer, "nodes", nodes),
+        }
+    }
+}
