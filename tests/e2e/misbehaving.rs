@@ -22,6 +22,12 @@ said = {{ log = 'said (?<n>\d+)', fields = {{ n = "int" }} }}
     )
 }
 
+/// The bench held no more in memory than it may, whatever its nodes printed.
+fn stays_small(place: &Place) {
+    let most = place.run_json()["bench_rss_bytes_max"].as_u64().expect("run.json says how much it took");
+    assert!((1..100_000_000).contains(&most), "dsbench took {most} bytes");
+}
+
 const SAID_ONCE: &str = r#"
 [[steps]]
 wait = { event = "said" }
@@ -102,6 +108,7 @@ fn a_line_of_fifty_megabytes_without_an_end_is_kept_whole() {
     place.dsbench(&["run", "x.toml"]).success();
     let log = place.read("logs/dummy1_log.txt");
     assert!(log.bytes().filter(|b| *b == b'x').count() >= 50_000_000, "bytes of the long line are missing");
+    stays_small(&place);
 }
 
 #[test]
@@ -111,6 +118,7 @@ fn a_flood_of_lines_is_neither_lost_nor_allowed_to_stop_the_run() {
     let script = "yes 0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012 | head -c 108000000; echo said 1; while :; do sleep 1; done";
     place.write("x.toml", &one_node(script, "", SAID_ONCE));
     place.dsbench(&["run", "x.toml"]).success();
+    stays_small(&place);
     let raw = std::fs::read_dir(place.run_dir().join("logs/raw")).unwrap().flatten();
     let stdout =
         raw.map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "stdout")).expect("a raw file");
