@@ -1,15 +1,17 @@
 //! `process`: nothing crashed, nothing leaked, and no process outgrew its bounds.
 //!
 //! A scenario without this check has the [`implicit`] one, so that an unexplained crash never passes. An exit is unexplained if the bench
-//! did not ask for it; a crash of a part of a program shows only in its output, so lines that runtimes print when they die are looked for
+//! did not ask for it, by stopping or killing the process or by a signal that means "end"; a crash of a part of a program shows only in its output, so lines that runtimes print when they die are looked for
 //! ([`PANICS`], recorded as the event [`PANIC`]).
+
+use std::collections::BTreeSet;
 
 use super::scope::Scope;
 use super::{Check, CheckKind};
 use crate::cluster::ClusterState;
 use crate::history::History;
 use crate::names::Names;
-use crate::observation::{Change, Life, Name, Observation, PANIC, Sample, What};
+use crate::observation::{Action, ActionVerb, Change, Life, Name, Observation, PANIC, ProcessChange, Sample, What};
 use crate::table::{Key, Kind, Table};
 use crate::target::Target;
 use crate::time::RunTime;
@@ -153,6 +155,7 @@ impl Check for Process {
         let mut state = self.cluster.clone();
         let (mut lives, mut problems, mut first) = (0, 0, None::<Problem>);
         let (mut rss, mut open_files) = (0, 0);
+        let mut asked_to_end: BTreeSet<&Life> = BTreeSet::new();
         for observation in history.judged() {
             let Observation { number, at, what } = observation;
             if !everything {
@@ -160,6 +163,13 @@ impl Check for Process {
             }
             let admits = |node: &Name| everything || self.of.admits(node, &[], &state);
             match what {
+                What::Action(action) if asks_to_end(action) => {
+                    asked_to_end.extend(&action.hit);
+                    continue;
+                }
+                What::Process(ProcessChange { of, change: Change::Exited { .. } }) if asked_to_end.contains(of) => {
+                    continue;
+                }
                 What::Process(process) if admits(&process.of.node) => {
                     lives += u64::from(matches!(process.change, Change::Started { .. }));
                 }
@@ -200,6 +210,11 @@ impl Check for Process {
     }
 }
 
+/// True for a signal after which a process may be gone. (One that dies of another, of a HUP or USR1 that it does not know, has crashed.)
+fn asks_to_end(action: &Action) -> bool {
+    action.verb == ActionVerb::Signal && matches!(action.with.as_deref(), Some("TERM" | "INT" | "QUIT" | "ABRT"))
+}
+
 /// The node, and the process if it is not the main one.
 fn name(of: &Life) -> String {
     if &*of.process == crate::observation::MAIN { of.node.to_string() } else { format!("{}/{}", of.node, of.process) }
@@ -235,6 +250,20 @@ mod tests {
         assert_eq!((finding.outcome, finding.summary.as_str()), (Outcome::Violated, "b ended by itself: signal 11"));
         let lenient = Process { exits: false, ..strict() };
         assert_eq!(lenient.judge(&story.history).outcome, Outcome::Held);
+    }
+
+    #[test]
+    fn a_node_may_end_of_a_signal_that_asks_for_it_and_not_of_another() {
+        let judged = |signal: &str| {
+            let mut story = Story::of(&["a"]);
+            let (of, with) = (story.life("a"), Some(signal.to_owned()));
+            let hit = vec![of];
+            let action =
+                Action { verb: ActionVerb::Signal, nodes: vec!["a".into()], hit, step: None, with, undoes: None };
+            story.at(1).push(What::Action(action)).at(2).exit("a", Exit::Code(0), false);
+            strict().judge(&story.history).outcome
+        };
+        assert_eq!((judged("TERM"), judged("USR1")), (Outcome::Held, Outcome::Violated));
     }
 
     #[test]
