@@ -7,6 +7,7 @@ mod interrupts;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
+mod nodes;
 mod scenarios;
 mod stored_runs;
 mod support;
