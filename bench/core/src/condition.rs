@@ -106,7 +106,7 @@ impl std::fmt::Display for EventPart {
         if self.at_least > 1 {
             write!(f, "{} times ", self.at_least)?;
         }
-        write!(f, "{}`{}`{}", if self.is_latest { "as the newest " } else { "" }, self.event, self.filter)?;
+        write!(f, "{}`{}`{}", if self.is_latest { "the newest " } else { "" }, self.event, self.filter)?;
         match &self.who {
             Who::From(target) if *target == Target::all() => Ok(()),
             Who::From(target) => write!(f, " from {target}"),

@@ -110,7 +110,7 @@ fn a_plan_tells_who_runs_and_what_happens_when() {
     2. after 1s                     kill leader  [crash]
     3. then                         expect `became_leader` from !killed within 3s
     4. after 4s                     restart killed
-    5. then                         expect as the newest `follows` where leader = leader from each of restarted within 5s
+    5. then                         expect the newest `follows` where leader = leader from each of restarted within 5s
 
 what must hold
   at most one leader per term  (single_leader)
