@@ -70,6 +70,44 @@ fn kill_9_at_any_moment_leaves_no_process() {
     }
 }
 
+/// peer2 takes over as soon as it sees that peer1 is gone.
+const TAKEOVER: &str = r#"schema = 1
+name = "takeover"
+timeout = "60s"
+[nodes]
+count = 2
+command = ["sh", "-c", "echo $$ > pid; echo up; while :; do sleep 0.02; test {id} = 1 && continue; kill -0 $(cat ../peer1/pid) 2>/dev/null || { echo took over; exec sleep 1000; }; done"]
+ready = { log = 'up' }
+[events]
+took = { log = 'took over' }
+[[steps]]
+after = "300ms"
+kill = "peer1"
+[[steps]]
+expect = { event = "took" }
+within = "1s"
+[[invariants]]
+name = "in time"
+deadline = { from = "fault.kill", until = "took", limit = "1s" }
+"#;
+
+#[test]
+fn the_benchs_own_standstill_is_not_blamed_on_the_cluster() {
+    let place = Place::new();
+    place.write("x.toml", TAKEOVER);
+    let mut child = place.start(&["run", "x.toml"]);
+    place.wait_until("the kill is about to be done", |place| place.read("out").contains("step 1"));
+    kill(child.id(), "STOP");
+    // Longer than any bound of the scenario, and the guardian is not stopped: the cluster goes on.
+    std::thread::park_timeout(std::time::Duration::from_millis(2500));
+    kill(child.id(), "CONT");
+    let code = child.wait().unwrap().code();
+    assert!(matches!(code, Some(0 | 3)), "{code:?}\n{}", place.read("out"));
+    place.wait_until_empty();
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
+    assert!(history.contains("stall"), "{history}");
+}
+
 #[test]
 fn a_stored_run_that_was_cut_by_kill_9_can_still_be_shown() {
     let (place, mut child) = running("100s");

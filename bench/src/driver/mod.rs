@@ -173,8 +173,11 @@ impl<'r> Driver<'r> {
             self.advance_steps();
             let now = self.now();
             if let Some((due_at, due)) = self.agenda.pop_due(now) {
+                let late = now.since(due_at);
                 self.note_lateness(due_at, now);
-                self.perform(due, now);
+                if late < STALL || !self.prolong(&due, now + late) {
+                    self.perform(due, now);
+                }
                 continue;
             }
             if self.is_over() {
@@ -246,6 +249,15 @@ impl<'r> Driver<'r> {
     fn note_lateness(&mut self, due_at: RunTime, now: RunTime) {
         if now.since(due_at) >= STALL {
             self.record(now, What::Stall(Stall { since: due_at, of: "loop".into() }));
+        }
+    }
+
+    /// A bound that was over while the bench itself stood still is moved by that time: what the cluster did meanwhile has not been read.
+    fn prolong(&mut self, due: &Due, until: RunTime) -> bool {
+        match due {
+            Due::StepDeadline => self.prolong_step(until),
+            Due::ReadyDeadline(key) => self.prolong_readiness(key, until),
+            _ => false,
         }
     }
 

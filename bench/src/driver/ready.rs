@@ -148,6 +148,16 @@ impl Driver<'_> {
         }
     }
 
+    /// Moves the bound.
+    pub(super) fn prolong_readiness(&mut self, key: &ProcessKey, until: RunTime) -> bool {
+        let entry = self.agenda.push(until, Due::ReadyDeadline(key.clone()));
+        match &mut self.process_mut(key).readiness {
+            Some(readiness) => readiness.deadline = entry,
+            None => self.agenda.cancel(entry),
+        }
+        true
+    }
+
     /// The bound is over.
     pub(super) fn ready_deadline(&mut self, key: &ProcessKey, at: RunTime) {
         let process = self.process_mut(key);

@@ -245,6 +245,12 @@ impl<'r> Driver<'r> {
         }
     }
 
+    /// Moves the step's `within`.
+    pub(super) fn prolong_step(&mut self, until: RunTime) -> bool {
+        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline));
+        true
+    }
+
     /// The step's `within` is over.
     pub(super) fn step_deadline(&mut self) {
         self.steps.deadline = None;
