@@ -1,6 +1,6 @@
 //! The sensor network's protocol in an in-memory cluster: virtual time, keyed randomness, and every fault there is.
 //!
-//! * `rules`: one script per rule, one core alone.
+//! * `rules`: one script per rule, one core alone, in the ways of `modes`.
 //! * `noise`: one core under messages that no correct node would send.
 //! * `stories`: faults that people know by name, in a whole cluster.
 //! * `schedules`: thousands of random fault schedules; see there for the command that runs them all, or one of them again.
@@ -12,6 +12,7 @@ mod disk;
 mod faults;
 #[cfg(feature = "mistakes")]
 mod mistakes;
+mod modes;
 mod network;
 mod noise;
 mod oracle;

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Event, Quorum, Takeover};
+use dsbench_protocol::{Config, Event, Takeover};
 use dsbench_wire::{NodeId, Term};
 
 use crate::cluster::{Cluster, peer};
+use crate::modes::{classroom, majority, sticky};
 use crate::schedules::knobs;
 
 const fn ms(n: u64) -> Duration {
@@ -24,18 +25,6 @@ fn settled(seed: u64, size: usize, change: impl Fn(Config) -> Config) -> Cluster
     }
     assert!(cluster.run_until(ms(2000), |c| c.agreed_leader().is_some()), "{}", cluster.trace().join("\n"));
     cluster
-}
-
-fn majority(config: Config) -> Config {
-    config
-}
-
-fn sticky(config: Config) -> Config {
-    Config { takeover: Takeover::Sticky, ..config }
-}
-
-fn classroom(config: Config) -> Config {
-    Config { quorum: Quorum::None, ..config }
 }
 
 fn leader(cluster: &Cluster) -> NodeId {

@@ -1,0 +1,112 @@
+//! The classroom's Bully, without a quorum.
+
+use crate::modes::classroom;
+use crate::script::plays;
+
+#[test]
+fn the_classrooms_bully_leads_when_nobody_higher_answers() {
+    plays(
+        classroom,
+        "
+        > start
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+        > timer Election
+          persist term=1 vote=peer2
+          | became the Group Leader via election term=1 votes=peer2
+          peer1 < COORDINATOR term=1
+          peer3 < COORDINATOR term=1
+        > peer1 ELECTION term=1
+          peer1 < OK term=1
+          peer1 < COORDINATOR term=1
+        ",
+    );
+}
+
+#[test]
+fn of_two_classroom_leaders_the_higher_term_wins_then_the_higher_id() {
+    plays(
+        classroom,
+        "
+        > start
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+        > timer Election
+          persist term=1 vote=peer2
+          | became the Group Leader via election term=1 votes=peer2
+          peer1 < COORDINATOR term=1
+          peer3 < COORDINATOR term=1
+        > peer1 COORDINATOR term=1
+          peer1 < COORDINATOR term=1
+        > peer3 COORDINATOR term=1
+          | stepped down term=1 reason=higher-leader:peer3
+          | Received COORDINATOR announcement: peer3 term=1
+        > peer1 COORDINATOR term=1
+        > peer1 COORDINATOR term=2
+          persist term=2 vote=none
+          | Received COORDINATOR announcement: peer1 term=2
+        ",
+    );
+}
+
+#[test]
+fn in_the_classroom_a_higher_node_takes_over_from_a_lower_leader() {
+    plays(
+        classroom,
+        "
+        > start
+        > peer1 COORDINATOR term=1
+          persist term=1 vote=none
+          | Received COORDINATOR announcement: peer1 term=1
+        > 350ms
+        > peer1 HEARTBEAT term=1 seq=4
+          peer1 < HEARTBEAT_ACK seq=4 term=1
+        > timer Election
+          | election started term=2 reason=takeover-from:peer1
+          peer3 < ELECTION term=1
+        > peer1 HEARTBEAT term=1 seq=5
+          peer1 < HEARTBEAT_ACK seq=5 term=1
+        > timer Election
+          persist term=2 vote=peer2
+          | became the Group Leader via election term=2 votes=peer2
+          peer1 < COORDINATOR term=2
+          peer3 < COORDINATOR term=2
+        ",
+    );
+}
+
+#[test]
+fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
+    plays(
+        classroom,
+        "
+        > start
+        > peer1 COORDINATOR term=1
+          persist term=1 vote=none
+          | Received COORDINATOR announcement: peer1 term=1
+        > 350ms
+        > peer1 HEARTBEAT term=1 seq=4
+          peer1 < HEARTBEAT_ACK seq=4 term=1
+        > timer Election
+          | election started term=2 reason=takeover-from:peer1
+          peer3 < ELECTION term=1
+        > peer3 OK term=1
+          | deferring to=peer3 term=2
+        > 200ms
+          | SUSPECTED peer=peer1 term=1
+        > peer1 HEARTBEAT term=1 seq=9
+          | RECOVERED peer=peer1 term=1
+          peer1 < HEARTBEAT_ACK seq=9 term=1
+        > timer Election
+          | SUSPECTED peer=peer1 term=1
+          | election started term=2 reason=takeover-from:peer1
+          peer3 < ELECTION term=1
+        > peer3 COORDINATOR term=2
+          | election cancelled term=2 reason=higher-leader:peer3
+          persist term=2 vote=none
+          | Received COORDINATOR announcement: peer3 term=2
+        ",
+    );
+}

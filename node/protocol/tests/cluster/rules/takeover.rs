@@ -1,0 +1,157 @@
+//! A leader and a higher node: the offer of the lead, and what becomes of it.
+
+use crate::modes::{majority, sticky};
+use crate::script::plays;
+
+#[test]
+fn a_leader_offers_its_place_to_a_higher_node_that_answers_steadily() {
+    plays(
+        majority,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT seq=1 term=1
+          peer3 << HEARTBEAT seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+        > 200ms
+          peer1 << HEARTBEAT seq=2 term=1
+          peer3 << HEARTBEAT seq=2 term=1
+          peer1 << HEARTBEAT seq=3 term=1
+          peer3 << HEARTBEAT seq=3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=3
+        > peer1 HEARTBEAT_ACK term=1 seq=3
+        > 200ms
+          peer1 << HEARTBEAT seq=4 term=1
+          peer3 << HEARTBEAT seq=4 term=1
+          peer1 << HEARTBEAT seq=5 term=1
+          peer3 << HEARTBEAT seq=5 term=1
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+        > peer3 PRE_VOTE_REQUEST term=1 transfer=true
+          peer3 < PRE_VOTE granted=true term=1
+        > peer1 PRE_VOTE_REQUEST term=1 transfer=true
+          peer1 < PRE_VOTE granted=false term=1
+          peer1 < COORDINATOR term=1
+        > peer3 VOTE_REQUEST term=2
+          | stepped down term=1 reason=transfer:peer3
+          persist term=2 vote=peer3
+          | voted candidate=peer3 term=2
+          peer3 < VOTE granted=true term=2
+        > peer3 COORDINATOR term=2
+          | Received COORDINATOR announcement: peer3 term=2
+        ",
+    );
+}
+
+#[test]
+fn a_leader_whose_offer_comes_to_nothing_stays_and_does_not_offer_again_at_once() {
+    plays(
+        majority,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT seq=1 term=1
+          peer3 << HEARTBEAT seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > 200ms
+          peer1 << HEARTBEAT seq=2 term=1
+          peer3 << HEARTBEAT seq=2 term=1
+          peer1 << HEARTBEAT seq=3 term=1
+          peer3 << HEARTBEAT seq=3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=3
+        > 200ms
+          peer1 << HEARTBEAT seq=4 term=1
+          peer3 << HEARTBEAT seq=4 term=1
+          | SUSPECTED peer=peer1 term=1
+          peer1 << HEARTBEAT seq=5 term=1
+          peer3 << HEARTBEAT seq=5 term=1
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=5
+        > timer Transfer
+          peer1 << HEARTBEAT seq=6 term=1
+          peer3 << HEARTBEAT seq=6 term=1
+          peer1 << HEARTBEAT seq=7 term=1
+          peer3 << HEARTBEAT seq=7 term=1
+          peer1 << HEARTBEAT seq=8 term=1
+          peer3 << HEARTBEAT seq=8 term=1
+          | FAILED peer=peer1 term=1
+          | leadership transfer failed to=peer3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=8
+        > 100ms
+          peer1 << HEARTBEAT seq=9 term=1
+          peer3 << HEARTBEAT seq=9 term=1
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=9
+        > timer Transfer
+          peer1 << HEARTBEAT seq=10 term=1
+          peer3 << HEARTBEAT seq=10 term=1
+          peer1 << HEARTBEAT seq=11 term=1
+          peer3 << HEARTBEAT seq=11 term=1
+          peer1 << HEARTBEAT seq=12 term=1
+          peer3 << HEARTBEAT seq=12 term=1
+          | leadership transfer failed to=peer3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=12
+        > 200ms
+          peer1 << HEARTBEAT seq=13 term=1
+          peer3 << HEARTBEAT seq=13 term=1
+          peer1 << HEARTBEAT seq=14 term=1
+          peer3 << HEARTBEAT seq=14 term=1
+        ",
+    );
+}
+
+#[test]
+fn with_sticky_takeover_a_leader_offers_nothing() {
+    plays(
+        sticky,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT seq=1 term=1
+          peer3 << HEARTBEAT seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > 200ms
+          peer1 << HEARTBEAT seq=2 term=1
+          peer3 << HEARTBEAT seq=2 term=1
+          peer1 << HEARTBEAT seq=3 term=1
+          peer3 << HEARTBEAT seq=3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=3
+        > 300ms
+          peer1 << HEARTBEAT seq=4 term=1
+          peer3 << HEARTBEAT seq=4 term=1
+          | SUSPECTED peer=peer1 term=1
+          peer1 << HEARTBEAT seq=5 term=1
+          peer3 << HEARTBEAT seq=5 term=1
+          peer1 << HEARTBEAT seq=6 term=1
+          peer3 << HEARTBEAT seq=6 term=1
+        ",
+    );
+}
+
+#[test]
+fn who_is_offered_the_lead_asks_first_and_stays_a_follower_if_it_cannot_win() {
+    plays(
+        majority,
+        "
+        > start
+        > peer1 COORDINATOR term=1
+          persist term=1 vote=none
+          | Received COORDINATOR announcement: peer1 term=1
+        > peer3 TIMEOUT_NOW term=1
+        > peer1 TIMEOUT_NOW term=1
+          | election started term=2 reason=transfer:peer1
+          | asks for pre-votes term=2
+          peer1 < PRE_VOTE_REQUEST term=1 transfer=true
+          peer3 < PRE_VOTE_REQUEST term=1 transfer=true
+        > peer1 HEARTBEAT term=1 seq=5
+          peer1 < HEARTBEAT_ACK seq=5 term=1
+        > timer Election
+          | election cancelled term=2 reason=no-majority
+        > peer1 HEARTBEAT term=1 seq=6
+          peer1 < HEARTBEAT_ACK seq=6 term=1
+        ",
+    );
+}
