@@ -212,7 +212,8 @@ impl Check for Process {
 
 /// True for a signal after which a process may be gone. (One that dies of another, of a HUP or USR1 that it does not know, has crashed.)
 fn asks_to_end(action: &Action) -> bool {
-    action.verb == ActionVerb::Signal && matches!(action.with.as_deref(), Some("TERM" | "INT" | "QUIT" | "ABRT"))
+    action.verb == ActionVerb::Signal
+        && matches!(action.with.as_deref(), Some("TERM" | "INT" | "QUIT" | "ABRT" | "SEGV"))
 }
 
 /// The node, and the process if it is not the main one.

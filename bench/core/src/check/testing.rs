@@ -6,7 +6,7 @@ use super::{CHECKS, Check};
 use crate::cluster::Role;
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::names::{FieldKind, Names};
-use crate::observation::{MAIN, Name, PANIC};
+use crate::observation::{Ending, MAIN, Name, PANIC, Phase, What};
 use crate::stories::{NODES, plausible, renamed, shifted, wild};
 use crate::table::{Key, Kind, Table, parse_document};
 use crate::verdict::Outcome;
@@ -160,6 +160,21 @@ proptest! {
             if history.ended().is_none() && check.judge(&history).outcome == Outcome::Held && check.open_until(&history).is_some() {
                 // Only an overlap that still grows may be held and open at once.
                 prop_assert!(example.starts_with("leader_overlap"), "{}", example);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_while_a_bound_is_open_is_decided_when_it_ends(history in plausible()) {
+        for example in EXAMPLES {
+            let check = check(example);
+            let mut history = history.clone();
+            if history.ended().is_none() {
+                let end = check.open_until(&history).unwrap_or_default().max(history.horizon());
+                history.push(end, What::Run(Phase::Ended { because: Ending::Complete }));
+                let finding = check.judge(&history);
+                prop_assert!(!finding.summary.contains("the run ended"), "{}: {:?}", example, finding);
+                prop_assert_eq!(check.open_until(&history).filter(|until| *until > end), None, "{}", example);
             }
         }
     }
