@@ -172,6 +172,17 @@ fn a_program_that_does_not_exist_is_named_before_anything_starts() {
 }
 
 #[test]
+fn a_path_that_leads_to_no_program_is_told_with_where_it_was_looked_for_and_keeps_nobody_waiting() {
+    let place = Place::new();
+    let text = one_node("true", "", SAID_ONCE).replace("\"sh\"", "\"./not-built\"").replace("count = 1", "count = 3");
+    place.write("x.toml", &text);
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(5));
+    assert!(text.contains("`./not-built` not found from the working directory"), "{text}");
+    let took = place.run_json()["seconds"].as_f64().expect("a duration");
+    assert!(took < 10.0, "waited {took}s for nodes that never existed");
+}
+
+#[test]
 fn a_crash_in_the_middle_is_never_a_pass() {
     let place = Place::new();
     place.write(

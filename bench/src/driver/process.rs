@@ -177,7 +177,14 @@ impl<'r> Driver<'r> {
         let process = self.process_mut(&key);
         process.state = State::Down;
         process.readiness = None;
+        let grace = process.grace.take();
+        if let Some(grace) = grace {
+            self.agenda.cancel(grace);
+        }
         self.start_failed(&key, &why);
+        // Its end may have been asked for while it was being started (another node has failed).
+        self.task_done(&key, Task::Stop);
+        self.task_done(&key, Task::Kill);
     }
 
     fn exited(&mut self, key: &ProcessKey, exit: Exit, at: RunTime) {

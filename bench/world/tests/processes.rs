@@ -54,7 +54,7 @@ fn what_cannot_be_executed_is_explained() {
     }
     let cases = [
         ("no-such-program", "`no-such-program` not found (is it built, and on PATH?)"),
-        ("./missing", "`./missing` not found (is it built?)"),
+        ("/missing", "`/missing` not found (is it built?)"),
         ("./plain", "`./plain` may not be executed (permission denied; is it marked executable?)"),
         ("./headless", "`./headless` is not a program for this machine (a script needs a #! line)"),
         ("/tmp", "`/tmp` is a directory, not a program"),
@@ -65,6 +65,8 @@ fn what_cannot_be_executed_is_explained() {
         assert_eq!(told, Happening::NotStarted { of: life("n", number), why: expected.to_owned() });
         assert!(!stage.world.is_alive(&life("n", number)));
     }
+    stage.spawn(&life("n", 8), &["./missing"]);
+    stage.until(|what| matches!(what, Happening::NotStarted { why, .. } if why.contains("working directory /")));
     stage.spawn(&life("n", 9), &["./lost"]);
     stage.until(|what| matches!(what, Happening::NotStarted { why, .. } if why.contains("interpreter")));
     let mut nowhere = stage.program(&["true"]);

@@ -155,6 +155,9 @@ impl Failure {
             Errno::ENOENT if is_path && file.exists() => {
                 format!("`{name}` is there, but its interpreter is not (look at its #! line, or at `ldd {name}`)")
             }
+            Errno::ENOENT if is_path && Path::new(&*name).is_relative() => {
+                format!("`{name}` not found from the working directory {} (is it built?)", program.cwd.display())
+            }
             Errno::ENOENT if is_path => format!("`{name}` not found (is it built?)"),
             Errno::ENOENT => format!("`{name}` not found (is it built, and on PATH?)"),
             Errno::EACCES if file.is_dir() && is_path => format!("`{name}` is a directory, not a program"),
