@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anstream::eprintln;
 use dsbench_core::observation::{Ending, Phase, StepChange, StepState, What};
 
 use super::job::{Job, ProcessKey, Purpose, Task};
@@ -57,10 +56,10 @@ impl Driver<'_> {
     /// A signal to dsbench: the first ends the run gracefully, the second at once.
     pub(super) fn interrupted(&mut self, signal: i32) {
         if self.ending.because.is_none() {
-            eprintln!("interrupted: stopping the nodes (again to kill them now)");
+            self.live.told("interrupted: stopping the nodes (again to kill them now)");
             self.end(Ending::Interrupted { signal });
         } else {
-            eprintln!("killing the nodes");
+            self.live.told("killing the nodes");
             self.kill_all();
         }
     }
@@ -102,6 +101,6 @@ impl Driver<'_> {
 
     /// Tells the person who runs it; the history has what a check needs.
     pub(super) fn warn(&mut self, text: String) {
-        self.live.warned(&text);
+        self.live.told(&format!("warning: {text}"));
     }
 }

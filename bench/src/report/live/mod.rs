@@ -1,16 +1,19 @@
 //! What people see while a run goes on: node states on a terminal, plain timestamped lines elsewhere.
 
+mod block;
+mod states;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anstream::eprintln;
-use dsbench_core::observation::{Action, ActionVerb, Change, Name, Observation, StepState, What};
+use dsbench_core::observation::{Change, Name, Observation, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::tell::{fields, tell};
+use self::states::States;
+use super::tell::tell;
 
 /// Follows a run. Only shows; never changes what happens.
 pub trait Live {
@@ -23,8 +26,8 @@ pub trait Live {
         None
     }
     /// Something that is no observation, for the person who watches.
-    fn warned(&mut self, text: &str) {
-        eprintln!("warning: {text}");
+    fn told(&mut self, text: &str) {
+        eprintln!("{text}");
     }
     /// The run is over; leaves the screen clean.
     fn close(&mut self) {}
@@ -56,7 +59,7 @@ impl Cast {
 pub fn screen(cast: Cast, quiet: bool) -> Box<dyn Live> {
     if quiet {
         Box::new(Silent)
-    } else if std::io::stderr().is_terminal() {
+    } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb") {
         Box::new(States::new(cast))
     } else {
         Box::new(Lines::new(cast.steps))
@@ -132,140 +135,5 @@ fn is_routine(what: &What) -> bool {
         What::Step(step) => step.state == StepState::Done,
         What::Sample(_) => true,
         _ => false,
-    }
-}
-
-/// One line per node, one for the step, one for the faults in force and the time left.
-struct States {
-    cast: Cast,
-    screen: MultiProgress,
-    nodes: BTreeMap<Name, NodeLine>,
-    step: ProgressBar,
-    footer: ProgressBar,
-    faults: BTreeMap<(Name, &'static str), RunTime>,
-    last_tick: RunTime,
-}
-
-struct NodeLine {
-    bar: ProgressBar,
-    state: &'static str,
-    said: String,
-    log_bytes: u64,
-    log_rate: u64,
-}
-
-impl States {
-    fn new(cast: Cast) -> Self {
-        let screen = MultiProgress::new();
-        let plain = ProgressStyle::with_template("{prefix} {wide_msg}").expect("the template is constant");
-        let line = |prefix: String| {
-            let bar = screen.add(ProgressBar::new_spinner().with_style(plain.clone()));
-            bar.set_prefix(prefix);
-            bar
-        };
-        let width = cast.nodes.iter().map(|node| node.len()).max().unwrap_or(4).max(6);
-        let nodes = cast
-            .nodes
-            .iter()
-            .map(|node| {
-                let bar = line(format!("  {node:<width$}"));
-                (node.clone(), NodeLine { bar, state: "waits", said: String::new(), log_bytes: 0, log_rate: 0 })
-            })
-            .collect();
-        let step = line(format!("  {:<width$}", "step"));
-        let footer = line(format!("  {:<width$}", "time"));
-        Self { cast, screen, nodes, step, footer, faults: BTreeMap::new(), last_tick: RunTime::START }
-    }
-
-    fn acted(&mut self, action: &Action, at: RunTime) {
-        for node in &action.nodes {
-            let (key, begins) = match action.verb {
-                ActionVerb::Kill | ActionVerb::Stop => ("down", true),
-                ActionVerb::Pause => ("paused", true),
-                ActionVerb::Resume => ("paused", false),
-                ActionVerb::Start | ActionVerb::Restart => ("down", false),
-                ActionVerb::Signal | ActionVerb::Input => continue,
-            };
-            match begins {
-                true => _ = self.faults.insert((node.clone(), key), at),
-                false => _ = self.faults.remove(&(node.clone(), key)),
-            }
-            if let Some(line) = self.nodes.get_mut(node) {
-                line.state = if begins { key } else { "up" };
-            }
-        }
-    }
-
-    fn draw(&self, node: &Name) {
-        if let Some(line) = self.nodes.get(node) {
-            let rate = indicatif::HumanBytes(line.log_rate);
-            line.bar.set_message(format!("{:<8} {:>12}/s of log  {}", line.state, rate.to_string(), line.said));
-        }
-    }
-}
-
-impl Live for States {
-    fn observed(&mut self, observation: &Observation) {
-        match &observation.what {
-            What::Process(process) => {
-                if let Some(line) = self.nodes.get_mut(&process.of.node) {
-                    match &process.change {
-                        Change::Started { .. } => line.state = "starts",
-                        Change::Ready => line.state = "up",
-                        Change::Exited { .. } | Change::NotStarted { .. } => {
-                            (line.state, line.said) = ("down", String::new())
-                        }
-                        Change::NotReady { .. } | Change::Leaking { .. } | Change::Empty => {}
-                    }
-                }
-                self.draw(&process.of.node);
-            }
-            What::Event(event) => {
-                if let Some(line) = self.nodes.get_mut(&event.of.node) {
-                    line.said = format!("{}{}", event.name, fields(&event.fields));
-                }
-                self.draw(&event.of.node);
-            }
-            What::Action(action) => {
-                self.acted(action, observation.at);
-                action.nodes.iter().for_each(|node| self.draw(node));
-            }
-            What::Step(step) => {
-                let text = self.cast.steps.get(step.step).map_or("", String::as_str);
-                self.step.set_message(format!("{} of {}: {text}", step.step + 1, self.cast.steps.len()));
-            }
-            What::Run(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
-        }
-    }
-
-    fn tick(&mut self, now: RunTime, log_bytes: &BTreeMap<Name, u64>) {
-        let passed = now.since(self.last_tick).as_secs_f64().max(0.001);
-        self.last_tick = now;
-        for (node, line) in &mut self.nodes {
-            let total = log_bytes.get(node).copied().unwrap_or(line.log_bytes);
-            line.log_rate = (total.saturating_sub(line.log_bytes) as f64 / passed).round() as u64;
-            line.log_bytes = total;
-        }
-        for node in self.nodes.keys() {
-            self.draw(node);
-        }
-        let faults: Vec<String> =
-            self.faults.iter().map(|((node, what), since)| format!("{node} {what} since {since}")).collect();
-        let left = self.cast.timeout.saturating_sub(now.elapsed());
-        let faults = if faults.is_empty() { "no fault in force".to_owned() } else { faults.join(", ") };
-        self.footer.set_message(format!("{now}  at most {}s more  {faults}", left.as_secs()));
-    }
-
-    fn every(&self) -> Option<Duration> {
-        Some(Duration::from_millis(200))
-    }
-
-    fn warned(&mut self, text: &str) {
-        self.screen.suspend(|| eprintln!("warning: {text}"));
-    }
-
-    fn close(&mut self) {
-        // The final screen says it all; half-drawn state would only stand above it.
-        let _ = self.screen.clear();
     }
 }

@@ -1,0 +1,270 @@
+//! The live screen of a terminal: a line per node, one for the step, one for the time and the faults in force.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use dsbench_core::observation::{Action, ActionVerb, Change, Name, Observation, Phase, StepChange, StepState, What};
+use dsbench_core::time::RunTime;
+
+use super::block::{Block, Size};
+use super::{Cast, Live};
+use crate::report::tell::{exit_text, fields};
+
+/// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
+const EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct States {
+    cast: Cast,
+    block: Block,
+    nodes: BTreeMap<Name, NodeLine>,
+    step: String,
+    /// Since when a node is under a fault of a kind.
+    faults: BTreeMap<(&'static str, Name), RunTime>,
+    last_rate: RunTime,
+}
+
+#[derive(Debug)]
+struct NodeLine {
+    state: &'static str,
+    said: String,
+    log_bytes: u64,
+    log_rate: u64,
+}
+
+impl States {
+    pub(super) fn new(cast: Cast) -> Self {
+        let waits = || NodeLine { state: "waits", said: String::new(), log_bytes: 0, log_rate: 0 };
+        let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
+        let block = Block::new();
+        Self { cast, block, nodes, step: String::new(), faults: BTreeMap::new(), last_rate: RunTime::START }
+    }
+
+    fn process(&mut self, node: &Name, change: &Change) {
+        let Some(line) = self.nodes.get_mut(node) else { return };
+        match change {
+            Change::Started { .. } => (line.state, line.said) = ("starts", String::new()),
+            Change::Ready => line.state = "up",
+            Change::NotStarted { why } => (line.state, line.said) = ("EXITED", why.clone()),
+            Change::Exited { exit, expected: false } => (line.state, line.said) = ("EXITED", exit_text(*exit)),
+            // Killed and stopped nodes are called that already.
+            Change::Exited { .. } if matches!(line.state, "killed" | "stopped") => line.said.clear(),
+            Change::Exited { .. } => (line.state, line.said) = ("ended", String::new()),
+            Change::NotReady { .. } | Change::Leaking { .. } | Change::Empty => {}
+        }
+    }
+
+    fn acted(&mut self, action: &Action, at: RunTime) {
+        let (fault, ends): (_, &[_]) = match action.verb {
+            ActionVerb::Kill => (Some("killed"), &[]),
+            ActionVerb::Stop => (Some("stopped"), &[]),
+            ActionVerb::Pause => (Some("paused"), &[]),
+            ActionVerb::Resume => (None, &["paused"]),
+            ActionVerb::Start | ActionVerb::Restart => (None, &["killed", "stopped", "paused"]),
+            ActionVerb::Signal | ActionVerb::Input => return,
+        };
+        for node in &action.nodes {
+            for ended in ends {
+                self.faults.remove(&(*ended, node.clone()));
+            }
+            if let Some(fault) = fault {
+                self.faults.insert((fault, node.clone()), at);
+            }
+            if let Some(line) = self.nodes.get_mut(node) {
+                line.state = match (fault, line.state) {
+                    (Some(fault), _) => fault,
+                    (None, "paused") => "up",
+                    (None, state) => state,
+                };
+            }
+        }
+    }
+
+    fn stepped(&mut self, change: &StepChange) {
+        let text = |index: usize| self.cast.steps.get(index).map_or("", String::as_str);
+        let (number, all) = (change.step + 1, self.cast.steps.len());
+        self.step = match &change.state {
+            StepState::Begun => format!("{number} of {all}: {}", text(change.step)),
+            _ if number == all => format!("{number} of {all} is over; waiting for what must still be seen"),
+            _ => format!("{number} of {all} is over, next: {}", text(number)),
+        };
+    }
+
+    fn measure(&mut self, now: RunTime, log_bytes: &BTreeMap<Name, u64>) {
+        let passed = now.since(self.last_rate).as_secs_f64();
+        // A rate over less than a second jumps too much to be read.
+        if passed < 1.0 {
+            return;
+        }
+        self.last_rate = now;
+        for (node, line) in &mut self.nodes {
+            let total = log_bytes.get(node).copied().unwrap_or(line.log_bytes);
+            line.log_rate = (total.saturating_sub(line.log_bytes) as f64 / passed).round() as u64;
+            line.log_bytes = total;
+        }
+    }
+
+    /// The lines that fit a terminal; of many nodes the first.
+    fn lines(&self, now: RunTime, size: Size) -> Vec<String> {
+        let width = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0).max(4);
+        // Below the nodes: the step, the time, and the row in which the cursor waits.
+        let room = size.rows.saturating_sub(3).max(1);
+        let shown = if self.cast.nodes.len() <= room { self.cast.nodes.len() } else { room - 1 };
+        let mut lines: Vec<_> = self.cast.nodes[..shown].iter().map(|node| self.node_line(node, width)).collect();
+        if shown < self.cast.nodes.len() {
+            lines.push(format!("  ... and {} more nodes", self.cast.nodes.len() - shown));
+        }
+        lines.push(format!("  {:<width$}  {}", "step", printable(&self.step)));
+        let left = self.cast.timeout.saturating_sub(now.elapsed()).as_secs();
+        lines.push(format!("  {:<width$}  {now}, at most {left}s more   {}", "time", self.faults_in_force()));
+        lines
+    }
+
+    fn node_line(&self, node: &Name, width: usize) -> String {
+        let line = &self.nodes[node];
+        let style = style(line.state);
+        let rate = if line.log_rate > 0 { format!("  ({}/s of log)", bytes(line.log_rate)) } else { String::new() };
+        format!("  {node:<width$}  {style}{:<8}{style:#} {}{rate}", line.state, printable(&line.said))
+    }
+
+    /// `peer1, peer2 killed since T+1.048s`
+    fn faults_in_force(&self) -> String {
+        let mut told: Vec<(&str, RunTime, String)> = Vec::new();
+        for ((fault, node), since) in &self.faults {
+            match told.last_mut() {
+                Some((last, at, nodes)) if last == fault && at == since => {
+                    nodes.push_str(", ");
+                    nodes.push_str(node);
+                }
+                _ => told.push((fault, *since, node.to_string())),
+            }
+        }
+        let told: Vec<_> = told.iter().map(|(fault, since, nodes)| format!("{nodes} {fault} since {since}")).collect();
+        told.join("; ")
+    }
+}
+
+impl Live for States {
+    fn observed(&mut self, observation: &Observation) {
+        match &observation.what {
+            What::Process(process) => self.process(&process.of.node, &process.change),
+            What::Event(event) => {
+                if let Some(line) = self.nodes.get_mut(&event.of.node) {
+                    line.said = format!("{}{}", event.name, fields(&event.fields));
+                }
+            }
+            What::Action(action) => self.acted(action, observation.at),
+            What::Step(step) => self.stepped(step),
+            What::Run(Phase::Started) => self.step = "the nodes are being started".to_owned(),
+            What::Run(Phase::Ended { .. }) => self.step = "the nodes are being stopped".to_owned(),
+            What::Run(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
+        }
+    }
+
+    fn tick(&mut self, now: RunTime, log_bytes: &BTreeMap<Name, u64>) {
+        self.measure(now, log_bytes);
+        self.block.draw(self.lines(now, Block::size()));
+    }
+
+    fn every(&self) -> Option<Duration> {
+        Some(EVERY)
+    }
+
+    fn told(&mut self, text: &str) {
+        self.block.above(text);
+    }
+
+    fn close(&mut self) {
+        // The final screen says it all; half-drawn state would only stand above it.
+        self.block.clear();
+    }
+}
+
+fn style(state: &str) -> Style {
+    match state {
+        "up" => AnsiColor::Green.on_default(),
+        "EXITED" => AnsiColor::Red.on_default(),
+        "killed" | "stopped" | "paused" => AnsiColor::Yellow.on_default(),
+        _ => Style::new(),
+    }
+}
+
+/// Text of a scenario or a program: one line, and nothing that moves the cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// `570 B`, `2.2 KiB`
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dsbench_core::observation::{Exit, Life, ProcessChange};
+
+    use super::*;
+
+    fn states(nodes: &[&str]) -> States {
+        let nodes = nodes.iter().map(|node| Name::from(*node)).collect();
+        States::new(Cast { nodes, steps: vec!["kill leader".into()], timeout: Duration::from_secs(60) })
+    }
+
+    fn changed(node: &str, change: Change) -> What {
+        What::Process(ProcessChange { of: Life { node: node.into(), process: "main".into(), life: 1 }, change })
+    }
+
+    fn seen(states: &mut States, what: impl IntoIterator<Item = What>) {
+        for (number, what) in what.into_iter().enumerate() {
+            states.observed(&Observation { number: number as u64, at: RunTime(1_000_000_000), what });
+        }
+    }
+
+    fn shown(states: &States, rows: usize) -> Vec<String> {
+        let lines = states.lines(RunTime(2_000_000_000), Size { rows, columns: 80 });
+        lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect()
+    }
+
+    #[test]
+    fn a_killed_node_is_called_that_until_it_is_started_again() {
+        let mut states = states(&["a", "b"]);
+        let act = |verb| {
+            What::Action(Action {
+                step: None,
+                verb,
+                nodes: vec!["a".into()],
+                hit: Vec::new(),
+                with: None,
+                undoes: None,
+            })
+        };
+        seen(&mut states, [changed("a", Change::Ready), act(ActionVerb::Kill)]);
+        seen(&mut states, [changed("a", Change::Exited { exit: Exit::Signal(9), expected: true })]);
+        let lines = shown(&states, 24);
+        assert_eq!(lines[0].trim_end(), "  a     killed");
+        assert!(lines[3].ends_with("at most 58s more   a killed since T+1.000s"), "{lines:?}");
+        seen(&mut states, [act(ActionVerb::Restart), changed("a", Change::Started { pid: 7 })]);
+        let lines = shown(&states, 24);
+        assert_eq!(lines[0].trim_end(), "  a     starts");
+        assert!(lines[3].ends_with("more   "), "{lines:?}");
+    }
+
+    #[test]
+    fn a_node_that_ends_by_itself_stands_out() {
+        let mut states = states(&["a"]);
+        seen(&mut states, [changed("a", Change::Exited { exit: Exit::Code(3), expected: false })]);
+        assert_eq!(shown(&states, 24)[0], "  a     EXITED   exit code 3");
+    }
+
+    #[test]
+    fn more_nodes_than_rows_are_counted() {
+        let states = states(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+        let lines = shown(&states, 8);
+        assert_eq!(lines.len(), 7);
+        assert_eq!(lines[4], "  ... and 4 more nodes");
+    }
+}
