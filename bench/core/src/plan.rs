@@ -144,7 +144,7 @@ impl Plan {
 
     fn write_description(&self, text: &mut String) -> std::fmt::Result {
         let scenario = &self.scenario;
-        writeln!(text, "{} (seed {})", scenario.name, self.seed)?;
+        writeln!(text, "{} (seed {:#x})", scenario.name, self.seed)?;
         if !scenario.description.is_empty() {
             writeln!(text, "  {}", scenario.description.trim())?;
         }

@@ -12,6 +12,12 @@ use crate::requirements;
 
 /// Look for mistakes in scenarios; start nothing
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dsbench check                                  every scenario in ./scenarios
+  dsbench check x.toml --set nodes.count=5       as `dsbench run` would read it
+
+Every mistake is shown with its line. What only this machine lacks is a warning. Exit code 2 if there are mistakes.")]
 pub(super) struct CheckArgs {
     /// Scenario files or directories of them [default: ./scenarios]
     #[arg(value_name = "SCENARIO|DIR")]

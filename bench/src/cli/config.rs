@@ -12,9 +12,12 @@ use crate::setting;
 
 /// Print the resolved scenario: every node's commands, addresses and files
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Ports are those that are free now; a run may get others. The data directory is that of a run named `RUN`."
-)]
+#[command(after_help = "\
+Examples:
+  dsbench config scenarios/leader-election.toml
+  dsbench config x.toml --set nodes.count=5 | jq '.nodes[].processes[].command'
+
+It is JSON. Ports are those that are free now; a run may get others. The data directory is that of a run named `RUN`.")]
 pub(super) struct ConfigArgs {
     /// The scenario's file
     scenario: PathBuf,

@@ -125,6 +125,11 @@ fn tell_error(error: &BenchError) {
         eprintln!("  because: {why}");
         cause = why.source();
     }
+    if let BenchError::File { doing: "create", source, .. } = error
+        && source.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        eprintln!("  help: runs are stored in ./{LOGS}; start dsbench in a directory that you may write to");
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,12 @@ use crate::load::{self, Source};
 
 /// Print who would run and what would happen when
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dsbench plan scenarios/leader-election.toml
+  dsbench plan x.toml --seed 7                   the random choices of this seed
+
+`dsbench config` prints the commands with addresses filled in.")]
 pub(super) struct PlanArgs {
     /// The scenario's file
     scenario: PathBuf,

@@ -10,9 +10,12 @@ use crate::store::verdict_bytes;
 
 /// Judge a stored run again, from its history alone
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The exit code is that of the verdict, as for `dsbench run`. RUN is named as for `dsbench show`."
-)]
+#[command(after_help = "\
+Examples:
+  dsbench recheck                                the last run
+  dsbench recheck leader-election                the last run of this scenario
+
+The exit code is that of the verdict, as for `dsbench run`. RUN is named as for `dsbench show`.")]
 pub(super) struct RecheckArgs {
     /// Which run [default: the last]
     #[arg(value_name = "RUN", allow_hyphen_values = true)]

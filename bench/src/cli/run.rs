@@ -69,7 +69,6 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
         );
         match run_one(order) {
             Ok(outcome) => {
-                eprintln!("{}", headline(&outcome.file, outcome.verdict.judgement));
                 show(order, &outcome);
                 let judgement = outcome.verdict.judgement;
                 judged.push((headline(&outcome.file, judgement), judgement));

@@ -5,12 +5,18 @@ use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
-use crate::report::screen::{Screen, headline};
+use crate::report::screen::Screen;
 use crate::report::tell::tell;
 
 /// Print a stored run: verdict, evidence, timeline
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
+  dsbench show                                   the last run
+  dsbench show leader-election                   the last run of this scenario
+  dsbench show -2                                the run before the last
+  dsbench show 0x5eed1234                        the run with this seed
+
 RUN is the last run, or: a directory, a scenario's name (its last run), the start of a run's name or seed, -1 for the last run, -2 for the one before.")]
 pub(super) struct ShowArgs {
     /// Which run [default: the last]
@@ -24,7 +30,6 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     if let Some(torn) = stored.torn {
         eprintln!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
     }
-    println!("{}", headline(&stored.file, verdict.judgement));
     let steps = stored.steps();
     let screen = Screen {
         file: &stored.file,
@@ -36,7 +41,10 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     };
     print!("{}", screen.render());
     println!("  timeline:");
-    for observation in stored.history.observations() {
+    let mut observations: Vec<_> = stored.history.observations().iter().collect();
+    // What another thread stamped may stand a little too late in the history; people read by time.
+    observations.sort_by_key(|observation| observation.at);
+    for observation in observations {
         if let Some((who, what)) = tell(observation, &steps) {
             println!("    {:>10}  {who:<8} {}", observation.at.to_string(), what.replace('\n', "\n      "));
         }

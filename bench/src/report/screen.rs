@@ -8,7 +8,7 @@ use dsbench_core::faults::faults;
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::{LogLine, What};
-use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Severity, Verdict};
+use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
 use super::tell::{seconds, tell, who};
 use crate::store::{RunFile, Store, log_name};
@@ -32,6 +32,9 @@ pub struct Screen<'r> {
 
 /// The widest text of a log line that is repeated.
 const TEXT_WIDTH: usize = 120;
+
+/// More faults than this are counted.
+const FAULTS_SHOWN: usize = 12;
 
 /// One line of the list of runs: `    PASS  4.2s  leader-election`.
 pub fn headline(file: &RunFile, judgement: Judgement) -> String {
@@ -65,14 +68,9 @@ impl Screen<'_> {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let (style, text) = word(self.verdict.judgement);
-        writeln!(out, "{style}{text}{style:#} {}", label(self.file))?;
+        writeln!(out, "{}", headline(self.file, self.verdict.judgement))?;
         for reason in self.verdict.reasons.iter().filter(|reason| !self.is_shown_below(&reason.text)) {
-            let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
-            writeln!(out, "  x {}{line}", indented(&reason.text))?;
-            if let Some(observation) = reason.observation {
-                self.write_evidence(out, &Evidence { observation, note: None })?;
-            }
+            self.write_reason(out, reason)?;
         }
         let width = self.verdict.invariants.iter().map(|invariant| invariant.name.chars().count()).max().unwrap_or(0);
         for invariant in &self.verdict.invariants {
@@ -90,6 +88,28 @@ impl Screen<'_> {
             )?;
         }
         writeln!(out, "  run:       {}", self.store.dir().strip_prefix(here()).unwrap_or(self.store.dir()).display())
+    }
+
+    /// `  x step 3 did not come as expected: ...   at T+4.100s   scenarios/x.toml:41`
+    fn write_reason(&self, out: &mut String, reason: &Reason) -> std::fmt::Result {
+        let seen = reason.observation.and_then(|number| self.history.get(number));
+        let at = seen.map(|seen| format!("   at {}", seen.at)).unwrap_or_default();
+        let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
+        // Where and when stand on the first line, also if a node's last words follow below.
+        let (first, rest) =
+            reason.text.split_once('\n').map_or((&*reason.text, None), |(first, rest)| (first, Some(rest)));
+        writeln!(out, "  x {first}{at}{line}")?;
+        if let Some(rest) = rest {
+            writeln!(out, "    {}", rest.replace('\n', "\n    "))?;
+        }
+        match seen.map(|seen| (seen.number, &seen.what)) {
+            // A log line is evidence; what the bench itself saw is what the reason says.
+            Some((observation, What::Event(_))) => self.write_evidence(out, &Evidence { observation, note: None }),
+            Some((_, What::Process(process))) => {
+                writeln!(out, "        all that it printed: {}", self.logs.join(log_name(&process.of.node)).display())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A reason that only names an invariant is told by the invariant.
@@ -165,13 +185,17 @@ impl Screen<'_> {
                 (false, Some(until)) => format!("for {}", seconds(until.since(fault.at))),
                 (false, None) => "to the end".to_owned(),
             };
-            told.push(format!("{} {} at {} {what}", fault.action.verb.key(), nodes.join(","), fault.at));
+            told.push(format!("{} {} at {} {what}", fault.action.verb.key(), nodes.join(", "), fault.at));
         }
-        if told.is_empty() {
-            writeln!(out, "  faults:    none")
-        } else {
-            writeln!(out, "  faults:    {}", told.join("; "))
+        match told.len() {
+            0 => told.push("none".to_owned()),
+            all @ FAULTS_SHOWN.. if all > FAULTS_SHOWN => {
+                told.truncate(FAULTS_SHOWN - 1);
+                told.push(format!("... and {} more (all: dsbench show)", all - told.len()));
+            }
+            _ => {}
         }
+        writeln!(out, "  faults:    {}", told.join("\n             "))
     }
 }
 

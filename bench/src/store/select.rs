@@ -1,5 +1,6 @@
 //! Finding a stored run by what a person types.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -79,8 +80,16 @@ fn fits(run: &Path, prefix: &str) -> bool {
     let whole = format!("{}/{name}", scenario_of(run).unwrap_or_default());
     scenario_of(run) == Some(prefix)
         || name.starts_with(prefix)
-        || seed.starts_with(prefix)
+        || seed.starts_with(&*seed_digits(prefix))
         || (prefix.contains('/') && whole.starts_with(prefix))
+}
+
+/// A seed as it is printed (`0x5eed`) as it stands in a run's name (`00005eed`); anything else as it is.
+fn seed_digits(text: &str) -> Cow<'_, str> {
+    match text.strip_prefix("0x").map(|hex| u64::from_str_radix(hex, 16)) {
+        Some(Ok(seed)) => format!("{seed:08x}").into(),
+        _ => text.into(),
+    }
 }
 
 fn shown(run: &Path) -> String {
@@ -104,6 +113,7 @@ mod tests {
         assert_eq!(found(Some("-2")), "20260102T000000Z-0000abcd");
         assert_eq!(found(Some("a")), "20260103T000000Z-00000002");
         assert_eq!(found(Some("0000abcd")), "20260102T000000Z-0000abcd");
+        assert_eq!(found(Some("0xabcd")), "20260102T000000Z-0000abcd");
         assert_eq!(found(Some("20260101")), "20260101T000000Z-00000001");
         for none in ["-9", "nothing", "-x", "2026"] {
             let why = find(logs.path(), Some(none)).unwrap_err().to_string();
