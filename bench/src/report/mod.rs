@@ -2,6 +2,5 @@
 
 pub mod diagnostics;
 pub mod live;
-pub mod run_json;
 pub mod screen;
 pub(crate) mod tell;

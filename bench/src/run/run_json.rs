@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use dsbench_core::verdict::Verdict;
 
+use super::Order;
 use crate::load::seed_text;
-use crate::run::Order;
 use crate::store::{End, Environment, RunFile, VERSION, peak_memory, rounded_seconds, utc};
 
 /// What is known when a run begins.

@@ -1,5 +1,7 @@
 //! One run, from the plan to the verdict: the whole program on one screen.
 
+mod run_json;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +15,6 @@ use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{self, Cast};
-use crate::report::run_json;
 use crate::store::{Recorder, RunFile, Store};
 use crate::{requirements, setting};
 
