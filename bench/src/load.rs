@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anstream::eprint;
 use dsbench_core::diagnostic::Diagnostic;
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Override, Scenario};
 
 use crate::error::BenchError;
-use crate::report::diagnostics;
+use crate::report::{diagnostics, terminal};
 
 /// The largest scenario that is read: far beyond what a person writes, far below what hurts.
 const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
@@ -74,7 +73,7 @@ impl Source {
     }
 
     fn show(&self, diagnostics: &[Diagnostic]) {
-        eprint!("{}", diagnostics::render(&self.path.display().to_string(), &self.text, diagnostics));
+        terminal::page(&diagnostics::render(&self.path.display().to_string(), &self.text, diagnostics));
     }
 }
 

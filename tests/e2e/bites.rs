@@ -148,3 +148,19 @@ fn a_programs_own_check_decides_with_its_exit_code() {
         place.dsbench(&["run", "x.toml"]).code(code);
     }
 }
+
+#[test]
+fn a_violation_is_not_hidden_by_a_later_scenario_that_cannot_run() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("all")).unwrap();
+    place.write("all/a.toml", &two_nodes("echo leads term=4", "echo leads term=4", SINGLE));
+    place.write(
+        "all/b.toml",
+        &two_nodes("echo leads term=4", "echo leads term=5", SINGLE).replacen("\"two\"", "\"second\"", 1),
+    );
+    place.write("all/c.toml", &two_nodes("echo leads term=4", "echo leads term=5", SINGLE));
+    std::fs::create_dir_all(place.path("logs/runs")).unwrap();
+    place.write("logs/runs/second", "not a directory");
+    let text = stderr(&place.dsbench(&["run", "all"]).code(1));
+    assert!(text.contains("1 passed, 1 failed, 1 undecided of 3"), "{text}");
+}

@@ -117,3 +117,46 @@ fn a_stored_run_that_was_cut_by_kill_9_can_still_be_shown() {
     let show = place.dsbench(&["show"]).success();
     assert!(crate::support::stdout(&show).contains("ready"), "{}", crate::support::stdout(&show));
 }
+
+/// One node, and a check program that takes its time.
+const SLOW_CHECK: &str = r#"schema = 1
+name = "slow-check"
+timeout = "60s"
+[nodes]
+count = 1
+command = ["sh", "-c", "echo up; exec sleep 1000"]
+[events]
+up = { log = 'up' }
+[[steps]]
+wait = { event = "up" }
+[[invariants]]
+name = "slow"
+exec = { command = ["sh", "-c", "touch asked; exec sleep 1000"], timeout = "100s" }
+[[invariants]]
+name = "after it"
+exec = { command = ["sh", "-c", "touch asked-too"] }
+"#;
+
+#[test]
+fn a_ctrl_c_while_check_programs_are_asked_ends_the_asking_and_is_not_a_verdict() {
+    let place = Place::new();
+    place.write("x.toml", SLOW_CHECK);
+    let mut child = place.start(&["run", "x.toml"]);
+    place.wait_until("the program is asked", |place| place.path("asked").exists());
+    kill(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.wait_until_empty();
+    assert!(!place.path("asked-too").exists(), "the next program was asked all the same");
+    assert_eq!(place.run_json()["exit_code"], 130);
+}
+
+#[test]
+fn a_ctrl_c_while_the_nodes_are_starting_stops_those_that_have_started() {
+    let place = Place::new();
+    place.write("x.toml", &STUBBORN.replace("log = 'up' }", "log = 'never' }").replace("GRACE", "200ms"));
+    let mut child = place.start(&["run", "x.toml"]);
+    place.wait_until("a node has started", |place| place.read("out").contains("started"));
+    kill(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    place.wait_until_empty();
+}

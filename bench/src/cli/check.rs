@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anstream::{eprintln, println};
 use clap::Args;
 
 use super::select;
 use crate::error::BenchError;
 use crate::load::{self, Source};
+use crate::report::terminal::{self, say};
 use crate::requirements;
 
 /// Look for mistakes in scenarios; start nothing
@@ -35,16 +35,15 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
         match source.plan(&overrides, Some(0)) {
             Ok(plan) => {
                 let scenario = &plan.scenario;
-                println!(
-                    "{}: fine ({} nodes, {} steps, {} invariants)",
-                    file.display(),
-                    scenario.nodes.len(),
-                    scenario.steps.len(),
-                    scenario.invariants.len()
-                );
+                let (nodes, steps) = (scenario.nodes.len(), scenario.steps.len());
+                let (file, invariants) = (file.display().to_string(), scenario.invariants.len());
+                terminal::data(|out| {
+                    let file = terminal::clean_line(&file);
+                    writeln!(out, "{file}: fine ({nodes} nodes, {steps} steps, {invariants} invariants)")
+                })?;
                 // The file is right; that this machine lacks something is only worth a warning.
                 for missing in requirements::missing(&plan, &source.directory()?) {
-                    eprintln!("warning: to run it here: {missing}");
+                    say!("warning: to run it here: {}", terminal::clean(&missing));
                 }
             }
             Err(error) => {

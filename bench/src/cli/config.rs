@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use anstream::println;
 use clap::Args;
 
 use super::{LOGS, ScenarioArgs};
 use crate::error::BenchError;
 use crate::load::{self, Source};
+use crate::report::terminal;
 use crate::setting;
 
 /// Print the resolved scenario: every node's commands, addresses and files
@@ -31,6 +31,7 @@ pub(super) fn config(args: &ConfigArgs) -> Result<u8, BenchError> {
     let nodes = Path::new(LOGS).join("runs").join(&*plan.scenario.name).join("RUN").join("nodes");
     let (addresses, _ports) = setting::address(&plan, &source.directory()?, &nodes)?;
     let json = serde_json::to_string_pretty(&plan.to_json(Some(&addresses))).expect("plain data has JSON");
-    println!("{json}");
+    // JSON escapes only the first of the control characters.
+    terminal::data(|out| writeln!(out, "{}", terminal::clean(&json)))?;
     Ok(0)
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and the exit code of the answer.
 
+mod bug;
 mod check;
 mod config;
 mod plan;
@@ -11,10 +12,10 @@ mod stored;
 
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use clap::{Args, Parser, Subcommand};
 
 use crate::error::BenchError;
+use crate::report::terminal::{clean, say};
 
 /// A test bench for clusters: starts real nodes, breaks things, and says with evidence whether the promises held.
 #[derive(Debug, Parser)]
@@ -93,6 +94,13 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 /// Parses the process's arguments, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Node { verb } = cli.command {
+        return dsbench_node::cli::run(verb);
+    }
+    ExitCode::from(bug::guarded(|| answer(cli)))
+}
+
+fn answer(cli: Cli) -> u8 {
     match cli.color {
         Colour::Auto => {}
         Colour::Always => anstream::ColorChoice::Always.write_global(),
@@ -105,30 +113,27 @@ pub fn main() -> ExitCode {
         Command::Config(args) => config::config(&args),
         Command::Show(args) => show::show(&args),
         Command::Recheck(args) => recheck::recheck(&args),
-        Command::Node { verb } => return dsbench_node::cli::run(verb),
+        Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
-    done.map_or_else(
-        |error| {
-            tell_error(&error);
-            ExitCode::from(error.exit_code())
-        },
-        ExitCode::from,
-    )
+    done.unwrap_or_else(|error| {
+        tell_error(&error);
+        error.exit_code()
+    })
 }
 
 /// Prints an error with its causes.
 fn tell_error(error: &BenchError) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
-    eprintln!("{red}error{red:#}: {error}");
+    say!("{red}error{red:#}: {}", clean(&error.to_string()));
     let mut cause = std::error::Error::source(error);
     while let Some(why) = cause {
-        eprintln!("  because: {why}");
+        say!("  because: {}", clean(&why.to_string()));
         cause = why.source();
     }
     if let BenchError::File { doing: "create", source, .. } = error
         && source.kind() == std::io::ErrorKind::PermissionDenied
     {
-        eprintln!("  help: runs are stored in ./{LOGS}; start dsbench in a directory that you may write to");
+        say!("  help: runs are stored in ./{LOGS}; start dsbench in a directory that you may write to");
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anstream::print;
 use clap::Args;
 
 use super::ScenarioArgs;
 use crate::error::BenchError;
 use crate::load::{self, Source};
+use crate::report::terminal;
 
 /// Print who would run and what would happen when
 #[derive(Debug, Args)]
@@ -26,6 +26,6 @@ pub(super) struct PlanArgs {
 
 pub(super) fn plan(args: &PlanArgs) -> Result<u8, BenchError> {
     let plan = Source::read(&args.scenario)?.plan(&load::overrides(&args.args.set)?, args.args.seed)?;
-    print!("{}", plan.describe());
+    terminal::data(|out| write!(out, "{}", terminal::clean(&plan.describe())))?;
     Ok(0)
 }

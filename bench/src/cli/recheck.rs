@@ -1,11 +1,11 @@
 //! `dsbench recheck`: judge a stored history again.
 
-use anstream::{eprint, eprintln};
 use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
 use crate::report::screen::Screen;
+use crate::report::terminal::{self, say};
 use crate::store::verdict_bytes;
 
 /// Judge a stored run again, from its history alone
@@ -30,23 +30,24 @@ pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
         file: &stored.file,
         history: &stored.history,
         verdict: &verdict,
+        judgement: stored.after_all(&verdict),
         store: &stored.store,
         steps: &steps,
         logs: stored.shown_logs(),
     };
-    eprint!("{}", screen.render());
+    terminal::page(&screen.render());
     if let Some(torn) = stored.torn {
-        eprintln!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
+        say!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
     }
     let before = std::fs::read(stored.store.verdict_path()).ok();
     match before {
         Some(before) if before == verdict_bytes(&verdict) => {
-            eprintln!("the same verdict as the run itself, byte for byte")
+            say!("the same verdict as the run itself, byte for byte")
         }
         Some(_) => {
-            eprintln!("NOT the verdict of the run itself: the stored files were changed, or another dsbench judged it")
+            say!("NOT the verdict of the run itself: the stored files were changed, or another dsbench judged it")
         }
-        None => eprintln!("the run itself reached no verdict"),
+        None => say!("the run itself reached no verdict"),
     }
-    Ok(verdict.judgement.exit_code())
+    Ok(stored.after_all(&verdict).exit_code())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::{eprint, eprintln};
 use clap::Args;
 use dsbench_core::judgement::Judgement;
 
@@ -11,6 +10,7 @@ use crate::error::BenchError;
 use crate::load::{self, Source, seed_text};
 use crate::report::live::Cast;
 use crate::report::screen::{Screen, headline};
+use crate::report::terminal::{self, clean, say};
 use crate::run::{Order, Outcome, run as run_one};
 
 /// Run scenarios and judge them
@@ -60,24 +60,24 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
     let mut missing = None;
     for order in &orders {
         let scenario = &order.plan.scenario;
-        eprintln!(
+        say!(
             "dsbench {}  {}  seed {}  {} nodes",
             env!("CARGO_PKG_VERSION"),
-            scenario.name,
+            clean(&scenario.name),
             seed_text(order.plan.seed),
             scenario.nodes.len()
         );
         match run_one(order) {
             Ok(outcome) => {
                 show(order, &outcome);
-                let judgement = outcome.verdict.judgement;
+                let judgement = outcome.judgement;
                 judged.push((headline(&outcome.file, judgement), judgement));
                 if let Judgement::Interrupted { .. } = judgement {
                     break;
                 }
             }
             // One scenario that cannot run here does not hide what the others find.
-            Err(error @ BenchError::Environment(_)) if many => {
+            Err(error @ (BenchError::Environment(_) | BenchError::File { .. })) if many => {
                 super::tell_error(&error);
                 missing = Some(error);
             }
@@ -101,24 +101,25 @@ fn show(order: &Order, outcome: &Outcome) {
         file: &outcome.file,
         history: &outcome.history,
         verdict: &outcome.verdict,
+        judgement: outcome.judgement,
         store: &outcome.store,
         steps: &cast.steps,
         logs: LOGS.into(),
     };
-    eprint!("{}", screen.render());
+    terminal::page(&screen.render());
     for lost in &outcome.lost {
         let cause = std::error::Error::source(lost).map(|cause| format!(": {cause}")).unwrap_or_default();
-        eprintln!("  warning:   {lost}{cause}; the verdict is not affected");
+        say!("  warning:   {}; the verdict is not affected", clean(&format!("{lost}{cause}")));
     }
 }
 
 fn summarise(judged: &[(String, Judgement)], all: usize) {
-    eprintln!();
+    say!("");
     for (line, _) in judged {
-        eprintln!("{line}");
+        say!("{line}");
     }
     let count = |wanted: fn(&Judgement) -> bool| judged.iter().filter(|(_, judgement)| wanted(judgement)).count();
     let passed = count(|judgement| *judgement == Judgement::Pass);
     let failed = count(|judgement| *judgement == Judgement::Fail);
-    eprintln!("{passed} passed, {failed} failed, {} undecided of {all}", all - passed - failed);
+    say!("{passed} passed, {failed} failed, {} undecided of {all}", all - passed - failed);
 }

@@ -1,12 +1,12 @@
 //! `dsbench show`: a stored run again - verdict, evidence, timeline.
 
-use anstream::{eprintln, print, println};
 use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
 use crate::report::screen::Screen;
 use crate::report::tell::tell;
+use crate::report::terminal::{self, say};
 
 /// Print a stored run: verdict, evidence, timeline
 #[derive(Debug, Args)]
@@ -28,26 +28,30 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
     if let Some(torn) = stored.torn {
-        eprintln!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
+        say!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
     }
-    let steps = stored.steps();
+    let (steps, judgement) = (stored.steps(), stored.after_all(&verdict));
     let screen = Screen {
         file: &stored.file,
         history: &stored.history,
         verdict: &verdict,
+        judgement,
         store: &stored.store,
         steps: &steps,
         logs: stored.shown_logs(),
     };
-    print!("{}", screen.render());
-    println!("  timeline:");
     let mut observations: Vec<_> = stored.history.observations().iter().collect();
     // What another thread stamped may stand a little too late in the history; people read by time.
     observations.sort_by_key(|observation| observation.at);
-    for observation in observations {
-        if let Some((who, what)) = tell(observation, &steps) {
-            println!("    {:>10}  {who:<8} {}", observation.at.to_string(), what.replace('\n', "\n      "));
+    terminal::data(|out| {
+        write!(out, "{}", screen.render())?;
+        writeln!(out, "  timeline:")?;
+        for observation in observations {
+            if let Some((who, what)) = tell(observation, &steps) {
+                writeln!(out, "    {:>10}  {who:<8} {}", observation.at.to_string(), what.replace('\n', "\n      "))?;
+            }
         }
-    }
+        Ok(())
+    })?;
     Ok(0)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dsbench_core::history::History;
+use dsbench_core::judgement::Judgement;
 use dsbench_core::plan::Plan;
 use dsbench_core::verdict::Verdict;
 use dsbench_core::{check, lines};
@@ -10,6 +11,7 @@ use dsbench_core::{check, lines};
 use crate::error::BenchError;
 use crate::load::{self, Source};
 use crate::report::live::Cast;
+use crate::run::after_all;
 use crate::store::{RunFile, Store};
 
 pub(super) struct Stored {
@@ -24,6 +26,12 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn open(logs: &Path, selector: Option<&str>) -> Result<Self, BenchError> {
         let store = Store::open(logs, selector)?;
+        for path in [store.run_path(), store.scenario_path(), store.history_path()] {
+            if !path.is_file() {
+                let why = "is missing: the run was killed before it wrote it, or someone removed it";
+                return Err(BenchError::StoredRun(format!("{} {why}", path.display())));
+            }
+        }
         let file = RunFile::read(&store.run_path())?;
         let overrides = load::overrides(&file.set)?;
         let plan = Source::read(&store.scenario_path())?.plan(&overrides, Some(0))?;
@@ -37,6 +45,12 @@ impl Stored {
 
     pub(super) fn judge(&self) -> Verdict {
         check::all(&self.plan.scenario.invariants, &self.plan.step_places(), &self.history)
+    }
+
+    /// What the run comes to with this verdict.
+    pub(super) fn after_all(&self, verdict: &Verdict) -> Judgement {
+        let survivors = self.file.end.as_ref().map_or(&[][..], |end| &end.survivors);
+        after_all(verdict.judgement, survivors, None)
     }
 
     pub(super) fn steps(&self) -> Vec<String> {

@@ -8,9 +8,23 @@ use super::{Driver, exec};
 /// How much of what a check says is kept.
 const SAID_LINES: usize = 5;
 
+/// Why a program has not answered.
+struct Unanswered {
+    why: String,
+    /// The signal to dsbench that ended the asking, if it was one.
+    signal: Option<i32>,
+}
+
+impl Unanswered {
+    fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), signal: None }
+    }
+}
+
 impl Driver<'_> {
-    /// Asks every program, one after the other. A second signal to dsbench ends the asking.
-    pub(super) fn ask_check_programs(&mut self) {
+    /// Asks every program, one after the other. A signal to dsbench ends the asking, and is given back.
+    pub(super) fn ask_check_programs(&mut self) -> Option<i32> {
+        let mut interrupted = None;
         for check in self.plan.scenario.invariants.iter().filter_map(|invariant| invariant.check.program()) {
             self.recorder.flush();
             let program = Program {
@@ -19,31 +33,41 @@ impl Driver<'_> {
                 cwd: self.setting.addresses.scenario_dir.clone().into(),
             };
             let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()) };
-            let answer = match self.wait_for(spec, check.timeout) {
+            let asked = match (interrupted, self.recorder.is_whole()) {
+                (Some(_), _) => Err(Unanswered::because("not asked: interrupted")),
+                (None, false) => Err(Unanswered::because("not asked: the history could not be written to the disk")),
+                (None, true) => self.wait_for(spec, check.timeout),
+            };
+            let answer = match asked {
                 Ok(executed) => answer(&check.command, &executed),
-                Err(why) => Answer { command: check.command.clone(), exit: None, said: why },
+                Err(unanswered) => {
+                    interrupted = interrupted.or(unanswered.signal);
+                    Answer { command: check.command.clone(), exit: None, said: unanswered.why }
+                }
             };
             let now = self.now();
             self.record(now, What::Answer(answer));
         }
         self.recorder.flush();
+        interrupted
     }
 
-    fn wait_for(&mut self, spec: ExecSpec, timeout: std::time::Duration) -> Result<Executed, String> {
-        let asked = self.world.exec(spec).map_err(|error| error.to_string())?;
+    fn wait_for(&mut self, spec: ExecSpec, timeout: std::time::Duration) -> Result<Executed, Unanswered> {
+        let asked = self.world.exec(spec).map_err(|error| Unanswered::because(error.to_string()))?;
         let deadline = self.now() + timeout;
         while let Some(outside) = self.world.next(deadline) {
             match outside.what {
                 Happening::Executed { id, result } if id == asked => return Ok(result),
-                Happening::Signal(_) => {
+                Happening::Signal(signal) => {
                     self.world.kill_exec(asked);
-                    return Err("interrupted".into());
+                    return Err(Unanswered { signal: Some(signal), why: "interrupted".into() });
                 }
+                Happening::Broken { why } => return Err(Unanswered::because(why)),
                 _ => {}
             }
         }
         self.world.kill_exec(asked);
-        Err(format!("it did not end within {}", humantime::format_duration(timeout)))
+        Err(Unanswered::because(format!("it did not end within {}", humantime::format_duration(timeout))))
     }
 }
 

@@ -36,6 +36,7 @@ impl Driver<'_> {
         self.jobs.clear();
         self.start_when_empty.clear();
         self.steps.close();
+        self.typing = super::verb::Typing::default();
         self.kill_execs();
         let grace = self.processes.values().map(|process| process.spec.stop().grace).max().unwrap_or_default();
         self.agenda.push(now + grace + PATIENCE, Due::GiveUp);

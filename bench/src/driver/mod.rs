@@ -73,13 +73,13 @@ enum Due {
     GiveUp,
 }
 
-/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable).
-pub(crate) fn drive(stage: Stage<'_>) -> Result<(), String> {
+/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable). Gives the signal that cut short what
+/// came after the run's end (the asking of check programs), if one did.
+pub(crate) fn drive(stage: Stage<'_>) -> Result<Option<i32>, String> {
     let mut driver = Driver::new(stage)?;
     driver.begin_run();
     driver.run_loop();
-    driver.ask_check_programs();
-    Ok(())
+    Ok(driver.ask_check_programs())
 }
 
 /// Everything that a run needs.

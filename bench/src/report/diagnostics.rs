@@ -3,9 +3,13 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use dsbench_core::diagnostic::Diagnostic;
 
+use super::terminal::clean_line;
+
 /// Text with ANSI styles (the stream that prints it strips them where they are not wanted).
 pub fn render(path: &str, source: &str, diagnostics: &[Diagnostic]) -> String {
     let renderer = Renderer::styled();
+    let (path, source) = (clean_line(path), harmless(source));
+    let (path, source) = (&*path, &*source);
     let mut out = String::new();
     for diagnostic in diagnostics {
         let level = if diagnostic.is_error { Level::ERROR } else { Level::WARNING };
@@ -27,6 +31,12 @@ pub fn render(path: &str, source: &str, diagnostics: &[Diagnostic]) -> String {
         out.push_str("\n\n");
     }
     out
+}
+
+/// The renderer shows the first control characters as pictures and lets the second set through, which some terminals obey. Each is two bytes
+/// long, as is what it is replaced by: the spans keep their places.
+fn harmless(source: &str) -> String {
+    source.chars().map(|c| if ('\u{80}'..='\u{9f}').contains(&c) { '·' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -4,3 +4,4 @@ pub mod diagnostics;
 pub mod live;
 pub mod screen;
 pub(crate) mod tell;
+pub(crate) mod terminal;

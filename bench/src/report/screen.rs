@@ -11,6 +11,7 @@ use dsbench_core::observation::{LogLine, What};
 use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
 use super::tell::{seconds, tell, who};
+use super::terminal::{clean, clean_line};
 use crate::store::{RunFile, Store, log_name};
 
 /// Everything that the screen of one run needs.
@@ -22,6 +23,8 @@ pub struct Screen<'r> {
     pub history: &'r History,
     /// What it means.
     pub verdict: &'r Verdict,
+    /// What the run comes to: the verdict's word, or what weighs more.
+    pub judgement: Judgement,
     /// Where it is stored.
     pub store: &'r Store,
     /// Its steps in people's words.
@@ -40,7 +43,10 @@ const FAULTS_SHOWN: usize = 12;
 pub fn headline(file: &RunFile, judgement: Judgement) -> String {
     let (style, word) = word(judgement);
     let took = file.end.as_ref().map_or_else(|| "-".into(), |end| format!("{:.1}s", end.seconds));
-    format!("{style}{word:>8}{style:#} {took:>6}  {}", label(file))
+    let mut page = Page::default();
+    page.styled(style, format_args!("{word:>8}"));
+    write!(page, " {took:>6}  {}", clean_line(&label(file))).expect(WRITES);
+    page.0
 }
 
 /// `leader-election[nodes.count=5]`
@@ -59,16 +65,39 @@ fn word(judgement: Judgement) -> (Style, &'static str) {
     }
 }
 
+/// A text in the making. What is written into it may come from anywhere and cannot command a terminal; only styles can.
+#[derive(Debug, Default)]
+struct Page(String);
+
+const WRITES: &str = "writing to a text does not fail";
+
+impl Page {
+    fn styled(&mut self, style: Style, text: impl std::fmt::Display) {
+        self.0.push_str(&style.render().to_string());
+        write!(self, "{text}").expect(WRITES);
+        self.0.push_str(&style.render_reset().to_string());
+    }
+}
+
+impl std::fmt::Write for Page {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.push_str(&clean(text));
+        Ok(())
+    }
+}
+
 impl Screen<'_> {
     /// The details of one run.
     pub fn render(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out).expect("writing to a text does not fail");
-        out
+        let mut page = Page::default();
+        self.write(&mut page).expect(WRITES);
+        page.0
     }
 
-    fn write(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "{}", headline(self.file, self.verdict.judgement))?;
+    fn write(&self, out: &mut Page) -> std::fmt::Result {
+        // It has been made safe, and its style is ours.
+        out.0.push_str(&headline(self.file, self.judgement));
+        writeln!(out)?;
         for reason in self.verdict.reasons.iter().filter(|reason| !self.is_shown_below(&reason.text)) {
             self.write_reason(out, reason)?;
         }
@@ -91,7 +120,7 @@ impl Screen<'_> {
     }
 
     /// `  x step 3 did not come as expected: ...   at T+4.100s   scenarios/x.toml:41`
-    fn write_reason(&self, out: &mut String, reason: &Reason) -> std::fmt::Result {
+    fn write_reason(&self, out: &mut Page, reason: &Reason) -> std::fmt::Result {
         let seen = reason.observation.and_then(|number| self.history.get(number));
         let at = seen.map(|seen| format!("   at {}", seen.at)).unwrap_or_default();
         let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
@@ -117,7 +146,7 @@ impl Screen<'_> {
         self.verdict.invariants.iter().any(|invariant| reason.starts_with(&format!("{}: ", invariant.name)))
     }
 
-    fn write_invariant(&self, out: &mut String, invariant: &InvariantVerdict, width: usize) -> std::fmt::Result {
+    fn write_invariant(&self, out: &mut Page, invariant: &InvariantVerdict, width: usize) -> std::fmt::Result {
         let finding = &invariant.finding;
         let (style, mark, said) = match (finding.outcome, invariant.expectation, invariant.severity) {
             (Outcome::Held, Expectation::BeViolated, _) => (AnsiColor::Red, "x ", "held, but was to be caught".into()),
@@ -131,8 +160,9 @@ impl Screen<'_> {
             }
             (Outcome::Violated, ..) => (AnsiColor::Red, "x ", violated("violated", invariant)),
         };
-        let style = style.on_default();
-        writeln!(out, "  {style}{mark}{style:#} {:<width$}  {}", invariant.name, indented(&said))?;
+        write!(out, "  ")?;
+        out.styled(style.on_default(), mark);
+        writeln!(out, " {:<width$}  {}", clean_line(&invariant.name), indented(&said))?;
         if finding.outcome == Outcome::Held {
             return Ok(());
         }
@@ -154,7 +184,7 @@ impl Screen<'_> {
         Ok(())
     }
 
-    fn write_evidence(&self, out: &mut String, evidence: &Evidence) -> std::fmt::Result {
+    fn write_evidence(&self, out: &mut Page, evidence: &Evidence) -> std::fmt::Result {
         let Some(observation) = self.history.get(evidence.observation) else { return Ok(()) };
         let note = evidence.note.as_ref().map(|note| format!("  ({note})")).unwrap_or_default();
         if let What::Event(event) = &observation.what {
@@ -175,7 +205,7 @@ impl Screen<'_> {
         }
     }
 
-    fn write_faults(&self, out: &mut String) -> std::fmt::Result {
+    fn write_faults(&self, out: &mut Page) -> std::fmt::Result {
         let mut told = Vec::new();
         for fault in faults(self.history) {
             let nodes: Vec<&str> = fault.action.nodes.iter().map(|node| &**node).collect();
@@ -212,6 +242,7 @@ fn indented(text: &str) -> String {
 }
 
 fn cut(text: &str) -> String {
+    let text = &*clean_line(text);
     if text.chars().count() <= TEXT_WIDTH {
         return text.to_owned();
     }

@@ -4,8 +4,17 @@ use dsbench_core::observation::{
     Action, ActionVerb, Change, Ending, Exit, Life, Observation, Phase, StepState, Value, What,
 };
 
+use super::terminal::{clean, clean_line};
+
 /// Who and what, for one line; `None` for what people need not read (resource samples).
+///
+/// Nothing in it commands a terminal, whatever a node, a scenario or an edited history says.
 pub(crate) fn tell(observation: &Observation, steps: &[String]) -> Option<(String, String)> {
+    let (who, what) = told(observation, steps)?;
+    Some((clean_line(&who).into_owned(), clean(&what).into_owned()))
+}
+
+fn told(observation: &Observation, steps: &[String]) -> Option<(String, String)> {
     let bench = || String::from("dsbench");
     Some(match &observation.what {
         What::Run(phase) => (bench(), run_phase(phase)),
@@ -79,7 +88,7 @@ fn change(change: &Change, life: u32) -> String {
         Change::Exited { exit, expected: true } => format!("ended ({})", exit_text(*exit)),
         Change::Exited { exit, expected: false } => format!("EXITED by itself ({})", exit_text(*exit)),
         Change::Leaking { children } => {
-            format!("its main program ended, but children live on: {}", children.join(", "))
+            format!("its main program ended, but children live on: {}", clean_line(&children.join(", ")))
         }
         Change::Empty => "nothing of it is left".into(),
     }

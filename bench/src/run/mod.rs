@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dsbench_core::check;
 use dsbench_core::history::History;
+use dsbench_core::judgement::Judgement;
 use dsbench_core::plan::Plan;
 use dsbench_core::verdict::Verdict;
 use dsbench_world::{Clock, Guardian, Signals, World, WorldConfig};
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub history: History,
     /// What it means.
     pub verdict: Verdict,
+    /// What the run comes to: the verdict's word, unless what came after the run's end weighs more.
+    pub judgement: Judgement,
     /// What of the run could not be written; the verdict stands all the same.
     pub lost: Vec<BenchError>,
 }
@@ -81,11 +84,36 @@ pub fn run(order: &Order) -> Result<Outcome, BenchError> {
     live.close();
     let ended = world.shutdown(SHUTDOWN);
     drop(ports);
-    driven.map_err(BenchError::Environment)?;
+    let interrupted = driven.map_err(BenchError::Environment)?;
 
     let (history, lost) = recorder.finish();
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
-    file.end = Some(run_json::end(order, &verdict, clock.now().elapsed(), ended.survivors));
+    let judgement = after_all(verdict.judgement, &ended.survivors, interrupted);
+    file.end = Some(run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors));
     let lost = lost.into_iter().chain(store.keep(&file, &verdict)).collect();
-    Ok(Outcome { store, file, history, verdict, lost })
+    Ok(Outcome { store, file, history, verdict, judgement, lost })
+}
+
+/// The verdict's word, and what weighs more than it: a machine that was not left clean, a signal while the check programs were asked.
+/// The verdict itself stays a function of the history.
+pub(crate) fn after_all(verdict: Judgement, survivors: &[String], interrupted: Option<i32>) -> Judgement {
+    let unclean = (!survivors.is_empty()).then_some(Judgement::Environment);
+    let interrupted = interrupted.map(|signal| Judgement::Interrupted { signal });
+    Judgement::of_all([Some(verdict), unclean, interrupted].into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use dsbench_core::judgement::Judgement::{Environment, Fail, Interrupted, Pass};
+
+    use super::after_all;
+
+    #[test]
+    fn a_run_that_leaves_a_process_behind_is_no_pass_and_hides_no_violation() {
+        let survivors = ["peer1/main (life 1)".to_owned()];
+        assert_eq!(after_all(Pass, &[], None), Pass);
+        assert_eq!(after_all(Pass, &survivors, None), Environment);
+        assert_eq!(after_all(Fail, &survivors, Some(2)), Fail);
+        assert_eq!(after_all(Pass, &[], Some(15)), Interrupted { signal: 15 });
+    }
 }

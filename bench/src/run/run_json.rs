@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use dsbench_core::judgement::Judgement;
 use dsbench_core::verdict::Verdict;
 
 use super::Order;
@@ -28,10 +29,16 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
 }
 
 /// What is known at its end.
-pub(crate) fn end(order: &Order, verdict: &Verdict, took: Duration, survivors: Vec<String>) -> End {
+pub(crate) fn end(
+    order: &Order,
+    verdict: &Verdict,
+    judgement: Judgement,
+    took: Duration,
+    survivors: Vec<String>,
+) -> End {
     End {
-        result: verdict.judgement.word().into(),
-        exit_code: verdict.judgement.exit_code(),
+        result: judgement.word().into(),
+        exit_code: judgement.exit_code(),
         seconds: rounded_seconds(took),
         reproduce: reproduce(order),
         bench_rss_bytes_max: peak_memory(),

@@ -111,7 +111,7 @@ impl Store {
         let written =
             [self.write(&self.verdict_path(), &verdict_bytes(verdict)), self.write(&self.run_path(), &file.to_bytes())];
         self.show_logs(file.nodes.iter().map(String::as_str), true);
-        if verdict.judgement == Judgement::Pass {
+        if file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code()) {
             self.drop_data();
         }
         written.into_iter().filter_map(Result::err).collect()
@@ -227,6 +227,7 @@ mod tests {
         let second = Store::create(logs.path(), "x", at, 0x5eed).unwrap();
         assert!(first.dir().ends_with(format!("runs/x/{}-00005eed", compact_utc(at))));
         assert_ne!(first.dir(), second.dir());
+        second.write(&second.run_path(), b"{}").unwrap();
         assert_eq!(Store::open(logs.path(), None).unwrap().dir(), second.dir().canonicalize().unwrap());
     }
 

@@ -61,6 +61,11 @@ impl Recorder {
         self.history.get(newest).expect("it was just added")
     }
 
+    /// False once something could not be written: the file is not the history then.
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_none()
+    }
+
     /// Hands everything to the kernel.
     pub fn flush(&mut self) {
         if self.waiting.is_empty() {

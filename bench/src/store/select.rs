@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::BenchError;
 
+/// What makes a directory a run.
+const RECORDS: [&str; 2] = ["run.json", "history.jsonl"];
+
 /// The directory of the run that `selector` names (see [`Store::open`](super::Store::open)).
 pub(super) fn find(logs: &Path, selector: Option<&str>) -> Result<PathBuf, BenchError> {
-    if let Some(path) =
-        selector.map(Path::new).filter(|path| path.join("run.json").is_file() || path.join("history.jsonl").is_file())
+    if let Some(path) = selector.map(Path::new).filter(|path| RECORDS.iter().any(|record| path.join(record).is_file()))
     {
         return path.canonicalize().map_err(BenchError::file("open", path));
     }
@@ -55,6 +57,8 @@ pub(super) fn find(logs: &Path, selector: Option<&str>) -> Result<PathBuf, Bench
 /// Every stored run, oldest first.
 fn all(root: &Path) -> Vec<PathBuf> {
     let mut runs: Vec<PathBuf> = directories(root).iter().flat_map(|scenario| directories(scenario)).collect();
+    // Whatever else lies there is no run, and must not be taken for the last one.
+    runs.retain(|run| RECORDS.iter().any(|record| run.join(record).is_file()));
     let age = |run: &PathBuf| fs::metadata(run).and_then(|meta| meta.created().or_else(|_| meta.modified())).ok();
     runs.sort_by_cached_key(|run| {
         let stamp =
@@ -104,7 +108,12 @@ mod tests {
     #[test]
     fn a_run_is_found_by_age_scenario_seed_and_prefix() {
         let logs = tempfile::tempdir().unwrap();
-        let make = |name: &str| std::fs::create_dir_all(logs.path().join("runs").join(name)).unwrap();
+        let make = |name: &str| {
+            let run = logs.path().join("runs").join(name);
+            std::fs::create_dir_all(&run).unwrap();
+            std::fs::write(run.join("run.json"), "").unwrap();
+        };
+        std::fs::create_dir_all(logs.path().join("runs/a/zzz-notes-of-mine")).unwrap();
         for name in ["a/20260101T000000Z-00000001", "a/20260103T000000Z-00000002", "b/20260102T000000Z-0000abcd"] {
             make(name);
         }

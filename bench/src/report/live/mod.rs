@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use anstream::eprintln;
 use dsbench_core::observation::{Change, Name, Observation, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 
 use self::states::States;
 use super::tell::tell;
+use super::terminal::{clean, clean_line, say};
 
 /// Follows a run. Only shows; never changes what happens.
 pub trait Live {
@@ -27,7 +27,7 @@ pub trait Live {
     }
     /// Something that is no observation, for the person who watches.
     fn told(&mut self, text: &str) {
-        eprintln!("{text}");
+        say!("{}", clean(text));
     }
     /// The run is over; leaves the screen clean.
     fn close(&mut self) {}
@@ -49,7 +49,7 @@ impl Cast {
     pub fn of(plan: &Plan) -> Self {
         Self {
             nodes: plan.scenario.nodes.iter().map(|node| node.name.clone()).collect(),
-            steps: plan.scenario.steps.iter().map(|step| step.verb.to_string()).collect(),
+            steps: plan.scenario.steps.iter().map(|step| clean_line(&step.verb.to_string()).into_owned()).collect(),
             timeout: plan.scenario.timeout,
         }
     }
@@ -105,7 +105,7 @@ impl Lines {
 
     fn report_hidden(&self) {
         if let hidden @ 1.. = self.events_in_second.saturating_sub(EVENT_LINES_PER_SECOND) {
-            eprintln!(
+            say!(
                 "{:>10}  {hidden} more events in this second (all are in the history)",
                 RunTime(self.second * 1_000_000_000).to_string()
             );
@@ -119,7 +119,7 @@ impl Live for Lines {
             return;
         }
         if let Some((who, what)) = tell(observation, &self.steps) {
-            eprintln!("{:>10}  {who:<8} {what}", observation.at.to_string());
+            say!("{:>10}  {who:<8} {what}", observation.at.to_string());
         }
     }
 

@@ -1,15 +1,19 @@
 //! The live screen of a terminal: a line per node, one for the step, one for the time and the faults in force.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use dsbench_core::observation::{Action, ActionVerb, Change, Name, Observation, Phase, StepChange, StepState, What};
+use dsbench_core::observation::{
+    Action, ActionVerb, Change, Name, Observation, Phase, StepChange, StepState, Value, What,
+};
 use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
 use super::{Cast, Live};
 use crate::report::tell::{exit_text, fields};
+use crate::report::terminal::clean;
 
 /// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
 const EVERY: Duration = Duration::from_millis(100);
@@ -28,13 +32,15 @@ pub(super) struct States {
 struct NodeLine {
     state: &'static str,
     said: String,
+    /// Its newest event, instead of `said`. Put into words when the screen is drawn: a flood of events must not cost a flood of words.
+    newest: Option<(Name, Vec<(Name, Value)>)>,
     log_bytes: u64,
     log_rate: u64,
 }
 
 impl States {
     pub(super) fn new(cast: Cast) -> Self {
-        let waits = || NodeLine { state: "waits", said: String::new(), log_bytes: 0, log_rate: 0 };
+        let waits = || NodeLine { state: "waits", said: String::new(), newest: None, log_bytes: 0, log_rate: 0 };
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
         let block = Block::new();
         Self { cast, block, nodes, step: String::new(), faults: BTreeMap::new(), last_rate: RunTime::START }
@@ -42,6 +48,9 @@ impl States {
 
     fn process(&mut self, node: &Name, change: &Change) {
         let Some(line) = self.nodes.get_mut(node) else { return };
+        if matches!(change, Change::Started { .. } | Change::NotStarted { .. } | Change::Exited { .. }) {
+            line.newest = None;
+        }
         match change {
             Change::Started { .. } => (line.state, line.said) = ("starts", String::new()),
             Change::Ready => line.state = "up",
@@ -123,8 +132,12 @@ impl States {
     fn node_line(&self, node: &Name, width: usize) -> String {
         let line = &self.nodes[node];
         let style = style(line.state);
+        let said = match &line.newest {
+            Some((event, with)) => Cow::Owned(format!("{event}{}", fields(with))),
+            None => Cow::Borrowed(&*line.said),
+        };
         let rate = if line.log_rate > 0 { format!("  ({}/s of log)", bytes(line.log_rate)) } else { String::new() };
-        format!("  {node:<width$}  {style}{:<8}{style:#} {}{rate}", line.state, printable(&line.said))
+        format!("  {node:<width$}  {style}{:<8}{style:#} {}{rate}", line.state, printable(&said))
     }
 
     /// `peer1, peer2 killed since T+1.048s`
@@ -150,7 +163,7 @@ impl Live for States {
             What::Process(process) => self.process(&process.of.node, &process.change),
             What::Event(event) => {
                 if let Some(line) = self.nodes.get_mut(&event.of.node) {
-                    line.said = format!("{}{}", event.name, fields(&event.fields));
+                    line.newest = Some((event.name.clone(), event.fields.clone()));
                 }
             }
             What::Action(action) => self.acted(action, observation.at),
@@ -171,7 +184,7 @@ impl Live for States {
     }
 
     fn told(&mut self, text: &str) {
-        self.block.above(text);
+        self.block.above(&clean(text));
     }
 
     fn close(&mut self) {

@@ -1,0 +1,82 @@
+//! Where text leaves the program: people's words to standard error, data to standard output, and nothing in either that commands a terminal.
+//!
+//! Nobody has to listen. A reader that goes away (`dsbench show | head -1`, a closed terminal) neither stops a run nor makes it crash.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
+
+use crate::error::BenchError;
+
+/// Says a line to people.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::report::terminal::line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+/// A line to people. What cannot be said is not worth a run.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Several lines to people.
+pub(crate) fn page(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Data for whoever reads standard output. One who has read enough and left is content.
+pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), BenchError> {
+    let mut out = io::BufWriter::new(anstream::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(BenchError::file("write", "standard output")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A text from outside (a log, a file, a name) as it may be shown: whatever could move the cursor, colour, hide or reorder is written out.
+/// Line breaks and tabs stay.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    written_out(text, |c| is_harmful(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// [`clean`], on one line.
+pub(crate) fn clean_line(text: &str) -> Cow<'_, str> {
+    written_out(text, is_harmful)
+}
+
+fn written_out(text: &str, is_written_out: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_written_out) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_written_out(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, and those that change the direction of what follows.
+fn is_harmful(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{clean, clean_line};
+
+    #[test]
+    fn nothing_that_commands_a_terminal_gets_through() {
+        assert_eq!(clean("Grüße, \u{1b}[2J\u{9b}m\r\u{7}\u{202e}x"), "Grüße, \\u{1b}[2J\\u{9b}m\\r\\u{7}\\u{202e}x");
+        assert_eq!(clean("two\nlines\tand a tab"), "two\nlines\tand a tab");
+        assert_eq!(clean_line("two\nlines"), "two\\nlines");
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_content_and_a_full_disk_is_told() {
+        let fails = |kind: std::io::ErrorKind| super::data(|_| Err(kind.into()));
+        assert!(fails(std::io::ErrorKind::BrokenPipe).is_ok());
+        assert_eq!(fails(std::io::ErrorKind::StorageFull).unwrap_err().exit_code(), 5);
+    }
+}
