@@ -12,3 +12,4 @@ mod nodes;
 mod scenarios;
 mod stored_runs;
 mod support;
+mod undoing;

@@ -208,3 +208,19 @@ fn nodes_that_do_nothing_are_inconclusive() {
     let run = place.dsbench(&["run", "x.toml"]).code(3);
     assert!(stderr(&run).contains("said"), "{}", stderr(&run));
 }
+
+#[test]
+fn a_program_of_a_condition_that_hangs_is_ended_with_its_step() {
+    let place = Place::new();
+    let rest = r#"
+[[steps]]
+expect = { exec = ["sh", "-c", "echo $$ > hanging; exec sleep 1000"] }
+within = "500ms"
+[[steps]]
+wait = { exec = ["sh", "-c", "! kill -0 $(cat hanging)"] }
+within = "10s"
+"#;
+    place.write("x.toml", &one_node("echo said 1; exec sleep 1000", "", rest));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(1));
+    assert!(!text.contains("the scene was never set"), "{text}");
+}

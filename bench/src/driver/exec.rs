@@ -47,6 +47,15 @@ impl Driver<'_> {
         self.execs.running.values().any(|asked_by| matches!(asked_by, AskedBy::Step { step: of, .. } if *of == step))
     }
 
+    /// Ends the programs of a step's conditions: nobody waits for their answers any more.
+    pub(super) fn kill_questions(&mut self, of: usize) {
+        for (id, asked_by) in &self.execs.running {
+            if matches!(asked_by, AskedBy::Condition { step, .. } if *step == of) {
+                self.world.kill_exec(*id);
+            }
+        }
+    }
+
     /// Ends all of them.
     pub(super) fn kill_execs(&mut self) {
         for id in std::mem::take(&mut self.execs.running).into_keys() {

@@ -4,13 +4,20 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use dsbench_core::observation::Name;
+use dsbench_core::observation::{Life, Name};
 
 /// A process of a node, whatever its life.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ProcessKey {
     pub(super) node: Name,
     pub(super) process: Name,
+}
+
+impl ProcessKey {
+    /// Whose life it is.
+    pub(super) fn of(life: &Life) -> Self {
+        Self { node: life.node.clone(), process: life.process.clone() }
+    }
 }
 
 /// What is asked of one process, and so when it is done.
@@ -75,6 +82,14 @@ impl Job {
         self.open.remove(&(process.clone(), task))
     }
 
+    /// Takes a task out, whether it has begun or not: what it was for has been overruled.
+    pub(super) fn withdraw(&mut self, process: &ProcessKey, task: Task) {
+        let withdrawn = (process.clone(), task);
+        self.open.remove(&withdrawn);
+        self.later.iter_mut().for_each(|stage| stage.retain(|entry| *entry != withdrawn));
+        self.later.retain(|stage| !stage.is_empty());
+    }
+
     /// True if this job waits for that.
     pub(super) fn awaits(&self, process: &ProcessKey, task: Task) -> bool {
         self.open.contains(&(process.clone(), task))
@@ -106,6 +121,18 @@ mod tests {
         assert!(job.done(&key("b"), Task::Kill));
         assert_eq!(job.next_stage(), Some(vec![(key("a"), Task::Start)]));
         assert!(job.done(&key("a"), Task::Start) && job.is_over());
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_waited_for_no_more() {
+        let stages = [vec![(key("a"), Task::Kill)], vec![(key("a"), Task::Start), (key("b"), Task::Start)]];
+        let mut job = Job::new(Purpose::Undo(0), stages);
+        job.next_stage();
+        job.withdraw(&key("b"), Task::Start);
+        assert!(job.done(&key("a"), Task::Kill));
+        assert_eq!(job.next_stage(), Some(vec![(key("a"), Task::Start)]));
+        job.withdraw(&key("a"), Task::Start);
+        assert!(job.is_over());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Ending, Observation, Phase, Stall, What};
+use dsbench_core::observation::{Ending, Life, Observation, Phase, Stall, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 use dsbench_world::{Happening, Outside, World};
@@ -42,13 +42,16 @@ const STALL: Duration = Duration::from_millis(50);
 /// How many outside events are taken in before what is due gets its turn.
 const DRAIN_AT_ONCE: usize = 1024;
 
+/// How many are taken in before a deadline is judged: more than can be on their way.
+const CATCH_UP_AT_MOST: usize = 64 * 1024;
+
 /// What can be due.
 #[derive(Debug, Clone)]
 enum Due {
     /// The time of the current step (`at`, `after`).
     StepTime,
     /// The current step's `within` is over.
-    StepDeadline,
+    StepDeadline(usize),
     /// The `for` of a step is over.
     Undo(usize),
     /// The next line of the current `input` step.
@@ -56,9 +59,9 @@ enum Due {
     /// A question of a step's condition may be asked again.
     Question { step: usize, question: usize },
     /// A readiness probe may be repeated.
-    ReadyProbe(ProcessKey),
+    ReadyProbe(Life),
     /// A process had this long to become ready.
-    ReadyDeadline(ProcessKey),
+    ReadyDeadline(Life),
     /// A process had this long to stop.
     GraceOver(ProcessKey),
     /// Measure the processes.
@@ -176,6 +179,9 @@ impl<'r> Driver<'r> {
                 let late = now.since(due_at);
                 self.note_lateness(due_at, now);
                 if late < STALL || !self.prolong(&due, now + late) {
+                    if matches!(due, Due::StepDeadline(_) | Due::ReadyDeadline(_)) {
+                        self.catch_up(due_at);
+                    }
                     self.perform(due, now);
                 }
                 continue;
@@ -192,15 +198,29 @@ impl<'r> Driver<'r> {
         self.recorder.flush();
     }
 
+    /// Takes in what had happened by then and was still on its way: under a flood of events a deadline would judge the queue, not the
+    /// cluster.
+    fn catch_up(&mut self, until: RunTime) {
+        for _ in 0..CATCH_UP_AT_MOST {
+            let Some(outside) = self.world.next(RunTime::START) else { break };
+            let is_later = outside.at > until;
+            self.take_in(outside);
+            if is_later {
+                break;
+            }
+        }
+        self.advance_steps();
+    }
+
     fn perform(&mut self, due: Due, now: RunTime) {
         match due {
             Due::StepTime => self.step_time(),
-            Due::StepDeadline => self.step_deadline(),
+            Due::StepDeadline(step) => self.step_deadline(step),
             Due::Undo(step) => self.undo(step),
             Due::InputLine => self.next_input_line(),
             Due::Question { step, question } => self.ask_condition(step, question),
-            Due::ReadyProbe(key) => self.probe(&key),
-            Due::ReadyDeadline(key) => self.ready_deadline(&key, now),
+            Due::ReadyProbe(life) => self.probe(&life),
+            Due::ReadyDeadline(life) => self.ready_deadline(&life, now),
             Due::GraceOver(key) => self.grace_over(&key),
             Due::Sample => self.sample(),
             Due::Screen => self.draw(now),
@@ -255,8 +275,8 @@ impl<'r> Driver<'r> {
     /// A bound that was over while the bench itself stood still is moved by that time: what the cluster did meanwhile has not been read.
     fn prolong(&mut self, due: &Due, until: RunTime) -> bool {
         match due {
-            Due::StepDeadline => self.prolong_step(until),
-            Due::ReadyDeadline(key) => self.prolong_readiness(key, until),
+            Due::StepDeadline(_) => self.prolong_step(until),
+            Due::ReadyDeadline(life) => self.prolong_readiness(life, until),
             _ => false,
         }
     }

@@ -35,11 +35,13 @@ pub(super) struct Process<'r> {
     ending_asked: bool,
     pub(super) readiness: Option<Readiness>,
     grace: Option<EntryId>,
+    /// The observation of the last action of a step that changed it: a `for` undoes only what is still in force.
+    pub(super) last_action: Option<u64>,
 }
 
 impl<'r> Process<'r> {
     pub(super) fn new(spec: ProcessSpec<'r>) -> Self {
-        Self { spec, state: State::Down, life: 0, ending_asked: false, readiness: None, grace: None }
+        Self { spec, state: State::Down, life: 0, ending_asked: false, readiness: None, grace: None, last_action: None }
     }
 
     pub(super) fn life(&self) -> Life {
@@ -52,6 +54,8 @@ impl<'r> Driver<'r> {
     pub(super) fn begin(&mut self, key: &ProcessKey, task: Task) {
         let state = self.process(key).state;
         match task {
+            // A start that fails at once ends the run, and the rest of its stage must not come up behind the end's back.
+            Task::Start if self.ending.because.is_some() => {}
             Task::Start if state == State::Up => self.task_done(key, task),
             Task::Start => self.start(key),
             Task::Stop | Task::Kill if state == State::Down => self.task_done(key, task),
@@ -67,16 +71,21 @@ impl<'r> Driver<'r> {
     }
 
     fn start(&mut self, key: &ProcessKey) {
-        if matches!(self.process(key).state, State::Starting | State::Up) {
-            return; // someone else has asked; both are told when it is ready
-        }
-        if self.process(key).state == State::Ended {
-            // Children of the life before would live on beside the new one.
-            let life = self.process(key).life();
-            self.world.kill(&life);
-            self.process_mut(key).readiness = None;
-            self.start_when_empty.insert(key.clone());
-            return;
+        match self.process(key).state {
+            State::Starting if self.process(key).readiness.is_none() => {
+                // It runs, and was given up as not ready: whoever starts it now waits for it anew.
+                self.begin_readiness(key);
+                return self.process_started(key);
+            }
+            State::Starting | State::Up => return, // someone else has asked; both are told when it is ready
+            State::Ended => {
+                // Children of the life before would live on beside the new one.
+                let life = self.process(key).life();
+                self.world.kill(&life);
+                self.start_when_empty.insert(key.clone());
+                return;
+            }
+            State::Down => {}
         }
         let process = self.process_mut(key);
         process.life += 1;
@@ -106,7 +115,9 @@ impl<'r> Driver<'r> {
         } else {
             let due = self.now() + stop.grace;
             let entry = self.agenda.push(due, Due::GraceOver(key.clone()));
-            self.process_mut(key).grace = Some(entry);
+            if let Some(earlier) = self.process_mut(key).grace.replace(entry) {
+                self.agenda.cancel(earlier);
+            }
         }
     }
 
@@ -134,7 +145,7 @@ impl<'r> Driver<'r> {
 
     /// Everything that the world says about a life.
     pub(super) fn life_changed(&mut self, of: &Life, what: Happening, at: RunTime) {
-        let key = ProcessKey { node: of.node.clone(), process: of.process.clone() };
+        let key = ProcessKey::of(of);
         let Some(process) = self.processes.get(&key) else { return };
         if process.life != of.life {
             return; // a word from a life that is proven gone
@@ -172,15 +183,15 @@ impl<'r> Driver<'r> {
     }
 
     fn not_started(&mut self, life: &Life, why: String, at: RunTime) {
-        let key = ProcessKey { node: life.node.clone(), process: life.process.clone() };
+        let key = ProcessKey::of(life);
         self.record_change(life, Change::NotStarted { why: why.clone() }, at);
         let process = self.process_mut(&key);
         process.state = State::Down;
-        process.readiness = None;
         let grace = process.grace.take();
         if let Some(grace) = grace {
             self.agenda.cancel(grace);
         }
+        self.end_readiness(&key);
         self.start_failed(&key, &why);
         // Its end may have been asked for while it was being started (another node has failed).
         self.task_done(&key, Task::Stop);
@@ -194,7 +205,7 @@ impl<'r> Driver<'r> {
         self.record_change(&life, Change::Exited { exit, expected }, at);
         self.end_readiness(key);
         if was == State::Starting && !expected {
-            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&key.node));
+            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life));
             self.record_change(&life, Change::NotReady { why: why.clone() }, at);
             self.start_failed(key, &why);
         }
@@ -210,6 +221,8 @@ impl<'r> Driver<'r> {
         self.record_change(&life, Change::Empty, at);
         self.task_done(key, Task::Stop);
         self.task_done(key, Task::Kill);
+        // It was gone before it could be frozen.
+        self.task_done(key, Task::Pause);
         if self.start_when_empty.remove(key) {
             self.start(key);
         }

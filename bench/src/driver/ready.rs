@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dsbench_core::observation::{Change, Exit};
+use dsbench_core::observation::{Change, Exit, Life};
 use dsbench_core::time::RunTime;
 use dsbench_world::{ExecId, ExecSpec, Executed, ProbeId, ProbeSpec, Program};
 
@@ -32,18 +32,19 @@ pub(super) struct Readiness {
     last_answer: Option<String>,
 }
 
-/// Which process a probe under way is for.
+/// Which life a probe under way is for: an answer about one life says nothing about the next.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    tcp: BTreeMap<ProbeId, ProcessKey>,
-    exec: BTreeMap<ExecId, ProcessKey>,
+    tcp: BTreeMap<ProbeId, Life>,
+    exec: BTreeMap<ExecId, Life>,
 }
 
 impl Driver<'_> {
     /// Sets the bound; the probing begins when the program runs.
     pub(super) fn begin_readiness(&mut self, key: &ProcessKey) {
         let due = self.now() + self.process(key).spec.ready_within();
-        let deadline = self.agenda.push(due, Due::ReadyDeadline(key.clone()));
+        let life = self.process(key).life();
+        let deadline = self.agenda.push(due, Due::ReadyDeadline(life.clone()));
         let process = self.process(key);
         let readiness = Readiness {
             started: false,
@@ -61,7 +62,8 @@ impl Driver<'_> {
     pub(super) fn process_started(&mut self, key: &ProcessKey) {
         if let Some(readiness) = &mut self.process_mut(key).readiness {
             readiness.started = true;
-            self.probe(key);
+            let life = self.process(key).life();
+            self.probe(&life);
             self.look_if_ready(key);
         }
     }
@@ -74,30 +76,36 @@ impl Driver<'_> {
         }
     }
 
+    /// What a life is still asked for; none if it is over, ready or given up.
+    fn readiness_of(&mut self, life: &Life) -> Option<&mut Readiness> {
+        let process = self.process_mut(&ProcessKey::of(life));
+        if process.life == life.life { process.readiness.as_mut() } else { None }
+    }
+
     /// Asks for the next condition that needs asking; one at a time.
-    pub(super) fn probe(&mut self, key: &ProcessKey) {
-        let Some(readiness) = &self.process(key).readiness else { return };
+    pub(super) fn probe(&mut self, life: &Life) {
+        let Some(readiness) = self.readiness_of(life) else { return };
         if let Some(addr) = readiness.tcp {
             let id = self.world.probe_tcp(ProbeSpec { addr, within: PROBE_WITHIN });
-            self.probes.tcp.insert(id, key.clone());
+            self.probes.tcp.insert(id, life.clone());
         } else if let Some(program) = readiness.exec.clone() {
             match self.world.exec(ExecSpec { program, ..ExecSpec::default() }) {
-                Ok(id) => _ = self.probes.exec.insert(id, key.clone()),
-                Err(error) => self.probe_again(key, error.to_string()),
+                Ok(id) => _ = self.probes.exec.insert(id, life.clone()),
+                Err(error) => self.probe_again(life, error.to_string()),
             }
         }
     }
 
     /// A TCP probe has its answer; true if it was one of these.
     pub(super) fn probed(&mut self, id: ProbeId, result: Result<(), String>) -> bool {
-        let Some(key) = self.probes.tcp.remove(&id) else { return false };
-        match (result, &mut self.process_mut(&key).readiness) {
+        let Some(life) = self.probes.tcp.remove(&id) else { return false };
+        match (result, self.readiness_of(&life)) {
             (Ok(()), Some(readiness)) => {
                 readiness.tcp = None;
-                self.probe(&key);
-                self.look_if_ready(&key);
+                self.probe(&life);
+                self.look_if_ready(&ProcessKey::of(&life));
             }
-            (Err(why), Some(_)) => self.probe_again(&key, why),
+            (Err(why), Some(_)) => self.probe_again(&life, why),
             (_, None) => {}
         }
         true
@@ -105,25 +113,25 @@ impl Driver<'_> {
 
     /// A probe program has ended; true if it was one of these.
     pub(super) fn ready_executed(&mut self, id: ExecId, result: &Executed) -> bool {
-        let Some(key) = self.probes.exec.remove(&id) else { return false };
-        match (&result.ended, &mut self.process_mut(&key).readiness) {
+        let Some(life) = self.probes.exec.remove(&id) else { return false };
+        match (&result.ended, self.readiness_of(&life)) {
             (Ok(Exit::Code(0)), Some(readiness)) => {
                 readiness.exec = None;
-                self.look_if_ready(&key);
+                self.look_if_ready(&ProcessKey::of(&life));
             }
-            (_, Some(_)) => self.probe_again(&key, super::exec::outcome(result)),
+            (_, Some(_)) => self.probe_again(&life, super::exec::outcome(result)),
             (_, None) => {}
         }
         true
     }
 
-    fn probe_again(&mut self, key: &ProcessKey, why: String) {
+    fn probe_again(&mut self, life: &Life, why: String) {
         let now = self.now();
-        let Some(readiness) = &mut self.process_mut(key).readiness else { return };
+        let Some(readiness) = self.readiness_of(life) else { return };
         readiness.last_answer = Some(why);
         let due = now + readiness.retry;
         readiness.retry = (readiness.retry * 2).min(RETRY_LONGEST);
-        self.agenda.push(due, Due::ReadyProbe(key.clone()));
+        self.agenda.push(due, Due::ReadyProbe(life.clone()));
     }
 
     fn look_if_ready(&mut self, key: &ProcessKey) {
@@ -145,13 +153,21 @@ impl Driver<'_> {
     pub(super) fn end_readiness(&mut self, key: &ProcessKey) {
         if let Some(readiness) = self.process_mut(key).readiness.take() {
             self.agenda.cancel(readiness.deadline);
+            self.kill_probe_programs(key);
+        }
+    }
+
+    /// A probe program that hangs must not hang beside the nodes until the run's end.
+    fn kill_probe_programs(&mut self, key: &ProcessKey) {
+        for (id, _) in self.probes.exec.iter().filter(|(_, life)| ProcessKey::of(life) == *key) {
+            self.world.kill_exec(*id);
         }
     }
 
     /// Moves the bound.
-    pub(super) fn prolong_readiness(&mut self, key: &ProcessKey, until: RunTime) -> bool {
-        let entry = self.agenda.push(until, Due::ReadyDeadline(key.clone()));
-        match &mut self.process_mut(key).readiness {
+    pub(super) fn prolong_readiness(&mut self, life: &Life, until: RunTime) -> bool {
+        let entry = self.agenda.push(until, Due::ReadyDeadline(life.clone()));
+        match self.readiness_of(life) {
             Some(readiness) => readiness.deadline = entry,
             None => self.agenda.cancel(entry),
         }
@@ -159,10 +175,15 @@ impl Driver<'_> {
     }
 
     /// The bound is over.
-    pub(super) fn ready_deadline(&mut self, key: &ProcessKey, at: RunTime) {
+    pub(super) fn ready_deadline(&mut self, life: &Life, at: RunTime) {
+        if self.readiness_of(life).is_none() {
+            return;
+        }
+        let key = &ProcessKey::of(life);
+        self.kill_probe_programs(key);
         let process = self.process_mut(key);
         let Some(readiness) = process.readiness.take() else { return };
-        let (life, within) = (process.life(), process.spec.ready_within());
+        let within = process.spec.ready_within();
         let mut wanted = Vec::new();
         if let (true, Some(pattern)) = (readiness.log, process.spec.ready_log()) {
             wanted.push(format!("a line like '{pattern}'"));
@@ -176,8 +197,8 @@ impl Driver<'_> {
         if let Some(answer) = readiness.last_answer {
             why.push_str(&format!(" (last answer: {answer})"));
         }
-        why.push_str(&self.last_words(&key.node));
-        self.record_change(&life, Change::NotReady { why: why.clone() }, at);
+        why.push_str(&self.last_words(life));
+        self.record_change(life, Change::NotReady { why: why.clone() }, at);
         self.start_failed(key, &why);
     }
 }

@@ -158,7 +158,7 @@ impl<'r> Driver<'r> {
 
     fn set_deadline(&mut self, within: Duration) {
         let due = self.now() + within;
-        self.steps.deadline = Some(self.agenda.push(due, Due::StepDeadline));
+        self.steps.deadline = Some(self.agenda.push(due, Due::StepDeadline(self.steps.current)));
     }
 
     /// The step's time has come.
@@ -206,6 +206,7 @@ impl<'r> Driver<'r> {
 
     fn go_on(&mut self, now: RunTime) {
         self.steps.previous_done = now;
+        self.kill_questions(self.steps.current);
         self.steps.current += 1;
         self.begin_step();
     }
@@ -247,14 +248,17 @@ impl<'r> Driver<'r> {
 
     /// Moves the step's `within`.
     pub(super) fn prolong_step(&mut self, until: RunTime) -> bool {
-        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline));
+        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline(self.steps.current)));
         true
     }
 
     /// The step's `within` is over.
-    pub(super) fn step_deadline(&mut self) {
-        self.steps.deadline = None;
+    pub(super) fn step_deadline(&mut self, of: usize) {
         let (step, now) = (self.steps.current, self.now());
+        if of != step {
+            return; // it was done by what was on its way when the time was over
+        }
+        self.steps.deadline = None;
         let Some(verb) = self.step().map(|step| &step.verb) else { return };
         match (self.steps.state, verb) {
             (State::Looking, Verb::Expect(_)) => {
@@ -295,7 +299,11 @@ impl<'r> Driver<'r> {
     /// The `for` of a step is over.
     pub(super) fn undo(&mut self, step: usize) {
         let Some(position) = self.steps.undo.iter().position(|undo| undo.step == step) else { return };
-        let undo = self.steps.undo.remove(position);
+        let mut undo = self.steps.undo.remove(position);
+        undo.keys.retain(|key| self.process(key).last_action == Some(undo.action));
+        if undo.keys.is_empty() {
+            return; // a later step has undone or replaced it
+        }
         let action = self.action_on(undo.by, &undo.keys, step);
         self.record_action(Action { undoes: Some(undo.action), ..action });
         self.run_job(Job::new(Purpose::Undo(step), Self::undoing(undo.by, &undo.keys)));

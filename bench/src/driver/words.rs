@@ -3,8 +3,11 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use dsbench_core::observation::Life;
+
 use super::Driver;
 use super::exec::last_lines;
+use crate::report::tell::who;
 use crate::store::log_name;
 
 /// Enough for a few long lines.
@@ -14,10 +17,9 @@ const LINES: usize = 5;
 
 impl Driver<'_> {
     /// To be added to a sentence about a node that is not ready.
-    pub(super) fn last_words(&self, node: &str) -> String {
-        let said = self.tail(node).unwrap_or_default();
-        let lines: Vec<&[u8]> = said.split(|byte| *byte == b'\n').filter(|line| !is_marker(line)).collect();
-        let last = last_lines(&lines.join(&b'\n'), LINES);
+    pub(super) fn last_words(&self, life: &Life) -> String {
+        let said = self.tail(&life.node).unwrap_or_default();
+        let last = last_lines(&words_of(&said, life), LINES);
         if last.is_empty() {
             return "; it has printed nothing (output that stays in the program's buffer? flush it, or try `stdbuf -oL`, `python3 -u`)".into();
         }
@@ -34,7 +36,39 @@ impl Driver<'_> {
     }
 }
 
-/// A line that dsbench itself wrote at a start.
-fn is_marker(line: &[u8]) -> bool {
-    line.starts_with(b"--- dsbench:")
+/// What was written since this life began, without the lines that dsbench itself wrote: the words of the life before explain nothing.
+fn words_of(said: &[u8], life: &Life) -> Vec<u8> {
+    // The process is named where its node has several.
+    let starts = [who(life), format!("{}/{}", life.node, life.process)]
+        .map(|name| format!("{MARKER}{name} started, life {},", life.life).into_bytes());
+    let is_start = |line: &&[u8]| starts.iter().any(|start| line.starts_with(start));
+    let lines: Vec<&[u8]> = said.split(|byte| *byte == b'\n').collect();
+    let first = lines.iter().rposition(is_start).map_or(0, |marker| marker + 1);
+    let words: Vec<&[u8]> =
+        lines[first..].iter().filter(|line| !line.starts_with(MARKER.as_bytes())).copied().collect();
+    words.join(&b'\n')
+}
+
+/// How a line begins that dsbench itself wrote at a start.
+const MARKER: &str = "--- dsbench: ";
+
+#[cfg(test)]
+mod tests {
+    use dsbench_core::observation::Life;
+
+    use super::words_of;
+
+    #[test]
+    fn the_last_words_are_those_of_this_life() {
+        let life = |process: &str, life| Life { node: "n1".into(), process: process.into(), life };
+        let said = b"--- dsbench: n1 started, life 1, pid 7\nall is well\n--- dsbench: n1/main started, life 2, pid 9\nport taken\n--- dsbench: n1/aside started, life 1, pid 11\nbye\n";
+        let words = |life| String::from_utf8(words_of(said, &life)).unwrap();
+        assert_eq!(words(life("main", 2)), "port taken\nbye\n");
+        assert_eq!(words(life("aside", 1)), "bye\n");
+        assert_eq!(
+            words(life("main", 3)),
+            "all is well\nport taken\nbye\n",
+            "its marker lies before the tail that was read"
+        );
+    }
 }

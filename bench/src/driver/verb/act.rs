@@ -7,13 +7,17 @@ use dsbench_core::target::Aim;
 use super::Acted;
 use crate::driver::Driver;
 use crate::driver::job::{ProcessKey, Stage, Task};
+use crate::driver::process::State;
 
 impl Driver<'_> {
     pub(super) fn act(&mut self, act: &Act, step: usize) -> Result<Acted, String> {
         let aims = self.aims(&act.to, act.eligible(), step)?;
         let by_aim: Vec<Vec<ProcessKey>> = aims.iter().map(|aim| self.acted_on(act.verb, aim)).collect();
         let all: Vec<ProcessKey> = by_aim.concat();
-        let number = self.record_action(self.action_on(act.verb, &all, step));
+        let action = self.action_on(act.verb, &all, step);
+        let hit: Vec<ProcessKey> = action.hit.iter().map(ProcessKey::of).collect();
+        let number = self.record_action(action);
+        self.overrule(act.verb, &all, &hit, number);
         let stages = match act.verb {
             // A list starts in its order, each when the one before is ready; a restart of several is one event.
             ActionVerb::Start => by_aim.iter().map(|keys| stage(keys, Task::Start)).collect(),
@@ -25,9 +29,27 @@ impl Driver<'_> {
             ActionVerb::Signal | ActionVerb::Input => Vec::new(),
         };
         if let (Some(after), Some(by)) = (act.undo_after, act.undone_by()) {
-            self.undo_later(step, after, by, all, number);
+            self.undo_later(step, after, by, hit, number);
         }
         Ok(Acted::Job(stages))
+    }
+
+    /// From now on this action is what is in force: a `for` of an earlier one has nothing to undo any more, and a start that is on its
+    /// way (another `for`'s) is not waited for where this ends the process.
+    fn overrule(&mut self, verb: ActionVerb, all: &[ProcessKey], hit: &[ProcessKey], number: u64) {
+        for key in all {
+            let changes_it = match verb {
+                ActionVerb::Start => matches!(self.process(key).state, State::Down | State::Ended),
+                ActionVerb::Restart => true,
+                _ => hit.contains(key),
+            };
+            if changes_it {
+                self.process_mut(key).last_action = Some(number);
+            }
+            if matches!(verb, ActionVerb::Stop | ActionVerb::Kill) {
+                self.jobs.iter_mut().for_each(|job| job.withdraw(key, Task::Start));
+            }
+        }
     }
 
     /// The processes of an aim. A node that starts brings what starts with it, and what had been started before.
