@@ -183,6 +183,22 @@ fn a_path_that_leads_to_no_program_is_told_with_where_it_was_looked_for_and_keep
 }
 
 #[test]
+fn of_several_runs_each_names_logs_that_the_next_does_not_overwrite() {
+    let place = Place::new();
+    let rest = "[[invariants]]\nname = \"quiet\"\nnever = { event = \"said\" }";
+    for name in ["a.toml", "b.toml"] {
+        place.write(name, &one_node("echo said 1; sleep 9", "ready = { log = 'said' }", rest));
+    }
+    let text = stderr(&place.dsbench(&["run", "a.toml", "b.toml"]).code(1));
+    let places: Vec<_> = text.lines().filter_map(|line| line.split_once("said 1   ")).map(|(_, place)| place).collect();
+    assert_eq!(places.len(), 2, "{text}");
+    for named in places {
+        let file = named.rsplit_once(':').expect("a line number").0;
+        assert!(file.starts_with("logs/runs/") && place.path(file).exists(), "{text}");
+    }
+}
+
+#[test]
 fn a_crash_in_the_middle_is_never_a_pass() {
     let place = Place::new();
     place.write(

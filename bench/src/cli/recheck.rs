@@ -33,7 +33,7 @@ pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
         judgement: stored.after_all(&verdict),
         store: &stored.store,
         steps: &steps,
-        logs: stored.shown_logs(),
+        logs: stored.store.shown_log_dir(),
     };
     terminal::page(&screen.render());
     if let Some(torn) = stored.torn {

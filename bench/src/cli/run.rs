@@ -57,19 +57,20 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
     }
     let many = orders.len() > 1;
     let mut judged = Vec::new();
-    let mut missing = None;
+    let (mut missing, mut cannot_run) = (None, 0);
     for order in &orders {
         let scenario = &order.plan.scenario;
         say!(
-            "dsbench {}  {}  seed {}  {} nodes",
+            "dsbench {}  {}  seed {}  {} node{}",
             env!("CARGO_PKG_VERSION"),
             clean(&scenario.name),
             seed_text(order.plan.seed),
-            scenario.nodes.len()
+            scenario.nodes.len(),
+            if scenario.nodes.len() == 1 { "" } else { "s" }
         );
         match run_one(order) {
             Ok(outcome) => {
-                show(order, &outcome);
+                show(order, &outcome, many);
                 let judgement = outcome.judgement;
                 judged.push((headline(&outcome.file, judgement), judgement));
                 if let Judgement::Interrupted { .. } = judgement {
@@ -80,13 +81,14 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
             Err(error @ (BenchError::Environment(_) | BenchError::File { .. })) if many => {
                 super::tell_error(&error);
                 missing = Some(error);
+                cannot_run += 1;
             }
             Err(error) => return Err(error),
         }
     }
     let judgement = Judgement::of_all(judged.iter().map(|(_, judgement)| *judgement));
     if many {
-        summarise(&judged, orders.len());
+        summarise(&judged, cannot_run, orders.len());
     }
     Ok(match (judgement, missing) {
         (Judgement::Fail | Judgement::Interrupted { .. }, _) | (_, None) => judgement.exit_code(),
@@ -95,8 +97,10 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
 }
 
 /// The details of a run; of one that passed too, because what was looked at is half of a verdict.
-fn show(order: &Order, outcome: &Outcome) {
+fn show(order: &Order, outcome: &Outcome, many: bool) {
     let cast = Cast::of(&order.plan);
+    // The next run takes `logs/<node>_log.txt` for itself; the run's own stay.
+    let logs = if many { outcome.store.shown_log_dir() } else { LOGS.into() };
     let screen = Screen {
         file: &outcome.file,
         history: &outcome.history,
@@ -104,7 +108,7 @@ fn show(order: &Order, outcome: &Outcome) {
         judgement: outcome.judgement,
         store: &outcome.store,
         steps: &cast.steps,
-        logs: LOGS.into(),
+        logs,
     };
     terminal::page(&screen.render());
     for lost in &outcome.lost {
@@ -113,7 +117,7 @@ fn show(order: &Order, outcome: &Outcome) {
     }
 }
 
-fn summarise(judged: &[(String, Judgement)], all: usize) {
+fn summarise(judged: &[(String, Judgement)], cannot_run: usize, all: usize) {
     say!("");
     for (line, _) in judged {
         say!("{line}");
@@ -121,5 +125,10 @@ fn summarise(judged: &[(String, Judgement)], all: usize) {
     let count = |wanted: fn(&Judgement) -> bool| judged.iter().filter(|(_, judgement)| wanted(judgement)).count();
     let passed = count(|judgement| *judgement == Judgement::Pass);
     let failed = count(|judgement| *judgement == Judgement::Fail);
-    say!("{passed} passed, {failed} failed, {} undecided of {all}", all - passed - failed);
+    let undecided = judged.len() - passed - failed;
+    let not_run = all - judged.len() - cannot_run;
+    let cannot_run = if cannot_run > 0 { format!(", {cannot_run} cannot run here") } else { String::new() };
+    // After a Ctrl-C the rest is not run.
+    let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
+    say!("{passed} passed, {failed} failed, {undecided} undecided{cannot_run}{not_run} of {all}");
 }

@@ -38,7 +38,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
         judgement,
         store: &stored.store,
         steps: &steps,
-        logs: stored.shown_logs(),
+        logs: stored.store.shown_log_dir(),
     };
     let mut observations: Vec<_> = stored.history.observations().iter().collect();
     // What another thread stamped may stand a little too late in the history; people read by time.

@@ -1,6 +1,6 @@
 //! A stored run, read back: everything that judging and showing it needs, and nothing of it trusted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
@@ -55,12 +55,5 @@ impl Stored {
 
     pub(super) fn steps(&self) -> Vec<String> {
         Cast::of(&self.plan).steps
-    }
-
-    /// Where its readable logs are, as a person would type it.
-    pub(super) fn shown_logs(&self) -> PathBuf {
-        let logs = self.store.log_dir();
-        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
-        logs.strip_prefix(here).map(Path::to_owned).unwrap_or(logs)
     }
 }

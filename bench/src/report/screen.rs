@@ -119,15 +119,15 @@ impl Screen<'_> {
         writeln!(out, "  run:       {}", self.store.dir().strip_prefix(here()).unwrap_or(self.store.dir()).display())
     }
 
-    /// `  x step 3 did not come as expected: ...   at T+4.100s   scenarios/x.toml:41`
+    /// `  x T+4.100s  step 3 did not come as expected: ...   scenarios/x.toml:41`
     fn write_reason(&self, out: &mut Page, reason: &Reason) -> std::fmt::Result {
         let seen = reason.observation.and_then(|number| self.history.get(number));
-        let at = seen.map(|seen| format!("   at {}", seen.at)).unwrap_or_default();
+        let at = seen.map(|seen| format!("{}  ", seen.at)).unwrap_or_default();
         let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
-        // Where and when stand on the first line, also if a node's last words follow below.
+        // Where it stands in the scenario is on the first line, also if a node's last words follow below.
         let (first, rest) =
             reason.text.split_once('\n').map_or((&*reason.text, None), |(first, rest)| (first, Some(rest)));
-        writeln!(out, "  x {first}{at}{line}")?;
+        writeln!(out, "  x {at}{first}{line}")?;
         if let Some(rest) = rest {
             writeln!(out, "    {}", rest.replace('\n', "\n    "))?;
         }

@@ -81,6 +81,13 @@ impl Store {
         self.dir.join("logs")
     }
 
+    /// The same as a person would type it here.
+    pub fn shown_log_dir(&self) -> PathBuf {
+        let logs = self.log_dir();
+        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
+        logs.strip_prefix(here).map(Path::to_owned).unwrap_or(logs)
+    }
+
     /// Where the nodes' data directories are.
     pub fn nodes_dir(&self) -> PathBuf {
         self.dir.join("nodes")

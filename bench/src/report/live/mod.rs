@@ -75,7 +75,7 @@ impl Live for Silent {
 }
 
 /// More event lines than this in one second are counted, not shown.
-const EVENT_LINES_PER_SECOND: u32 = 50;
+const EVENT_LINES_PER_SECOND: u32 = 200;
 
 /// One plain line per observation.
 struct Lines {
@@ -105,10 +105,8 @@ impl Lines {
 
     fn report_hidden(&self) {
         if let hidden @ 1.. = self.events_in_second.saturating_sub(EVENT_LINES_PER_SECOND) {
-            say!(
-                "{:>10}  {hidden} more events in this second (all are in the history)",
-                RunTime(self.second * 1_000_000_000).to_string()
-            );
+            let (from, to) = (self.second, self.second + 1);
+            say!("{:>10}  {hidden} more events between T+{from}s and T+{to}s (all: dsbench show)", "...");
         }
     }
 }
