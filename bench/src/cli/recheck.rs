@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
-use crate::report::screen::Screen;
 use crate::report::terminal::{self, say};
 use crate::store::verdict_bytes;
 
@@ -26,19 +25,9 @@ pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
     let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
     let steps = stored.steps();
-    let screen = Screen {
-        file: &stored.file,
-        history: &stored.history,
-        verdict: &verdict,
-        judgement: stored.after_all(&verdict),
-        store: &stored.store,
-        steps: &steps,
-        logs: stored.store.shown_log_dir(),
-    };
+    let screen = stored.screen(&verdict, &steps);
     terminal::page(&screen.render());
-    if let Some(torn) = stored.torn {
-        say!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
-    }
+    stored.tell_if_torn();
     let before = std::fs::read(stored.store.verdict_path()).ok();
     match before {
         Some(before) if before == verdict_bytes(&verdict) => {

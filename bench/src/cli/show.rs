@@ -4,9 +4,8 @@ use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
-use crate::report::screen::Screen;
 use crate::report::tell::tell;
-use crate::report::terminal::{self, say};
+use crate::report::terminal;
 
 /// Print a stored run: verdict, evidence, timeline
 #[derive(Debug, Args)]
@@ -27,19 +26,9 @@ pub(super) struct ShowArgs {
 pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
-    if let Some(torn) = stored.torn {
-        say!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
-    }
-    let (steps, judgement) = (stored.steps(), stored.after_all(&verdict));
-    let screen = Screen {
-        file: &stored.file,
-        history: &stored.history,
-        verdict: &verdict,
-        judgement,
-        store: &stored.store,
-        steps: &steps,
-        logs: stored.store.shown_log_dir(),
-    };
+    stored.tell_if_torn();
+    let steps = stored.steps();
+    let screen = stored.screen(&verdict, &steps);
     let mut observations: Vec<_> = stored.history.observations().iter().collect();
     // What another thread stamped may stand a little too late in the history; people read by time.
     observations.sort_by_key(|observation| observation.at);

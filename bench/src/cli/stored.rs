@@ -11,16 +11,18 @@ use dsbench_core::{check, lines};
 use crate::error::BenchError;
 use crate::load::{self, Source};
 use crate::report::live::Cast;
+use crate::report::screen::Screen;
+use crate::report::terminal::say;
 use crate::run::after_all;
 use crate::store::{RunFile, Store};
 
 pub(super) struct Stored {
     pub(super) store: Store,
-    pub(super) file: RunFile,
-    pub(super) plan: Plan,
+    file: RunFile,
+    plan: Plan,
     pub(super) history: History,
     /// The line in which the history ends too early, if it does.
-    pub(super) torn: Option<u64>,
+    torn: Option<u64>,
 }
 
 impl Stored {
@@ -55,5 +57,25 @@ impl Stored {
 
     pub(super) fn steps(&self) -> Vec<String> {
         Cast::of(&self.plan).steps
+    }
+
+    /// Its final screen, with this verdict.
+    pub(super) fn screen<'r>(&'r self, verdict: &'r Verdict, steps: &'r [String]) -> Screen<'r> {
+        Screen {
+            file: &self.file,
+            history: &self.history,
+            verdict,
+            judgement: self.after_all(verdict),
+            store: &self.store,
+            steps,
+            logs: self.store.shown_log_dir(),
+        }
+    }
+
+    /// Warns if the history is not whole.
+    pub(super) fn tell_if_torn(&self) {
+        if let Some(torn) = self.torn {
+            say!("warning: the history ends in the middle of line {torn}: dsbench was killed, or the disk was full");
+        }
     }
 }
