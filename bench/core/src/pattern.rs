@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 
 use crate::diagnostic::{self, Diagnostic, Located, Problems};
 use crate::names::FieldKind;
@@ -114,7 +114,6 @@ pub struct Match {
 #[derive(Debug, Clone)]
 pub struct Matcher {
     patterns: Vec<Pattern>,
-    which: RegexSet,
     scan: Scan,
     aliases: Aliases,
 }
@@ -139,25 +138,16 @@ impl Matcher {
                 patterns.extend(event.log.iter().map(|regex| Pattern::new(event, regex)));
             }
         }
-        let texts = || patterns.iter().map(|pattern| pattern.regex.as_str());
-        let which =
-            RegexSetBuilder::new(texts()).size_limit(ALL_BYTES_MAX).build().unwrap_or_else(|_| RegexSet::empty());
-        let scan = Scan::new(texts());
-        Self { patterns, which, scan, aliases: aliases.clone() }
+        let scan = Scan::new(patterns.iter().map(|pattern| pattern.regex.as_str()));
+        Self { patterns, scan, aliases: aliases.clone() }
     }
 
     /// All events of one line, given without its line ending; in the order of the definitions, then of the line.
     pub fn line(&self, line: &[u8]) -> Vec<Match> {
         let text = String::from_utf8_lossy(line);
         let mut found = Vec::new();
-        if self.which.is_empty() {
-            for pattern in &self.patterns {
-                pattern.find(&text, &self.aliases, &mut found);
-            }
-        } else {
-            for index in &self.which.matches(&text) {
-                self.patterns[index].find(&text, &self.aliases, &mut found);
-            }
+        for pattern in &self.patterns {
+            pattern.find(&text, &self.aliases, &mut found);
         }
         found
     }
