@@ -9,5 +9,6 @@ pub mod load;
 pub mod report;
 mod requirements;
 pub mod run;
+pub mod series;
 mod setting;
 pub mod store;

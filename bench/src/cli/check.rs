@@ -47,7 +47,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
                 }
             }
             Err(error) => {
-                super::tell_error(&error);
+                terminal::tell_error(&error);
                 mistake = Some(error);
             }
         }

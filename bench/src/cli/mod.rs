@@ -14,8 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::error::BenchError;
-use crate::report::terminal::{clean, say};
+use crate::report::terminal;
 
 /// A test bench for clusters: starts real nodes, breaks things, and says with evidence whether the promises held.
 #[derive(Debug, Parser)]
@@ -116,25 +115,9 @@ fn answer(cli: Cli) -> u8 {
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
     done.unwrap_or_else(|error| {
-        tell_error(&error);
+        terminal::tell_error(&error);
         error.exit_code()
     })
-}
-
-/// Prints an error with its causes.
-fn tell_error(error: &BenchError) {
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    say!("{red}error{red:#}: {}", clean(&error.to_string()));
-    let mut cause = std::error::Error::source(error);
-    while let Some(why) = cause {
-        say!("  because: {}", clean(&why.to_string()));
-        cause = why.source();
-    }
-    if let BenchError::File { doing: "create", source, .. } = error
-        && source.kind() == std::io::ErrorKind::PermissionDenied
-    {
-        say!("  help: runs are stored in ./{LOGS}; start dsbench in a directory that you may write to");
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 pub mod live;
+pub mod people;
 pub mod screen;
 pub(crate) mod tell;
 pub(crate) mod terminal;

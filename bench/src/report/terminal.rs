@@ -24,6 +24,22 @@ pub(crate) fn page(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Prints an error with its causes.
+pub(crate) fn tell_error(error: &BenchError) {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    say!("{red}error{red:#}: {}", clean(&error.to_string()));
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        say!("  because: {}", clean(&why.to_string()));
+        cause = why.source();
+    }
+    if let BenchError::File { doing: "create", source, .. } = error
+        && source.kind() == io::ErrorKind::PermissionDenied
+    {
+        say!("  help: runs are stored in ./logs; start dsbench in a directory that you may write to");
+    }
+}
+
 /// Data for whoever reads standard output. One who has read enough and left is content.
 pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), BenchError> {
     let mut out = io::BufWriter::new(anstream::stdout().lock());

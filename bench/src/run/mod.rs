@@ -15,7 +15,7 @@ use dsbench_world::{Clock, Guardian, Signals, World, WorldConfig};
 use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
-use crate::report::live::{self, Cast};
+use crate::report::live::{Live, Silent};
 use crate::store::{Recorder, RunFile, Store};
 use crate::{requirements, setting};
 
@@ -30,8 +30,6 @@ pub struct Order {
     pub set: Vec<String>,
     /// Where runs are stored; the current directory's `logs`.
     pub logs: PathBuf,
-    /// Shows nothing while it runs.
-    pub quiet: bool,
 }
 
 /// A finished run.
@@ -54,8 +52,8 @@ pub struct Outcome {
 /// The longest that is waited for the proof that nothing is left.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// Runs a plan. An error means that there is no verdict; whatever was started is gone in any case.
-pub fn run(order: &Order) -> Result<Outcome, BenchError> {
+/// Runs a plan while `live` watches. An error means that there is no verdict; whatever was started is gone in any case.
+pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchError> {
     let Order { source, plan, .. } = order;
     let scenario_dir = source.directory()?;
     requirements::check(plan, &scenario_dir)?;
@@ -72,7 +70,7 @@ pub fn run(order: &Order) -> Result<Outcome, BenchError> {
 
     let mut recorder = Recorder::create(&store.history_path())?;
     let mut world = World::new(guardian, clock, WorldConfig { log_dir: store.log_dir(), signals: Some(signals) })?;
-    let mut live = live::screen(Cast::of(plan), order.quiet);
+    let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let driven = driver::drive(Stage {
         plan,
         setting: &setting,

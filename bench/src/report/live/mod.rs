@@ -33,6 +33,29 @@ pub trait Live {
     fn close(&mut self) {}
 }
 
+/// Several who follow the same run.
+impl Live for Vec<Box<dyn Live>> {
+    fn observed(&mut self, observation: &Observation) {
+        self.iter_mut().for_each(|one| one.observed(observation));
+    }
+
+    fn tick(&mut self, now: RunTime, log_bytes: &BTreeMap<Name, u64>) {
+        self.iter_mut().for_each(|one| one.tick(now, log_bytes));
+    }
+
+    fn every(&self) -> Option<Duration> {
+        self.iter().filter_map(|one| one.every()).min()
+    }
+
+    fn told(&mut self, text: &str) {
+        self.iter_mut().for_each(|one| one.told(text));
+    }
+
+    fn close(&mut self) {
+        self.iter_mut().for_each(|one| one.close());
+    }
+}
+
 /// What a live screen is told before the run.
 #[derive(Debug, Clone)]
 pub struct Cast {

@@ -1,0 +1,49 @@
+//! Who is told how a series goes: people on standard error, and machines in whatever format they asked for.
+
+use super::Tally;
+use crate::error::BenchError;
+use crate::report::live::Live;
+use crate::run::{Order, Outcome};
+
+/// Follows a series of runs. Only tells; never changes what is run or what it comes to.
+pub trait Audience {
+    /// A run is about to begin.
+    fn run_begins(&mut self, _order: &Order) {}
+    /// Who else follows this run while it goes on, observation by observation.
+    fn live(&mut self, _order: &Order) -> Option<Box<dyn Live>> {
+        None
+    }
+    /// A run has a verdict.
+    fn run_ended(&mut self, _order: &Order, _outcome: &Outcome) {}
+    /// A run could not take place: there is no verdict.
+    fn cannot_run(&mut self, _order: &Order, _error: &BenchError) {}
+    /// Nothing more comes.
+    fn ended(&mut self, _tally: &Tally) {}
+}
+
+/// Everyone who listens, in this order.
+impl Audience for Vec<Box<dyn Audience>> {
+    fn run_begins(&mut self, order: &Order) {
+        self.iter_mut().for_each(|one| one.run_begins(order));
+    }
+
+    fn live(&mut self, order: &Order) -> Option<Box<dyn Live>> {
+        let mut followers: Vec<_> = self.iter_mut().filter_map(|one| one.live(order)).collect();
+        match followers.len() {
+            0 | 1 => followers.pop(),
+            _ => Some(Box::new(followers)),
+        }
+    }
+
+    fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        self.iter_mut().for_each(|one| one.run_ended(order, outcome));
+    }
+
+    fn cannot_run(&mut self, order: &Order, error: &BenchError) {
+        self.iter_mut().for_each(|one| one.cannot_run(order, error));
+    }
+
+    fn ended(&mut self, tally: &Tally) {
+        self.iter_mut().for_each(|one| one.ended(tally));
+    }
+}
