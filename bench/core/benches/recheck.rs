@@ -102,14 +102,7 @@ impl Cluster {
 
     fn act(&mut self, verb: ActionVerb, node: u64) {
         let (of, name) = (self.life(node), self.names[node as usize].clone());
-        self.push(What::Action(Action {
-            verb,
-            nodes: vec![name],
-            hit: vec![of],
-            step: Some(0),
-            with: None,
-            undoes: None,
-        }));
+        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![name], vec![of]) }));
     }
 
     fn says(&mut self, node: u64, event: &str, fields: Vec<(Name, Value)>, text: String) {

@@ -288,14 +288,7 @@ mod tests {
     }
 
     fn action(verb: ActionVerb, node: &str, n: u32) -> What {
-        What::Action(Action {
-            verb,
-            nodes: vec![node.into()],
-            hit: vec![life(node, n)],
-            step: None,
-            with: None,
-            undoes: None,
-        })
+        What::Action(Action::new(verb, vec![node.into()], vec![life(node, n)]))
     }
 
     fn led(node: &str, term: i64) -> What {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Seen};
-use crate::observation::{Action, ActionVerb, Life, Name};
+use crate::observation::{Action, ActionVerb, Life, Name, Origin};
 use crate::time::RunTime;
 
 /// A fault that the bench injected, and for how long each process suffered it.
@@ -80,6 +80,12 @@ pub struct Circumstance {
     /// The step that asked for it, by index from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
+    /// The fault of the nemesis that asked for it, by index from 0 in its schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nemesis: Option<usize>,
+    /// A person asked for it while the cluster ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
     /// The line of that step in the scenario, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -90,10 +96,11 @@ impl fmt::Display for Circumstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_active { "since" } else { "at" };
         write!(f, "{} {} {word} {}", self.verb.key(), self.nodes.join(", "), self.at)?;
-        match (self.step, self.line) {
-            (Some(step), Some(line)) => write!(f, " (step {}, line {line})", step + 1),
-            (Some(step), None) => write!(f, " (step {})", step + 1),
-            (None, _) => Ok(()),
+        match (Origin::of(self.step, self.nemesis, self.by_hand), self.line) {
+            (Origin::Bench, _) => Ok(()),
+            (step @ Origin::Step(_), Some(line)) => write!(f, " ({step}, line {line})"),
+            (step @ Origin::Step(_), None) => write!(f, " ({step})"),
+            (other, _) => write!(f, " {other}"),
         }
     }
 }
@@ -107,6 +114,8 @@ pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Opt
         at: when,
         is_active,
         step: action.step,
+        nemesis: action.nemesis,
+        by_hand: action.by_hand,
         line: action.step.and_then(&line),
     };
     let active = faults(history).filter(|fault| fault.is_active(at));
@@ -121,6 +130,7 @@ pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observation::What;
     use crate::stories::{Story, ms};
 
     fn told(story: &Story, at: u64) -> Vec<String> {
@@ -136,6 +146,19 @@ mod tests {
         assert_eq!(told(&story, 250).len(), 2);
         assert_eq!(told(&story, 350), ["kill b since T+0.200s (step 1, line 40)"]);
         assert_eq!(told(&story, 400), ["restart b at T+0.400s (step 1, line 40)"]);
+    }
+
+    #[test]
+    fn a_fault_names_who_asked_for_it() {
+        let mut story = Story::of(&["a"]);
+        let pause = |hit| Action::new(ActionVerb::Pause, vec!["a".into()], vec![hit]);
+        let hit = story.life("a");
+        story.at(100).push(What::Action(pause(hit.clone()).asked_by(Origin::Nemesis(2))));
+        story.push(What::Action(pause(hit).asked_by(Origin::Hand)));
+        assert_eq!(
+            told(&story, 100),
+            ["pause a since T+0.100s by the nemesis (fault 3)", "pause a since T+0.100s by hand"]
+        );
     }
 
     #[test]

@@ -323,8 +323,7 @@ mod tests {
     }
 
     fn action(verb: ActionVerb, node: &str, nth: u32) -> What {
-        let hit = vec![life(node, nth)];
-        What::Action(Action { verb, nodes: vec![node.into()], hit, step: None, with: None, undoes: None })
+        What::Action(Action::new(verb, vec![node.into()], vec![life(node, nth)]))
     }
 
     fn ms(ms: u64) -> RunTime {

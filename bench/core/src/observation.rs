@@ -290,15 +290,80 @@ pub struct Action {
     pub nodes: Vec<Name>,
     /// What exactly it hit: every life that was alive and got it. Empty: it hit nothing.
     pub hit: Vec<Life>,
-    /// The step that asked for it, by index from 0; none for the bench's own doing.
+    /// The step that asked for it, by index from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
+    /// The fault of the nemesis that asked for it, by index from 0 in its schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nemesis: Option<usize>,
+    /// A person asked for it while the cluster ran.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
     /// What went with it: the name of a signal (`USR1`), the line of an input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
     /// The observation number of the action that this one undoes (`for`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u64>,
+}
+
+impl Action {
+    /// The bench's own doing, to these nodes, which hit these lives. Whoever asked for it adds itself.
+    pub fn new(verb: ActionVerb, nodes: Vec<Name>, hit: Vec<Life>) -> Self {
+        Self { verb, nodes, hit, step: None, nemesis: None, by_hand: false, with: None, undoes: None }
+    }
+
+    /// Who asked for it.
+    pub fn origin(&self) -> Origin {
+        Origin::of(self.step, self.nemesis, self.by_hand)
+    }
+
+    /// The same, asked for by this one.
+    pub fn asked_by(self, origin: Origin) -> Self {
+        let (step, nemesis, by_hand) = match origin {
+            Origin::Step(step) => (Some(step), None, false),
+            Origin::Nemesis(fault) => (None, Some(fault), false),
+            Origin::Hand => (None, None, true),
+            Origin::Bench => (None, None, false),
+        };
+        Self { step, nemesis, by_hand, ..self }
+    }
+}
+
+/// Who asked for an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A step of the scenario, by index from 0.
+    Step(usize),
+    /// A fault of the nemesis, by index from 0 in its schedule.
+    Nemesis(usize),
+    /// A person, while the cluster ran.
+    Hand,
+    /// The bench itself.
+    Bench,
+}
+
+impl Origin {
+    pub(crate) fn of(step: Option<usize>, nemesis: Option<usize>, by_hand: bool) -> Self {
+        match (step, nemesis) {
+            (Some(step), _) => Self::Step(step),
+            (None, Some(fault)) => Self::Nemesis(fault),
+            (None, None) if by_hand => Self::Hand,
+            (None, None) => Self::Bench,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    /// `step 3`, `by the nemesis (fault 3)`, `by hand`, and nothing for the bench itself. People count from 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Step(step) => write!(f, "step {}", step.saturating_add(1)),
+            Self::Nemesis(fault) => write!(f, "by the nemesis (fault {})", fault.saturating_add(1)),
+            Self::Hand => f.write_str("by hand"),
+            Self::Bench => Ok(()),
+        }
+    }
 }
 
 /// What can be done to nodes. `start`, `restart`, `resume`, `input` are no faults.

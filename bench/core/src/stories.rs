@@ -81,7 +81,7 @@ impl Story {
 
     pub(crate) fn act(&mut self, verb: ActionVerb, node: &str, hit: bool) -> &mut Self {
         let hit = if hit { vec![self.life(node)] } else { Vec::new() };
-        self.push(What::Action(Action { verb, nodes: vec![node.into()], hit, step: Some(0), with: None, undoes: None }))
+        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![node.into()], hit) }))
     }
 
     pub(crate) fn kill(&mut self, node: &str) -> &mut Self {
@@ -333,8 +333,12 @@ fn what() -> impl Strategy<Value = What> {
         1 => Just(Change::Empty),
     ];
     let verb = prop::sample::select(ActionVerb::ALL);
-    let action = (verb, vec(node(), 0..3), vec(life(), 0..3), prop::option::of(0..9_usize), prop::option::of(text()))
-        .prop_map(|(verb, nodes, hit, step, with)| Action { verb, nodes, hit, step, with, undoes: None });
+    let index = || prop::option::of(0..9_usize);
+    let extras = (index(), index(), any::<bool>(), prop::option::of(text()), prop::option::of(0..30_u64));
+    let action = (verb, vec(node(), 0..3), vec(life(), 0..3), extras).prop_map(|(verb, nodes, hit, extras)| {
+        let (step, nemesis, by_hand, with, undoes) = extras;
+        Action { verb, nodes, hit, step, nemesis, by_hand, with, undoes }
+    });
     let state = prop_oneof![
         Just(StepState::Begun),
         Just(StepState::Done),

@@ -10,7 +10,7 @@ use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::{LogLine, What};
 use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
-use super::tell::{seconds, tell, who};
+use super::tell::{asked, seconds, tell, who};
 use super::terminal::{clean, clean_line};
 use crate::store::{RunFile, Store, log_name};
 
@@ -215,7 +215,8 @@ impl Screen<'_> {
                 (false, Some(until)) => format!("for {}", seconds(until.since(fault.at))),
                 (false, None) => "to the end".to_owned(),
             };
-            told.push(format!("{} {} at {} {what}", fault.action.verb.key(), nodes.join(", "), fault.at));
+            let asked = asked(fault.action);
+            told.push(format!("{} {} at {} {what}{asked}", fault.action.verb.key(), nodes.join(", "), fault.at));
         }
         match told.len() {
             0 => told.push("none".to_owned()),

@@ -1,7 +1,7 @@
 //! One observation in people's words: a line of the live log and of `dsbench show`.
 
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Ending, Exit, Life, Observation, Phase, StepState, Value, What,
+    Action, ActionVerb, Change, Ending, Exit, Life, Observation, Origin, Phase, StepState, Value, What,
 };
 
 use super::terminal::{clean, clean_line};
@@ -118,7 +118,16 @@ fn did(action: &Action) -> String {
     let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();
     // To start what is not alive is the point of a start.
     let hits_nothing = action.hit.is_empty() && !matches!(action.verb, ActionVerb::Start | ActionVerb::Restart);
-    format!("{verb}{with} {nodes}{}", if hits_nothing { " (nothing of it was alive)" } else { "" })
+    let nothing = if hits_nothing { " (nothing of it was alive)" } else { "" };
+    format!("{verb}{with} {nodes}{nothing}{}", asked(action))
+}
+
+/// ` by the nemesis (fault 3)`, ` by hand`; nothing for a step, whose own lines stand around it.
+pub(crate) fn asked(action: &Action) -> String {
+    match action.origin() {
+        Origin::Step(_) | Origin::Bench => String::new(),
+        origin => format!(" {origin}"),
+    }
 }
 
 fn step_state(state: &StepState, step: Option<&String>) -> String {
@@ -129,5 +138,22 @@ fn step_state(state: &StepState, step: Option<&String>) -> String {
         StepState::WaitMissed { why } | StepState::ExpectMissed { why } => format!("MISSED {step}: {why}"),
         StepState::Failed { why } => format!("FAILED {step}: {why}"),
         StepState::NotBack { why } => format!("NOT BACK after {step}: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dsbench_core::time::RunTime;
+
+    #[test]
+    fn an_action_that_no_step_asked_for_says_who_did() {
+        let told = |origin| {
+            let action = Action::new(ActionVerb::Pause, vec!["a".into()], Vec::new()).asked_by(origin);
+            tell(&Observation { number: 0, at: RunTime::START, what: What::Action(action) }, &[]).unwrap().1
+        };
+        assert_eq!(told(Origin::Step(1)), "pause a (nothing of it was alive)");
+        assert_eq!(told(Origin::Nemesis(2)), "pause a (nothing of it was alive) by the nemesis (fault 3)");
+        assert_eq!(told(Origin::Hand), "pause a (nothing of it was alive) by hand");
     }
 }

@@ -259,9 +259,7 @@ mod tests {
         let judged = |signal: &str| {
             let mut story = Story::of(&["a"]);
             let (of, with) = (story.life("a"), Some(signal.to_owned()));
-            let hit = vec![of];
-            let action =
-                Action { verb: ActionVerb::Signal, nodes: vec!["a".into()], hit, step: None, with, undoes: None };
+            let action = Action { with, ..Action::new(ActionVerb::Signal, vec!["a".into()], vec![of]) };
             story.at(1).push(What::Action(action)).at(2).exit("a", Exit::Code(0), false);
             strict().judge(&story.history).outcome
         };

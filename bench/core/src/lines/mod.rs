@@ -140,8 +140,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::observation::Value;
+    use crate::observation::{Action, ActionVerb, Origin, Value, What};
     use crate::stories::{Story, wild};
+    use crate::time::RunTime;
 
     fn written(history: &History) -> Vec<u8> {
         let mut bytes = header().into_bytes();
@@ -170,6 +171,21 @@ mod tests {
             r#"{"n":4,"t":1000000,"event":{"name":"leads","node":"peer1","life":1,"fields":{"term":4,"id":{"node":"p2"}},"early":2000000,"log":{"offset":40,"line":4,"text":"peer1 leads"}}}"#
         );
         assert!(lines[6].contains(r#""fields":{"x":1.0,"inf":{"float":"inf"}}"#));
+    }
+
+    #[test]
+    fn an_action_says_who_asked_for_it_and_one_without_a_word_is_the_benchs_own() {
+        let mut history = History::default();
+        let action = || Action::new(ActionVerb::Kill, vec!["a".into()], Vec::new());
+        for origin in [Origin::Bench, Origin::Step(2), Origin::Nemesis(3), Origin::Hand] {
+            history.push(RunTime::START, What::Action(action().asked_by(origin)));
+        }
+        let text = String::from_utf8(written(&history)).unwrap();
+        let asked: Vec<_> = text.lines().skip(1).map(|line| line.split("\"hit\":[]").nth(1).unwrap()).collect();
+        assert_eq!(asked, ["}}", ",\"step\":2}}", ",\"nemesis\":3}}", ",\"by_hand\":true}}"]);
+        let read = read(text.as_bytes()).unwrap().history;
+        let origins: Vec<_> = read.actions().map(|action| action.what.origin()).collect();
+        assert_eq!(origins, [Origin::Bench, Origin::Step(2), Origin::Nemesis(3), Origin::Hand]);
     }
 
     #[test]

@@ -169,8 +169,7 @@ mod tests {
             for of in hit.clone() {
                 see(What::Process(ProcessChange { of, change: Change::Empty }));
             }
-            let nodes = vec![node.clone()];
-            see(What::Action(Action { verb: ActionVerb::Kill, nodes, hit, step: None, with: None, undoes: None }));
+            see(What::Action(Action::new(ActionVerb::Kill, vec![node.clone()], hit)));
         }
         state
     }

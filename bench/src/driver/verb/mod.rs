@@ -76,6 +76,6 @@ impl Driver<'_> {
         nodes.dedup();
         let alive = |key: &&ProcessKey| self.process(key).life > 0 && self.world.is_alive(&self.process(key).life());
         let hit: Vec<Life> = keys.iter().filter(alive).map(|key| self.process(key).life()).collect();
-        Action { verb, nodes, hit, step: Some(step), with: None, undoes: None }
+        Action { step: Some(step), ..Action::new(verb, nodes, hit) }
     }
 }

@@ -245,16 +245,7 @@ mod tests {
     #[test]
     fn a_killed_node_is_called_that_until_it_is_started_again() {
         let mut states = states(&["a", "b"]);
-        let act = |verb| {
-            What::Action(Action {
-                step: None,
-                verb,
-                nodes: vec!["a".into()],
-                hit: Vec::new(),
-                with: None,
-                undoes: None,
-            })
-        };
+        let act = |verb| What::Action(Action::new(verb, vec!["a".into()], Vec::new()));
         seen(&mut states, [changed("a", Change::Ready), act(ActionVerb::Kill)]);
         seen(&mut states, [changed("a", Change::Exited { exit: Exit::Signal(9), expected: true })]);
         let lines = shown(&states, 24);
