@@ -7,6 +7,8 @@ use crate::run::{Order, Outcome};
 
 /// Follows a series of runs. Only tells; never changes what is run or what it comes to.
 pub trait Audience {
+    /// So many runs are about to be made.
+    fn begins(&mut self, _planned: usize) {}
     /// A run is about to begin.
     fn run_begins(&mut self, _order: &Order) {}
     /// Who else follows this run while it goes on, observation by observation.
@@ -23,6 +25,10 @@ pub trait Audience {
 
 /// Everyone who listens, in this order.
 impl Audience for Vec<Box<dyn Audience>> {
+    fn begins(&mut self, planned: usize) {
+        self.iter_mut().for_each(|one| one.begins(planned));
+    }
+
     fn run_begins(&mut self, order: &Order) {
         self.iter_mut().for_each(|one| one.run_begins(order));
     }

@@ -12,9 +12,12 @@ use crate::error::BenchError;
 use crate::report::screen::headline;
 use crate::run::{Order, run as run_one};
 
-/// Makes the runs, in order. An error means that dsbench itself cannot go on, or that the only run could not take place.
-pub fn run(orders: &[Order], audience: &mut dyn Audience) -> Result<Tally, BenchError> {
+/// Makes the runs, in order. Whatever happens, the audience is told of each and of the end.
+///
+/// One scenario that cannot run here does not hide what the others find; a world that cannot be controlled ends the series.
+pub fn run(orders: &[Order], audience: &mut dyn Audience) -> Tally {
     let mut tally = Tally { planned: orders.len(), ..Tally::default() };
+    audience.begins(orders.len());
     for order in orders {
         audience.run_begins(order);
         match run_one(order, audience.live(order)) {
@@ -26,14 +29,16 @@ pub fn run(orders: &[Order], audience: &mut dyn Audience) -> Result<Tally, Bench
                     break;
                 }
             }
-            // One scenario that cannot run here does not hide what the others find.
-            Err(error @ (BenchError::Environment(_) | BenchError::File { .. })) if orders.len() > 1 => {
+            Err(error) => {
                 audience.cannot_run(order, &error);
+                let goes_on = matches!(error, BenchError::Environment(_) | BenchError::File { .. });
                 tally.impossible.push(error);
+                if !goes_on {
+                    break;
+                }
             }
-            Err(error) => return Err(error),
         }
     }
     audience.ended(&tally);
-    Ok(tally)
+    tally
 }
