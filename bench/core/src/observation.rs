@@ -398,6 +398,15 @@ impl ActionVerb {
         matches!(self, Self::Stop | Self::Kill | Self::Pause | Self::Signal)
     }
 
+    /// What undoes it, if anything does.
+    pub fn undone_by(self) -> Option<Self> {
+        match self {
+            Self::Kill | Self::Stop => Some(Self::Restart),
+            Self::Pause => Some(Self::Resume),
+            Self::Start | Self::Restart | Self::Resume | Self::Signal | Self::Input => None,
+        }
+    }
+
     /// The verb's key in a scenario.
     pub fn key(self) -> &'static str {
         match self {

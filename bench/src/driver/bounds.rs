@@ -40,7 +40,7 @@ impl Driver<'_> {
                 let pause = LOOK_AGAIN.max(now.since(begun) * SHARE);
                 self.agenda.push(until.min(now + pause), Due::Bounds);
             }
-            _ if self.jobs.is_empty() && !self.steps.has_undo_ahead() => self.end(Ending::Complete),
+            _ if self.jobs.is_empty() && !self.undos.are_ahead() => self.end(Ending::Complete),
             // A `for` is not undone yet, or a process is on its way.
             _ => _ = self.agenda.push(now + LOOK_AGAIN, Due::Bounds),
         }

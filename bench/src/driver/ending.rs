@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsbench_core::observation::{Ending, Phase, StepChange, StepState, What};
+use dsbench_core::observation::{Ending, Origin, Phase, StepChange, StepState, What};
 
 use super::job::{Job, ProcessKey, Purpose, Task};
 use super::{Driver, Due};
@@ -36,6 +36,7 @@ impl Driver<'_> {
         self.jobs.clear();
         self.start_when_empty.clear();
         self.steps.close();
+        self.undos.clear();
         self.typing = super::verb::Typing::default();
         self.kill_execs();
         let grace = self.processes.values().map(|process| process.spec.stop().grace).max().unwrap_or_default();
@@ -85,18 +86,28 @@ impl Driver<'_> {
             self.jobs.iter().filter(|job| job.awaits(key, Task::Start)).map(|job| job.purpose).collect();
         self.jobs.retain(|job| !job.awaits(key, Task::Start));
         for purpose in waiting {
-            let (Purpose::Step(step) | Purpose::Undo(step)) = purpose else {
+            let (Purpose::Asked(origin) | Purpose::Undo(origin)) = purpose else {
                 return self.end(Ending::Environment);
             };
             if !self.ending.has_faulted {
                 return self.end(Ending::Environment);
             }
-            let now = self.now();
-            let state = StepState::NotBack { why: format!("{}: {why}", key.node) };
-            self.record(now, What::Step(StepChange { step, state }));
-            if let Purpose::Step(_) = purpose {
+            self.not_back(origin, format!("{}: {why}", key.node));
+            if let Purpose::Asked(Origin::Step(_)) = purpose {
                 self.step_is_over();
             }
+        }
+    }
+
+    /// A node did not come back from what this one had asked for.
+    fn not_back(&mut self, origin: Origin, why: String) {
+        let now = self.now();
+        match origin {
+            Origin::Step(step) => {
+                let state = StepState::NotBack { why };
+                self.record(now, What::Step(StepChange { step, state }));
+            }
+            Origin::Nemesis(_) | Origin::Hand | Origin::Bench => self.warn(why),
         }
     }
 

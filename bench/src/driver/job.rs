@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use dsbench_core::observation::{Life, Name};
+use dsbench_core::observation::{Life, Name, Origin};
 
 /// A process of a node, whatever its life.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +40,10 @@ pub(super) enum Task {
 pub(super) enum Purpose {
     /// The nodes that start by themselves.
     FirstStart,
-    /// The step with this index.
-    Step(usize),
-    /// The end of the `for` of the step with this index.
-    Undo(usize),
+    /// What this one has asked for.
+    Asked(Origin),
+    /// The end of the `for` of what this one has asked for.
+    Undo(Origin),
     /// The end of the run.
     Ending,
 }
@@ -102,6 +102,8 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use dsbench_core::observation::Origin;
+
     use super::{Job, ProcessKey, Purpose, Task};
 
     fn key(node: &str) -> ProcessKey {
@@ -111,7 +113,7 @@ mod tests {
     #[test]
     fn a_stage_begins_when_the_one_before_is_done() {
         let stages = [vec![(key("a"), Task::Kill), (key("b"), Task::Kill)], vec![], vec![(key("a"), Task::Start)]];
-        let mut job = Job::new(Purpose::Step(0), stages);
+        let mut job = Job::new(Purpose::Asked(Origin::Step(0)), stages);
         assert_eq!(job.next_stage().map(|stage| stage.len()), Some(2));
         assert_eq!(job.next_stage(), None);
         assert!(job.done(&key("a"), Task::Kill));
@@ -126,7 +128,7 @@ mod tests {
     #[test]
     fn what_is_withdrawn_is_waited_for_no_more() {
         let stages = [vec![(key("a"), Task::Kill)], vec![(key("a"), Task::Start), (key("b"), Task::Start)]];
-        let mut job = Job::new(Purpose::Undo(0), stages);
+        let mut job = Job::new(Purpose::Undo(Origin::Step(0)), stages);
         job.next_stage();
         job.withdraw(&key("b"), Task::Start);
         assert!(job.done(&key("a"), Task::Kill));

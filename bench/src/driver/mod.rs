@@ -17,6 +17,7 @@ mod ready;
 mod sampling;
 mod start;
 mod steps;
+mod undo;
 mod verb;
 mod words;
 
@@ -24,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Ending, Life, Observation, Phase, Stall, What};
+use dsbench_core::observation::{Ending, Life, Observation, Origin, Phase, Stall, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 use dsbench_world::{Happening, Outside, World};
@@ -52,8 +53,8 @@ enum Due {
     StepTime,
     /// The current step's `within` is over.
     StepDeadline(usize),
-    /// The `for` of a step is over.
-    Undo(usize),
+    /// The `for` of the action with this observation is over.
+    Undo(u64),
     /// The next line of the current `input` step.
     InputLine,
     /// A question of a step's condition may be asked again.
@@ -118,6 +119,7 @@ struct Driver<'r> {
     jobs: Vec<Job>,
     probes: ready::Probes,
     steps: steps::Steps,
+    undos: undo::Undos,
     typing: verb::Typing,
     questions: condition::Questions,
     execs: exec::Execs,
@@ -146,6 +148,7 @@ impl<'r> Driver<'r> {
             jobs: Vec::new(),
             probes: ready::Probes::default(),
             steps: steps::Steps::new(plan),
+            undos: undo::Undos::default(),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),
@@ -216,7 +219,7 @@ impl<'r> Driver<'r> {
         match due {
             Due::StepTime => self.step_time(),
             Due::StepDeadline(step) => self.step_deadline(step),
-            Due::Undo(step) => self.undo(step),
+            Due::Undo(action) => self.undo(action),
             Due::InputLine => self.next_input_line(),
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
@@ -338,8 +341,8 @@ impl<'r> Driver<'r> {
                 self.store.show_logs(self.plan.scenario.nodes.iter().map(|node| &*node.name), false);
                 self.nodes_are_ready(now);
             }
-            Purpose::Step(step) => self.step_acted(step),
-            Purpose::Undo(_) => {}
+            Purpose::Asked(Origin::Step(step)) => self.step_acted(step),
+            Purpose::Asked(_) | Purpose::Undo(_) => {}
             Purpose::Ending => self.nodes_are_down(),
         }
     }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Action, ActionVerb, Ending, Observation, Phase, StepChange, StepState, What};
+use dsbench_core::observation::{Ending, Observation, Origin, Phase, StepChange, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Step, Verb};
 use dsbench_core::time::RunTime;
 use dsbench_core::watch::Watch;
 
 use super::agenda::EntryId;
-use super::job::{Job, ProcessKey, Purpose};
+use super::job::{Job, Purpose};
 use super::verb::Acted;
 use super::{Driver, Due};
 
@@ -26,8 +26,6 @@ pub(super) struct Steps {
     /// When the step before was done.
     previous_done: RunTime,
     deadline: Option<EntryId>,
-    /// What a `for` still has to undo.
-    undo: Vec<Undo>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,16 +40,6 @@ enum State {
     Acting,
     /// Its condition does not hold yet.
     Looking,
-}
-
-/// An action that is to be undone.
-#[derive(Debug)]
-struct Undo {
-    step: usize,
-    by: ActionVerb,
-    keys: Vec<ProcessKey>,
-    /// The observation of the action.
-    action: u64,
 }
 
 #[derive(Debug)]
@@ -77,7 +65,6 @@ impl Steps {
             ready_at: RunTime::START,
             previous_done: RunTime::START,
             deadline: None,
-            undo: Vec::new(),
         }
     }
 
@@ -90,15 +77,9 @@ impl Steps {
         }
     }
 
-    /// True if a `for` is not undone yet.
-    pub(super) fn has_undo_ahead(&self) -> bool {
-        !self.undo.is_empty()
-    }
-
     /// No step begins any more.
     pub(super) fn close(&mut self) {
         self.state = State::Idle;
-        self.undo.clear();
     }
 
     pub(super) fn current(&self) -> usize {
@@ -178,7 +159,7 @@ impl<'r> Driver<'r> {
         self.steps.state = State::Acting;
         match self.perform_verb(&step.verb, index) {
             Ok(Acted::Done) => self.step_is_over(),
-            Ok(Acted::Job(stages)) => self.run_job(Job::new(Purpose::Step(index), stages)),
+            Ok(Acted::Job(stages)) => self.run_job(Job::new(Purpose::Asked(Origin::Step(index)), stages)),
             Ok(Acted::Looking) => {
                 self.steps.state = State::Looking;
                 self.ask_all_probes();
@@ -280,32 +261,5 @@ impl<'r> Driver<'r> {
     fn missing(&mut self) -> String {
         let Self { steps, cluster, .. } = self;
         steps.watch().map(|watch| watch.missing(cluster)).unwrap_or_default()
-    }
-
-    /// Remembers what a step's `for` is to undo, and when.
-    pub(super) fn undo_later(
-        &mut self,
-        step: usize,
-        after: Duration,
-        by: ActionVerb,
-        keys: Vec<ProcessKey>,
-        action: u64,
-    ) {
-        let due = self.now() + after;
-        self.steps.undo.push(Undo { step, by, keys, action });
-        self.agenda.push(due, Due::Undo(step));
-    }
-
-    /// The `for` of a step is over.
-    pub(super) fn undo(&mut self, step: usize) {
-        let Some(position) = self.steps.undo.iter().position(|undo| undo.step == step) else { return };
-        let mut undo = self.steps.undo.remove(position);
-        undo.keys.retain(|key| self.process(key).last_action == Some(undo.action));
-        if undo.keys.is_empty() {
-            return; // a later step has undone or replaced it
-        }
-        let action = self.action_on(undo.by, &undo.keys, step);
-        self.record_action(Action { undoes: Some(undo.action), ..action });
-        self.run_job(Job::new(Purpose::Undo(step), Self::undoing(undo.by, &undo.keys)));
     }
 }

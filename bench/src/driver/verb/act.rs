@@ -1,6 +1,8 @@
 //! start, stop, kill, restart, pause, resume - and what undoes them.
 
-use dsbench_core::observation::ActionVerb;
+use std::time::Duration;
+
+use dsbench_core::observation::{ActionVerb, Origin};
 use dsbench_core::scenario::Act;
 use dsbench_core::target::Aim;
 
@@ -12,26 +14,36 @@ use crate::driver::process::State;
 impl Driver<'_> {
     pub(super) fn act(&mut self, act: &Act, step: usize) -> Result<Acted, String> {
         let aims = self.aims(&act.to, act.eligible(), step)?;
-        let by_aim: Vec<Vec<ProcessKey>> = aims.iter().map(|aim| self.acted_on(act.verb, aim)).collect();
+        Ok(Acted::Job(self.inflict(act.verb, &aims, act.undo_after, Origin::Step(step))))
+    }
+
+    /// Records what is done to these, and says by which stages it is done. It is undone after a while if that is wanted and it can be.
+    pub(crate) fn inflict(
+        &mut self,
+        verb: ActionVerb,
+        aims: &[Aim],
+        undo_after: Option<Duration>,
+        origin: Origin,
+    ) -> Vec<Stage> {
+        let by_aim: Vec<Vec<ProcessKey>> = aims.iter().map(|aim| self.acted_on(verb, aim)).collect();
         let all: Vec<ProcessKey> = by_aim.concat();
-        let action = self.action_on(act.verb, &all, step);
+        let action = self.action_on(verb, &all, origin);
         let hit: Vec<ProcessKey> = action.hit.iter().map(ProcessKey::of).collect();
         let number = self.record_action(action);
-        self.overrule(act.verb, &all, &hit, number);
-        let stages = match act.verb {
+        self.overrule(verb, &all, &hit, number);
+        if let (Some(after), Some(by)) = (undo_after, verb.undone_by()) {
+            self.undo_later(number, origin, after, by, hit);
+        }
+        match verb {
             // A list starts in its order, each when the one before is ready; a restart of several is one event.
             ActionVerb::Start => by_aim.iter().map(|keys| stage(keys, Task::Start)).collect(),
-            ActionVerb::Restart => Self::undoing(act.verb, &all),
+            ActionVerb::Restart => Self::undoing(verb, &all),
             ActionVerb::Stop => vec![stage(&all, Task::Stop)],
             ActionVerb::Kill => vec![stage(&all, Task::Kill)],
             ActionVerb::Pause => vec![stage(&all, Task::Pause)],
             ActionVerb::Resume => vec![stage(&all, Task::Resume)],
             ActionVerb::Signal | ActionVerb::Input => Vec::new(),
-        };
-        if let (Some(after), Some(by)) = (act.undo_after, act.undone_by()) {
-            self.undo_later(step, after, by, hit, number);
         }
-        Ok(Acted::Job(stages))
     }
 
     /// From now on this action is what is in force: a `for` of an earlier one has nothing to undo any more, and a start that is on its

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dsbench_core::observation::{Action, ActionVerb, Life};
+use dsbench_core::observation::{Action, ActionVerb, Life, Origin};
 use dsbench_core::scenario::Input;
 use dsbench_core::target::Eligible;
 use dsbench_core::template::Template;
@@ -37,8 +37,9 @@ impl Driver<'_> {
     /// Types the next line to everyone.
     pub(crate) fn next_input_line(&mut self) {
         let Some(line) = self.typing.lines.pop_front() else { return };
+        let origin = Origin::Step(self.typing.step);
         for key in self.typing.to.clone() {
-            let action = self.action_on(ActionVerb::Input, std::slice::from_ref(&key), self.typing.step);
+            let action = self.action_on(ActionVerb::Input, std::slice::from_ref(&key), origin);
             let process = self.process(&key);
             let life = process.life();
             let mut text = process.spec.expand(&line, process.life);

@@ -5,7 +5,7 @@ mod exec;
 mod input;
 mod signal;
 
-use dsbench_core::observation::{Action, ActionVerb, Life, Name, What};
+use dsbench_core::observation::{Action, ActionVerb, Life, Name, Origin, What};
 use dsbench_core::scenario::Verb;
 use dsbench_core::target::{Aim, Eligible, Target};
 
@@ -70,12 +70,12 @@ impl Driver<'_> {
     }
 
     /// What is about to be done, with what it hits: every life of these processes that is alive. To be recorded before it is done.
-    pub(super) fn action_on(&self, verb: ActionVerb, keys: &[ProcessKey], step: usize) -> Action {
+    pub(super) fn action_on(&self, verb: ActionVerb, keys: &[ProcessKey], origin: Origin) -> Action {
         let mut nodes: Vec<Name> = keys.iter().map(|key| key.node.clone()).collect();
         nodes.sort();
         nodes.dedup();
         let alive = |key: &&ProcessKey| self.process(key).life > 0 && self.world.is_alive(&self.process(key).life());
         let hit: Vec<Life> = keys.iter().filter(alive).map(|key| self.process(key).life()).collect();
-        Action { step: Some(step), ..Action::new(verb, nodes, hit) }
+        Action::new(verb, nodes, hit).asked_by(origin)
     }
 }

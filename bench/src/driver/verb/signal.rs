@@ -1,6 +1,6 @@
 //! signal: any signal but those that have verbs of their own, to main programs.
 
-use dsbench_core::observation::{Action, ActionVerb};
+use dsbench_core::observation::{Action, ActionVerb, Origin};
 use dsbench_core::scenario::Signal;
 use dsbench_core::target::{Eligible, Target};
 use dsbench_world::Scope;
@@ -12,7 +12,7 @@ impl Driver<'_> {
     pub(super) fn signal(&mut self, signal: Signal, to: &Target, step: usize) -> Result<Acted, String> {
         let aims = self.aims(to, Eligible::Up, step)?;
         let keys: Vec<_> = aims.iter().flat_map(|aim| self.processes_at(aim)).collect();
-        let action = self.action_on(ActionVerb::Signal, &keys, step);
+        let action = self.action_on(ActionVerb::Signal, &keys, Origin::Step(step));
         self.record_action(Action { with: Some(signal.name.into()), ..action });
         for key in keys {
             let life = self.process(&key).life();

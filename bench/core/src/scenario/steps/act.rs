@@ -87,21 +87,12 @@ impl Act {
             }
         }
     }
-
-    /// What undoes it, if anything does.
-    pub fn undone_by(&self) -> Option<ActionVerb> {
-        match self.verb {
-            ActionVerb::Kill | ActionVerb::Stop => Some(ActionVerb::Restart),
-            ActionVerb::Pause => Some(ActionVerb::Resume),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.verb.key(), self.to)?;
-        match (self.undo_after, self.undone_by()) {
+        match (self.undo_after, self.verb.undone_by()) {
             (Some(after), Some(undo)) => write!(f, ", {} after {}", undo.key(), humantime::format_duration(after)),
             _ => Ok(()),
         }
