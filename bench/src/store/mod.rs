@@ -5,6 +5,7 @@
 //! logs/runs/latest                  -> the last run
 //! logs/runs/<scenario>/<utc>-<seed>/
 //!     run.json                      what was run, how it ended, the verdict
+//!     running                       locked while the run goes on, and gone when it is over
 //!     scenario.toml                 the scenario as given
 //!     history.jsonl                 every observation
 //!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
@@ -19,6 +20,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub use recorder::Recorder;
@@ -27,6 +29,7 @@ pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
 use dsbench_core::judgement::Judgement;
 use dsbench_core::verdict::Verdict;
+use dsbench_world::Lock;
 
 use crate::error::BenchError;
 
@@ -35,6 +38,8 @@ use crate::error::BenchError;
 pub struct Store {
     logs: PathBuf,
     dir: PathBuf,
+    /// Held while the run goes on; none for a stored run, and where the file system has no locks.
+    _running: Option<Arc<Lock>>,
 }
 
 impl Store {
@@ -57,7 +62,9 @@ impl Store {
                 Err(e) => return Err(BenchError::file("create", dir)(e)),
             }
         };
-        let store = Self { logs: logs.to_owned(), dir };
+        // Before anything makes the directory a run: what is not locked may be removed.
+        let running = Lock::take(&dir.join(RUNNING)).ok().flatten().map(Arc::new);
+        let store = Self { logs: logs.to_owned(), dir, _running: running };
         for sub in [store.log_dir(), store.nodes_dir()] {
             fs::create_dir(&sub).map_err(BenchError::file("create", &sub))?;
         }
@@ -68,12 +75,17 @@ impl Store {
 
     /// A stored run: a path, a prefix of its name, `-1` for the last one, `-2` for the one before; none for the last.
     pub fn open(logs: &Path, selector: Option<&str>) -> Result<Self, BenchError> {
-        Ok(Self { logs: logs.to_owned(), dir: select::find(logs, selector)? })
+        Ok(Self { logs: logs.to_owned(), dir: select::find(logs, selector)?, _running: None })
     }
 
     /// The run's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// True while some dsbench is at work on this run. It is also right after that dsbench was killed.
+    pub fn is_running(&self) -> bool {
+        Lock::is_held(&self.dir.join(RUNNING))
     }
 
     /// Where the nodes' readable and raw logs go.
@@ -121,6 +133,8 @@ impl Store {
         if file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code()) {
             self.drop_data();
         }
+        // The lock itself is let go with the store; without its file nobody looks for it.
+        let _ = fs::remove_file(self.dir.join(RUNNING));
         written.into_iter().filter_map(Result::err).collect()
     }
 
@@ -191,6 +205,9 @@ impl Store {
     }
 }
 
+/// The file that is locked while a run goes on.
+const RUNNING: &str = "running";
+
 /// The list of the logs that the last run put directly into `logs`.
 const SHOWN: &str = ".last-run";
 
@@ -253,5 +270,15 @@ mod tests {
         assert!(!new.shown_log("gone").exists());
         assert_eq!(std::fs::read_to_string(new.shown_log("peer1")).unwrap(), "new");
         assert!(mine.exists());
+    }
+
+    #[test]
+    fn a_run_is_running_until_its_store_is_let_go() {
+        let logs = tempfile::tempdir().unwrap();
+        let store = Store::create(logs.path(), "x", UNIX_EPOCH, 1).unwrap();
+        let seen = Store { _running: None, ..store.clone() };
+        assert!(seen.is_running());
+        drop(store);
+        assert!(!seen.is_running(), "the kernel lets go for a process that was killed");
     }
 }

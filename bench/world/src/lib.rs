@@ -9,6 +9,7 @@ mod control;
 mod ending;
 mod error;
 mod launch;
+mod lock;
 mod mailbox;
 mod node_dir;
 mod outside;
@@ -23,6 +24,7 @@ pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meani
 pub use clock::Clock;
 pub use ending::Ended;
 pub use error::WorldError;
+pub use lock::Lock;
 pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;
