@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dsbench_core::diagnostic::Diagnostic;
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Override, Scenario};
+use dsbench_core::source::Sources;
 
 use crate::error::BenchError;
 use crate::report::{diagnostics, terminal};
@@ -12,13 +13,13 @@ use crate::report::{diagnostics, terminal};
 /// The largest scenario that is read: far beyond what a person writes, far below what hurts.
 const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// A scenario's file and text.
+/// A scenario's file, and what it says.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// As it was given.
     pub path: PathBuf,
-    /// Its text.
-    pub text: String,
+    /// Its text, and that of the files that it extends.
+    pub sources: Sources,
 }
 
 impl Source {
@@ -41,22 +42,36 @@ impl Source {
             let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
             BenchError::Usage(format!("{}: line {line} is not UTF-8 text", path.display()))
         })?;
-        Ok(Self { path: path.to_owned(), text })
+        Ok(Self { path: path.to_owned(), sources: Sources::of(text) })
     }
 
     /// Parses it; every mistake (and every warning) is printed.
     pub fn parse(&self, overrides: &[Override]) -> Result<Scenario, BenchError> {
-        match Scenario::parse(&self.text, overrides) {
+        match Scenario::parse_sources(&self.sources, overrides) {
             Ok(scenario) => {
                 self.show(&scenario.warnings);
                 Ok(scenario)
             }
             Err(diagnostics) => {
                 self.show(&diagnostics);
-                let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error).count();
-                Err(BenchError::Scenario { path: self.path.display().to_string(), errors })
+                Err(self.refused(&diagnostics))
             }
         }
+    }
+
+    /// The same, when its mistakes and warnings have been shown before.
+    pub fn parse_quietly(&self, overrides: &[Override]) -> Result<Scenario, BenchError> {
+        Scenario::parse_sources(&self.sources, overrides).map_err(|diagnostics| self.refused(&diagnostics))
+    }
+
+    fn refused(&self, diagnostics: &[Diagnostic]) -> BenchError {
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error).count();
+        BenchError::Scenario { path: self.path.display().to_string(), errors }
+    }
+
+    /// The text of the file itself.
+    pub fn text(&self) -> &str {
+        self.sources.files().first().map_or("", |file| &file.text)
     }
 
     /// Parses it and decides what the seed decides.
@@ -73,7 +88,7 @@ impl Source {
     }
 
     fn show(&self, diagnostics: &[Diagnostic]) {
-        terminal::page(&diagnostics::render(&self.path.display().to_string(), &self.text, diagnostics));
+        terminal::page(&diagnostics::render(&self.path.display().to_string(), self.text(), diagnostics));
     }
 }
 
@@ -87,7 +102,7 @@ pub fn overrides(given: &[String]) -> Result<Vec<Override>, BenchError> {
 }
 
 /// A seed that nobody chose: short enough to be typed.
-fn fresh_seed() -> u64 {
+pub(crate) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     // The standard library's hash keys come from the system's randomness.
     u64::from(std::hash::RandomState::new().build_hasher().finish() as u32)

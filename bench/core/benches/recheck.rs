@@ -202,7 +202,7 @@ fn recheck(criterion: &mut Criterion) {
     });
     group.bench_function("judge", |bencher| bencher.iter(|| judge(&history)));
     for invariant in &plan.scenario.invariants {
-        let name = format!("judge/{}/{}", invariant.line.unwrap_or_default(), invariant.kind);
+        let name = format!("judge/{}/{}", invariant.line.as_ref().map_or(0, |line| line.number), invariant.kind);
         group.bench_function(name, |bencher| bencher.iter(|| invariant.check.judge(&history)));
     }
     group.bench_function("read and judge", |bencher| {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Seen};
 use crate::observation::{Action, ActionVerb, Life, Name, Origin};
+use crate::source::SourceLine;
 use crate::time::RunTime;
 
 /// A fault that the bench injected, and for how long each process suffered it.
@@ -86,9 +87,9 @@ pub struct Circumstance {
     /// A person asked for it while the cluster ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
-    /// The line of that step in the scenario, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
+    /// The line of that step in the scenario.
+    #[serde(flatten)]
+    pub line: Option<SourceLine>,
 }
 
 impl fmt::Display for Circumstance {
@@ -96,7 +97,7 @@ impl fmt::Display for Circumstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_active { "since" } else { "at" };
         write!(f, "{} {} {word} {}", self.verb.key(), self.nodes.join(", "), self.at)?;
-        match (Origin::of(self.step, self.nemesis, self.by_hand), self.line) {
+        match (Origin::of(self.step, self.nemesis, self.by_hand), &self.line) {
             (Origin::Bench, _) => Ok(()),
             (step @ Origin::Step(_), Some(line)) => write!(f, " ({step}, line {line})"),
             (step @ Origin::Step(_), None) => write!(f, " ({step})"),
@@ -106,7 +107,7 @@ impl fmt::Display for Circumstance {
 }
 
 /// The faults in force at a moment; if there are none, the last thing that was done before it. `line` gives the line of a step.
-pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Option<u32>) -> Vec<Circumstance> {
+pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Option<SourceLine>) -> Vec<Circumstance> {
     let circumstance = |number, action: &Action, when, is_active| Circumstance {
         observation: number,
         verb: action.verb,
@@ -134,7 +135,10 @@ mod tests {
     use crate::stories::{Story, ms};
 
     fn told(story: &Story, at: u64) -> Vec<String> {
-        circumstances(&story.history, ms(at), |step| Some(step as u32 + 40)).iter().map(ToString::to_string).collect()
+        circumstances(&story.history, ms(at), |step| Some((step as u32 + 40).into()))
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]

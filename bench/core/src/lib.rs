@@ -6,6 +6,7 @@
 pub mod check;
 pub mod cluster;
 pub mod condition;
+pub mod confidence;
 pub mod diagnostic;
 pub mod faults;
 pub mod filter;
@@ -20,6 +21,7 @@ pub mod plan;
 pub mod random;
 mod scan;
 pub mod scenario;
+pub mod source;
 pub mod table;
 pub mod target;
 pub mod template;

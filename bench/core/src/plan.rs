@@ -112,7 +112,7 @@ impl Plan {
     pub fn step_places(&self) -> Vec<StepPlace> {
         let place = |step: &Step| StepPlace {
             name: step.name.as_deref().map_or_else(|| step.verb.to_string(), str::to_owned),
-            line: u32::try_from(step.line).unwrap_or(u32::MAX),
+            line: step.line.clone(),
         };
         self.scenario.steps.iter().map(place).collect()
     }
@@ -208,7 +208,7 @@ impl Plan {
             .iter()
             .enumerate()
             .map(|(index, step)| {
-                json!({ "name": step.name, "line": step.line, "when": self.timing(index, step), "what": step.verb.to_string() })
+                json!({ "name": step.name, "line": step.line.number, "file": step.line.file, "when": self.timing(index, step), "what": step.verb.to_string() })
             })
             .collect();
         let invariants: Vec<Json> = scenario
@@ -216,7 +216,9 @@ impl Plan {
             .iter()
             .map(|invariant| {
                 let severity = if invariant.severity == Severity::Warn { "warn" } else { "fail" };
-                json!({ "name": invariant.name, "check": invariant.kind, "severity": severity, "line": invariant.line })
+                let (line, file) = invariant.line.as_ref().map(|line| (line.number, line.file.clone())).unzip();
+                let file = file.flatten();
+                json!({ "name": invariant.name, "check": invariant.kind, "severity": severity, "line": line, "file": file })
             })
             .collect();
         let events: Vec<Json> = scenario

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::faults::Circumstance;
 use crate::judgement::Judgement;
 use crate::observation::Ending;
+use crate::source::SourceLine;
 use crate::time::RunTime;
 
 /// `held < unknown < violated`: the worst of several is their maximum.
@@ -114,9 +115,9 @@ pub struct InvariantVerdict {
     pub name: String,
     /// Its kind of check: `single_leader`.
     pub check: String,
-    /// Its line in the scenario, from 1; none if the scenario does not have it (the implicit check of processes).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
+    /// Its line in the scenario; none if the scenario does not have it (the implicit check of processes).
+    #[serde(flatten)]
+    pub line: Option<SourceLine>,
     /// What it means if it is not kept.
     pub severity: Severity,
     /// What was expected.
@@ -149,9 +150,9 @@ pub struct Reason {
     pub judgement: Judgement,
     /// In one line, for people.
     pub text: String,
-    /// The line of the scenario that it is about, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
+    /// The line of the scenario that it is about.
+    #[serde(flatten)]
+    pub line: Option<SourceLine>,
     /// The observation that shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observation: Option<u64>,

@@ -1,6 +1,7 @@
 //! `dsbench run`: run and judge.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -8,8 +9,7 @@ use super::{LOGS, ScenarioArgs, select};
 use crate::error::BenchError;
 use crate::load::{self, Source};
 use crate::report::people::People;
-use crate::run::Order;
-use crate::series::{self, Audience};
+use crate::series::{self, Audience, Rounds, Selected, Series};
 
 /// Run scenarios and judge them
 #[derive(Debug, Args)]
@@ -35,19 +35,30 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
     let files = select::scenarios(&args.scenarios)?;
     let overrides = load::overrides(&args.scenario.set)?;
     // Every file is read before anything starts: a mistake in the last one is told now, not in an hour.
-    let mut orders = Vec::new();
+    let mut runs = Vec::new();
     let mut mistake = None;
     for file in &files {
         let source = Source::read(file)?;
-        match source.plan(&overrides, args.scenario.seed) {
-            Ok(plan) => orders.push(Order { source, plan, set: args.scenario.set.clone(), logs: LOGS.into() }),
+        match source.parse(&overrides) {
+            Ok(scenario) => {
+                let set = args.scenario.set.clone();
+                let seed = args.scenario.seed.or(scenario.seed);
+                let label = label(&scenario.name, &set);
+                let overrides = overrides.clone();
+                runs.push(Selected { source: Arc::new(source), label, set, overrides, seed });
+            }
             Err(error) => mistake = Some(error),
         }
     }
     if let Some(error) = mistake {
         return Err(error);
     }
-    let many = orders.len() > 1;
-    let mut audience: Vec<Box<dyn Audience>> = vec![Box::new(People { quiet: args.quiet, many })];
-    Ok(series::run(&orders, &mut audience).exit_code())
+    let series = Series { runs, rounds: Rounds::Times(1), stops_early: false, logs: LOGS.into() };
+    let mut audience: Vec<Box<dyn Audience>> = vec![Box::new(People::new(args.quiet))];
+    Ok(series::run(&series, &mut audience).exit_code())
+}
+
+/// `leader-election[nodes.count=5]`
+fn label(name: &str, set: &[String]) -> String {
+    if set.is_empty() { name.to_owned() } else { format!("{name}[{}]", set.join(",")) }
 }

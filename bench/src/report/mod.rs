@@ -4,5 +4,6 @@ pub mod diagnostics;
 pub mod live;
 pub mod people;
 pub mod screen;
+pub mod summary;
 pub(crate) mod tell;
 pub(crate) mod terminal;

@@ -5,29 +5,56 @@ use std::path::PathBuf;
 use dsbench_core::judgement::Judgement;
 
 use super::live::{self, Cast, Live};
-use super::screen::Screen;
+use super::screen::{Screen, headline};
+use super::summary::summary;
 use super::terminal::{self, clean, say};
 use crate::error::BenchError;
 use crate::load::seed_text;
 use crate::run::{Order, Outcome};
-use crate::series::{Audience, Tally};
+use crate::series::{Audience, Kinds, Series, Tally};
 
 /// The audience that reads standard error.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct People {
     /// Shows nothing while a run goes on; only its result.
-    pub quiet: bool,
+    quiet: bool,
     /// More than one run is to come, so a list stands at the end.
-    pub many: bool,
+    many: bool,
+    /// Runs are repeated: each that passes is one line, and each way to fail is shown once.
+    repeats: bool,
+    /// The ways to fail that were shown, for each selected run.
+    shown: Vec<Kinds>,
+}
+
+impl People {
+    /// People who read; with `quiet`, only results.
+    pub fn new(quiet: bool) -> Self {
+        Self { quiet, ..Self::default() }
+    }
+
+    /// True if a run that ended so deserves more than a line.
+    fn is_news(&mut self, order: &Order, outcome: &Outcome) -> bool {
+        !self.repeats
+            || outcome.judgement != Judgement::Pass
+                && self.shown.get_mut(order.index).is_some_and(|shown| shown.is_new(order, outcome))
+    }
 }
 
 impl Audience for People {
+    fn begins(&mut self, series: &Series) {
+        self.many = series.planned() != Some(1);
+        self.repeats = series.repeats();
+        self.shown = series.runs.iter().map(|_| Kinds::default()).collect();
+    }
     fn run_begins(&mut self, order: &Order) {
+        if self.repeats {
+            return;
+        }
         let scenario = &order.plan.scenario;
         say!(
             "dsbench {}  {}  seed {}  {} node{}",
             env!("CARGO_PKG_VERSION"),
-            clean(&scenario.name),
+            clean(&order.label),
             seed_text(order.plan.seed),
             scenario.nodes.len(),
             if scenario.nodes.len() == 1 { "" } else { "s" }
@@ -35,11 +62,17 @@ impl Audience for People {
     }
 
     fn live(&mut self, order: &Order) -> Option<Box<dyn Live>> {
-        Some(live::screen(Cast::of(&order.plan), self.quiet))
+        // Of a hundred repetitions nobody reads every line; a terminal shows where it is and forgets it.
+        let quiet = self.quiet || self.repeats && !live::is_terminal();
+        Some(live::screen(Cast::of(&order.plan), quiet))
     }
 
     /// The details of a run; of one that passed too, because what was looked at is half of a verdict.
     fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        if !self.is_news(order, outcome) {
+            say!("{}  seed {}", headline(&outcome.file, outcome.judgement), seed_text(order.plan.seed));
+            return;
+        }
         let cast = Cast::of(&order.plan);
         // The next run takes `logs/<node>_log.txt` for itself; the run's own stay.
         let logs: PathBuf = if self.many { outcome.store.shown_log_dir() } else { order.logs.clone() };
@@ -68,16 +101,20 @@ impl Audience for People {
             return;
         }
         say!("");
-        for judged in &tally.judged {
-            say!("{}", judged.headline);
+        for record in &tally.records {
+            terminal::page(&summary(record, self.repeats));
         }
-        let (passed, failed) = (tally.count(Judgement::Pass), tally.count(Judgement::Fail));
-        let impossible = tally.impossible.len();
-        let impossible = if impossible > 0 { format!(", {impossible} cannot run here") } else { String::new() };
-        // After a Ctrl-C the rest is not run.
-        let not_run = tally.not_run();
-        let not_run = if not_run > 0 { format!(", {not_run} not run") } else { String::new() };
-        let (undecided, all) = (tally.undecided(), tally.planned);
+        let impossible = match tally.impossible() {
+            0 => String::new(),
+            impossible => format!(", {impossible} cannot run here"),
+        };
+        // After a Ctrl-C, or the first failure, the rest is not run.
+        let not_run = match tally.not_run() {
+            0 => String::new(),
+            not_run => format!(", {not_run} not run"),
+        };
+        let (passed, failed, undecided) = (tally.passed(), tally.failed(), tally.undecided());
+        let all = tally.planned.unwrap_or_else(|| tally.begun());
         say!("{passed} passed, {failed} failed, {undecided} undecided{impossible}{not_run} of {all}");
     }
 }

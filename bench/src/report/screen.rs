@@ -45,16 +45,12 @@ pub fn headline(file: &RunFile, judgement: Judgement) -> String {
     let took = file.end.as_ref().map_or_else(|| "-".into(), |end| format!("{:.1}s", end.seconds));
     let mut page = Page::default();
     page.styled(style, format_args!("{word:>8}"));
-    write!(page, " {took:>6}  {}", clean_line(&label(file))).expect(WRITES);
+    let label = if file.label.is_empty() { &file.scenario } else { &file.label };
+    write!(page, " {took:>6}  {}", clean_line(label)).expect(WRITES);
     page.0
 }
 
-/// `leader-election[nodes.count=5]`
-fn label(file: &RunFile) -> String {
-    if file.set.is_empty() { file.scenario.clone() } else { format!("{}[{}]", file.scenario, file.set.join(",")) }
-}
-
-fn word(judgement: Judgement) -> (Style, &'static str) {
+pub(super) fn word(judgement: Judgement) -> (Style, &'static str) {
     let bold = |colour: AnsiColor| colour.on_default().bold();
     match judgement {
         Judgement::Pass => (bold(AnsiColor::Green), "PASS"),
@@ -67,15 +63,20 @@ fn word(judgement: Judgement) -> (Style, &'static str) {
 
 /// A text in the making. What is written into it may come from anywhere and cannot command a terminal; only styles can.
 #[derive(Debug, Default)]
-struct Page(String);
+pub(super) struct Page(String);
 
-const WRITES: &str = "writing to a text does not fail";
+pub(super) const WRITES: &str = "writing to a text does not fail";
 
 impl Page {
-    fn styled(&mut self, style: Style, text: impl std::fmt::Display) {
+    pub(super) fn styled(&mut self, style: Style, text: impl std::fmt::Display) {
         self.0.push_str(&style.render().to_string());
         write!(self, "{text}").expect(WRITES);
         self.0.push_str(&style.render_reset().to_string());
+    }
+
+    /// What was written.
+    pub(super) fn into_text(self) -> String {
+        self.0
     }
 }
 
@@ -123,7 +124,7 @@ impl Screen<'_> {
     fn write_reason(&self, out: &mut Page, reason: &Reason) -> std::fmt::Result {
         let seen = reason.observation.and_then(|number| self.history.get(number));
         let at = seen.map(|seen| format!("{}  ", seen.at)).unwrap_or_default();
-        let line = reason.line.map(|line| format!("   {}:{line}", self.file.file)).unwrap_or_default();
+        let line = reason.line.as_ref().map(|line| format!("   {}", line.shown(&self.file.file))).unwrap_or_default();
         // Where it stands in the scenario is on the first line, also if a node's last words follow below.
         let (first, rest) =
             reason.text.split_once('\n').map_or((&*reason.text, None), |(first, rest)| (first, Some(rest)));
@@ -174,8 +175,8 @@ impl Screen<'_> {
                 let word = if circumstance.is_active { "while" } else { "after" };
                 let told = circumstance.to_string();
                 // A line that an editor opens.
-                let told = match circumstance.line {
-                    Some(line) => told.replace(&format!("line {line}"), &format!("{}:{line}", self.file.file)),
+                let told = match &circumstance.line {
+                    Some(line) => told.replace(&format!("line {line}"), &line.shown(&self.file.file)),
                     None => told,
                 };
                 writeln!(out, "        {word}: {told}")?;

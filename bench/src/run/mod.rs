@@ -3,6 +3,7 @@
 mod run_json;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsbench_core::check;
@@ -23,13 +24,26 @@ use crate::{requirements, setting};
 #[derive(Debug)]
 pub struct Order {
     /// The scenario.
-    pub source: Source,
+    pub source: Arc<Source>,
     /// Its plan.
     pub plan: Plan,
-    /// The values that were changed, as given on the command line.
+    /// What people call the run: `leader-election[nodes.count=5]`.
+    pub label: String,
+    /// The values that were changed, as on a command line: `nodes.count=5`.
     pub set: Vec<String>,
     /// Where runs are stored; the current directory's `logs`.
     pub logs: PathBuf,
+    /// Which of the selected runs it is, from 0.
+    pub index: usize,
+    /// Which repetition of it, from 1.
+    pub round: u64,
+}
+
+impl Order {
+    /// The command line that does the same again.
+    pub fn reproduce(&self) -> String {
+        run_json::reproduce(self)
+    }
 }
 
 /// A finished run.
@@ -65,7 +79,7 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
     let (setting, ports) = setting::settle(plan, &store, &scenario_dir)?;
     let mut file = run_json::begun(order, clock.wall_start(), &scenario_dir);
-    store.write(&store.scenario_path(), source.text.as_bytes())?;
+    store.write(&store.scenario_path(), source.text().as_bytes())?;
     store.write(&store.run_path(), &file.to_bytes())?;
 
     let mut recorder = Recorder::create(&store.history_path())?;

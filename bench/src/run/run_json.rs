@@ -17,6 +17,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         v: VERSION,
         dsbench: env!("CARGO_PKG_VERSION").into(),
         scenario: scenario.name.to_string(),
+        label: order.label.clone(),
         file: order.source.path.display().to_string(),
         scenario_dir: scenario_dir.display().to_string(),
         seed: seed_text(order.plan.seed),
@@ -48,7 +49,7 @@ pub(crate) fn end(
 }
 
 /// The command line that does the same again.
-fn reproduce(order: &Order) -> String {
+pub(super) fn reproduce(order: &Order) -> String {
     let set: String = order.set.iter().map(|set| format!(" --set {}", quoted(set))).collect();
     format!(
         "dsbench run {}{set} --seed {}",

@@ -1,14 +1,14 @@
 //! Who is told how a series goes: people on standard error, and machines in whatever format they asked for.
 
-use super::Tally;
+use super::{Series, Tally};
 use crate::error::BenchError;
 use crate::report::live::Live;
 use crate::run::{Order, Outcome};
 
 /// Follows a series of runs. Only tells; never changes what is run or what it comes to.
 pub trait Audience {
-    /// So many runs are about to be made.
-    fn begins(&mut self, _planned: usize) {}
+    /// The series is about to begin.
+    fn begins(&mut self, _series: &Series) {}
     /// A run is about to begin.
     fn run_begins(&mut self, _order: &Order) {}
     /// Who else follows this run while it goes on, observation by observation.
@@ -17,7 +17,7 @@ pub trait Audience {
     }
     /// A run has a verdict.
     fn run_ended(&mut self, _order: &Order, _outcome: &Outcome) {}
-    /// A run could not take place: there is no verdict.
+    /// A run could not take place: there is no verdict. (Also the only run of a series; its error is told here and nowhere else.)
     fn cannot_run(&mut self, _order: &Order, _error: &BenchError) {}
     /// Nothing more comes.
     fn ended(&mut self, _tally: &Tally) {}
@@ -25,8 +25,8 @@ pub trait Audience {
 
 /// Everyone who listens, in this order.
 impl Audience for Vec<Box<dyn Audience>> {
-    fn begins(&mut self, planned: usize) {
-        self.iter_mut().for_each(|one| one.begins(planned));
+    fn begins(&mut self, series: &Series) {
+        self.iter_mut().for_each(|one| one.begins(series));
     }
 
     fn run_begins(&mut self, order: &Order) {

@@ -1,42 +1,107 @@
-//! A series of runs: one after the other, an audience told of each, and what they come to together.
+//! A series of runs: which, how often, an audience that is told of each, and what they come to together.
 
 mod audience;
+mod kinds;
+mod selected;
 mod tally;
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use dsbench_core::judgement::Judgement;
+use dsbench_world::Clock;
 
 pub use audience::Audience;
-pub use tally::{Judged, Tally};
+pub use kinds::{Kind, Kinds};
+pub use selected::Selected;
+pub use tally::{Record, Tally};
 
 use crate::error::BenchError;
-use crate::report::screen::headline;
-use crate::run::{Order, run as run_one};
+use crate::run::run as run_one;
+
+/// What is run, and how often.
+#[derive(Debug)]
+pub struct Series {
+    /// One round: these, in this order.
+    pub runs: Vec<Selected>,
+    /// How many rounds.
+    pub rounds: Rounds,
+    /// Stops after the first run that is not a pass.
+    pub stops_early: bool,
+    /// Where runs are stored; the current directory's `logs`.
+    pub logs: PathBuf,
+}
+
+/// How often the selected runs are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounds {
+    /// So many times each.
+    Times(u64),
+    /// Until this time is over, each at least once; the run in progress is finished.
+    For(Duration),
+}
+
+impl Series {
+    /// How many runs it has; none if time decides.
+    pub fn planned(&self) -> Option<u64> {
+        match self.rounds {
+            Rounds::Times(times) => Some(times.saturating_mul(self.runs.len() as u64)),
+            Rounds::For(_) => None,
+        }
+    }
+
+    /// True if more than one run is made of each.
+    pub fn repeats(&self) -> bool {
+        self.rounds != Rounds::Times(1)
+    }
+
+    /// True if the run after `elapsed`, in this round (from 1), is still wanted.
+    fn goes_on(&self, round: u64, elapsed: Duration) -> bool {
+        match self.rounds {
+            Rounds::Times(times) => round <= times,
+            // What was never run would look like what passed.
+            Rounds::For(time) => round == 1 || elapsed < time,
+        }
+    }
+}
 
 /// Makes the runs, in order. Whatever happens, the audience is told of each and of the end.
 ///
 /// One scenario that cannot run here does not hide what the others find; a world that cannot be controlled ends the series.
-pub fn run(orders: &[Order], audience: &mut dyn Audience) -> Tally {
-    let mut tally = Tally { planned: orders.len(), ..Tally::default() };
-    audience.begins(orders.len());
-    for order in orders {
-        audience.run_begins(order);
-        match run_one(order, audience.live(order)) {
-            Ok(outcome) => {
-                audience.run_ended(order, &outcome);
-                let judgement = outcome.judgement;
-                tally.judged.push(Judged { headline: headline(&outcome.file, judgement), judgement });
-                if let Judgement::Interrupted { .. } = judgement {
-                    break;
-                }
+pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
+    let clock = Clock::start();
+    let mut tally = Tally::new(series);
+    audience.begins(series);
+    'rounds: for round in 1.. {
+        for (index, selected) in series.runs.iter().enumerate() {
+            if !series.goes_on(round, clock.now().elapsed()) {
+                break 'rounds;
             }
-            Err(error) => {
-                audience.cannot_run(order, &error);
-                let goes_on = matches!(error, BenchError::Environment(_) | BenchError::File { .. });
-                tally.impossible.push(error);
-                if !goes_on {
-                    break;
+            // Made just before it is run: a series of any length holds one plan at a time.
+            let order = selected.order(&series.logs, index, round);
+            audience.run_begins(&order);
+            let judgement = match run_one(&order, audience.live(&order)) {
+                Ok(outcome) => {
+                    audience.run_ended(&order, &outcome);
+                    tally.ended(&order, &outcome);
+                    outcome.judgement
                 }
+                Err(error) => {
+                    audience.cannot_run(&order, &error);
+                    tally.could_not_run(&order, &error);
+                    if !matches!(error, BenchError::Environment(_) | BenchError::File { .. }) {
+                        break 'rounds;
+                    }
+                    Judgement::Environment
+                }
+            };
+            let stops = series.stops_early && judgement != Judgement::Pass;
+            if stops || matches!(judgement, Judgement::Interrupted { .. }) {
+                break 'rounds;
             }
+        }
+        if series.runs.is_empty() {
+            break;
         }
     }
     audience.ended(&tally);

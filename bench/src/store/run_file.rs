@@ -22,6 +22,9 @@ pub struct RunFile {
     pub dsbench: String,
     /// The scenario's name.
     pub scenario: String,
+    /// What people call the run: `leader-election[nodes.count=5]`.
+    #[serde(default)]
+    pub label: String,
     /// The scenario's file, as it was given.
     pub file: String,
     /// The directory of the scenario's file, for commands that are relative to it.

@@ -10,6 +10,7 @@ use crate::faults::{circumstances, faults};
 use crate::history::{History, Seen};
 use crate::judgement::Judgement;
 use crate::observation::{Change, Ending, StepChange, StepState, What};
+use crate::source::SourceLine;
 use crate::time::RunTime;
 use crate::verdict::{Expectation, Finding, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
@@ -20,8 +21,8 @@ pub struct Invariant {
     pub name: String,
     /// The name of its kind of check.
     pub kind: &'static str,
-    /// Its line in the scenario, from 1; none if the scenario does not have it.
-    pub line: Option<u32>,
+    /// Its line in the scenario; none if the scenario does not have it.
+    pub line: Option<SourceLine>,
     /// What it means if it is not kept.
     pub severity: Severity,
     /// What is expected of it.
@@ -35,8 +36,8 @@ pub struct Invariant {
 pub struct StepPlace {
     /// What it is called by people: its name, or what it does.
     pub name: String,
-    /// Its line, from 1.
-    pub line: u32,
+    /// Its line.
+    pub line: SourceLine,
 }
 
 /// The invariants, and the implicit one if no other looks at processes: an unexplained crash never passes.
@@ -62,7 +63,7 @@ pub fn open_until(invariants: &[Invariant], history: &History) -> Option<RunTime
 
 /// Judges a run. `steps` are all steps of the scenario, in order.
 pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> Verdict {
-    let line = |step: usize| steps.get(step).map(|place| place.line);
+    let line = |step: usize| steps.get(step).map(|place| place.line.clone());
     let invariants: Vec<_> = invariants.iter().map(|invariant| judge(invariant, history, line)).collect();
     let ending = history.ended().map(|ended| ended.because.clone());
 
@@ -77,7 +78,7 @@ pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> 
     Verdict { judgement, reasons, invariants, ending }
 }
 
-fn judge(invariant: &Invariant, history: &History, line: impl Fn(usize) -> Option<u32>) -> InvariantVerdict {
+fn judge(invariant: &Invariant, history: &History, line: impl Fn(usize) -> Option<SourceLine>) -> InvariantVerdict {
     // A check that crashes has decided nothing, and must not take the rest of the verdict with it.
     let finding = catch_unwind(AssertUnwindSafe(|| invariant.check.judge(history)));
     let finding = match finding {
@@ -95,7 +96,7 @@ fn judge(invariant: &Invariant, history: &History, line: impl Fn(usize) -> Optio
     InvariantVerdict {
         name: invariant.name.clone(),
         check: invariant.kind.to_owned(),
-        line: invariant.line,
+        line: invariant.line.clone(),
         severity: invariant.severity,
         expectation: invariant.expectation,
         finding,
@@ -119,7 +120,7 @@ fn of_invariant(invariant: &InvariantVerdict, ending: Option<&Ending>) -> Option
         _ => format!("{name}: {}", finding.summary),
     };
     let observation = finding.evidence.first().map(|evidence| evidence.observation);
-    Some(Reason { judgement, text, line: invariant.line, observation })
+    Some(Reason { judgement, text, line: invariant.line.clone(), observation })
 }
 
 fn of_step(step: &Seen<'_, StepChange>, steps: &[StepPlace]) -> Option<Reason> {
@@ -133,7 +134,7 @@ fn of_step(step: &Seen<'_, StepChange>, steps: &[StepPlace]) -> Option<Reason> {
     let place = steps.get(step.what.step);
     let name = place.map(|place| format!(" ({})", place.name)).unwrap_or_default();
     let text = format!("step {}{name} {what}: {why}", step.what.step + 1);
-    Some(Reason { judgement, text, line: place.map(|place| place.line), observation: Some(step.number) })
+    Some(Reason { judgement, text, line: place.map(|place| place.line.clone()), observation: Some(step.number) })
 }
 
 fn of_ending(history: &History) -> Option<Reason> {
@@ -187,7 +188,7 @@ fn of_missed_faults(history: &History, steps: &[StepPlace]) -> Vec<Reason> {
         Reason {
             judgement: Judgement::Inconclusive,
             text: format!("{verb} {nodes} at {} hit no process, so nothing was tested by it", fault.at),
-            line: place.map(|place| place.line),
+            line: place.map(|place| place.line.clone()),
             observation: Some(fault.number),
         }
     };
@@ -215,7 +216,7 @@ mod tests {
         Invariant {
             name: "x".into(),
             kind: "never",
-            line: Some(9),
+            line: Some(9.into()),
             severity,
             expectation,
             check: Box::new(Fixed(finding)),
@@ -278,7 +279,7 @@ mod tests {
         let empty = invariant(Some(Finding::held(0, "no one looked")), Severity::Fail, Expectation::Hold);
         let empty = all(&[empty], &[], &complete().history);
         assert_eq!(empty.reasons[0].text, "x: never exercised: no one looked");
-        assert_eq!(empty.reasons[0].line, Some(9));
+        assert_eq!(empty.reasons[0].line, Some(9.into()));
     }
 
     #[test]
@@ -290,7 +291,7 @@ mod tests {
                 story.at(5).step(1, state);
             }
             story.at(10).end_because(because);
-            let steps = ["kill", "expect"].map(|name| StepPlace { name: name.into(), line: 7 });
+            let steps = ["kill", "expect"].map(|name| StepPlace { name: name.into(), line: 7.into() });
             all(&[], &steps, &story.history)
         };
         assert_eq!(judged(None, Ending::Complete).judgement, Judgement::Pass);
@@ -301,7 +302,7 @@ mod tests {
         let missed = judged(Some(StepState::ExpectMissed { why: why() }), Ending::Interrupted { signal: 2 });
         assert_eq!(missed.judgement, Judgement::Fail);
         assert_eq!(missed.reasons[0].text, "step 2 (expect) did not come as expected: no leader");
-        assert_eq!(missed.reasons[0].line, Some(7));
+        assert_eq!(missed.reasons[0].line, Some(7.into()));
         let back = judged(Some(StepState::NotBack { why: why() }), Ending::Complete);
         assert_eq!(back.judgement, Judgement::Fail);
         for state in [StepState::WaitMissed { why: why() }, StepState::Failed { why: why() }] {
@@ -328,18 +329,18 @@ mod tests {
     fn a_fault_that_hit_nothing_is_not_a_pass() {
         let mut story = Story::of(&["a"]);
         story.at(5).act(ActionVerb::Kill, "a", false).at(10).end();
-        let steps = [StepPlace { name: "kill".into(), line: 7 }];
+        let steps = [StepPlace { name: "kill".into(), line: 7.into() }];
         let verdict = all(&[], &steps, &story.history);
         assert_eq!(verdict.judgement, Judgement::Inconclusive);
         assert_eq!(verdict.reasons[0].text, "kill a at T+0.005s hit no process, so nothing was tested by it");
-        assert_eq!(verdict.reasons[0].line, Some(7));
+        assert_eq!(verdict.reasons[0].line, Some(7.into()));
     }
 
     #[test]
     fn a_violation_is_told_with_what_was_being_done() {
         let mut story = Story::of(&["a"]);
         story.at(4).pause("a").at(10).end();
-        let steps = [StepPlace { name: "freeze".into(), line: 7 }];
+        let steps = [StepPlace { name: "freeze".into(), line: 7.into() }];
         let verdict = all(&[invariant(Some(violated()), Severity::Fail, Expectation::Hold)], &steps, &story.history);
         let during: Vec<_> = verdict.invariants[0].during.iter().map(ToString::to_string).collect();
         assert_eq!(during, ["pause a since T+0.004s (step 1, line 7)"]);

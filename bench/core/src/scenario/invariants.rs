@@ -1,10 +1,10 @@
 //! `[[invariants]]`: what must hold. Each has one check key; what stands there is the check's own business.
 
-use super::Lines;
 use crate::check::{CHECKS, Invariant};
 use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::Name;
+use crate::source::Sources;
 use crate::table::{Key, Kind, Table};
 use crate::verdict::{Expectation, Severity};
 
@@ -27,13 +27,12 @@ const CHECK_KEYS: [Key; CHECKS.len()] = {
 /// The keys of an invariant: its own, and one for each check.
 pub(super) const KEYS: &[Key] = &Key::join::<{ OWN_KEYS.len() + CHECK_KEYS.len() }>(OWN_KEYS, &CHECK_KEYS);
 
-pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>, text: &str) -> Option<Vec<Invariant>> {
-    let lines = Lines::of(text);
+pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>, sources: &Sources) -> Option<Vec<Invariant>> {
     let mut invariants = Vec::new();
     let mut is_complete = true;
     let mut given: Vec<(Name, diagnostic::Span)> = Vec::new();
     for table in root.tables("invariants", "an invariant") {
-        let invariant = parse_invariant(&table, names, &lines);
+        let invariant = parse_invariant(&table, names, sources);
         let name = table.nonempty_text("name");
         if let Some(name) = &name {
             if let Some((_, first)) = given.iter().find(|(known, _)| &**known == name.value) {
@@ -56,7 +55,7 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>, text: &str) -> 
     is_complete.then_some(invariants)
 }
 
-fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, lines: &Lines) -> Option<Invariant> {
+fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, sources: &Sources) -> Option<Invariant> {
     let severity = table.word("severity").map_or(Severity::Fail, |word| match word.value {
         "warn" => Severity::Warn,
         _ => Severity::Fail,
@@ -70,7 +69,7 @@ fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, lines: &Lines) -> O
     };
     let check = (kind.parse)(&check, names)?;
     let name = table.text("name").map_or(kind.name, |name| name.value).to_owned();
-    let line = u32::try_from(lines.line(table.span().start)).ok();
+    let line = Some(sources.line(table.span().start));
     Some(Invariant { name, kind: kind.name, line, severity, expectation: Expectation::Hold, check })
 }
 

@@ -28,6 +28,7 @@ use crate::diagnostic::{self, Diagnostic, Problems};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern::EventPattern;
+use crate::source::{SourceLine, Sources};
 use crate::table::{self, Key, Kind, Table};
 
 /// What a scenario file asks for.
@@ -130,14 +131,24 @@ impl Scenario {
     ///
     /// Every mistake of the file, in the order of the text.
     pub fn parse(text: &str, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_sources(&Sources::of(text), overrides)
+    }
+
+    /// The same, of a scenario that may have several files.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake of the files, in their order.
+    pub fn parse_sources(sources: &Sources, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
         let problems = Problems::new();
+        let text = sources.files().first().map_or("", |file| &file.text);
         let mut document = table::parse_document(text, &problems);
         let replaced = overrides::apply(&mut document, overrides, &problems);
         let root = Table::root(&document, KEYS, "the scenario", &problems);
-        let scenario = Self::read(&root, text);
+        let scenario = Self::read(&root, sources);
         let has_errors = problems.has_errors();
         let mut diagnostics = problems.into_sorted();
-        forgive_broken_lines(&mut diagnostics, text);
+        forgive_broken_lines(&mut diagnostics, sources);
         overrides::explain(&mut diagnostics, &replaced);
         match scenario {
             Some(mut scenario) if !has_errors => {
@@ -149,7 +160,7 @@ impl Scenario {
     }
 
     /// Reads everything before giving up on anything, so that all mistakes are found.
-    fn read(root: &Table<'_, '_>, text: &str) -> Option<Self> {
+    fn read(root: &Table<'_, '_>, sources: &Sources) -> Option<Self> {
         let problems = root.problems();
         let mut names = Names::new(problems);
         root.required("schema", |root, key| root.int(key, 1..=1));
@@ -173,8 +184,8 @@ impl Scenario {
         let roles = roles::parse(root, &names);
         names.define_roles(roles.as_deref().unwrap_or_default());
         let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
-        let steps = steps::parse(root, &names, text);
-        let mut invariants = invariants::parse(root, &mut names, text);
+        let steps = steps::parse(root, &names, sources);
+        let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
         let requires = requires::parse(root, &names);
@@ -201,10 +212,9 @@ impl Scenario {
 }
 
 /// What the parser made of a line that is not TOML is no mistake of its own.
-fn forgive_broken_lines(diagnostics: &mut Vec<Diagnostic>, text: &str) {
-    let lines = Lines::of(text);
-    let line = |diagnostic: &Diagnostic| lines.line(diagnostic.at.0.start);
-    let broken: Vec<usize> = diagnostics.iter().filter(|d| d.code == diagnostic::SYNTAX).map(line).collect();
+fn forgive_broken_lines(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
+    let line = |diagnostic: &Diagnostic| sources.line(diagnostic.at.0.start);
+    let broken: Vec<SourceLine> = diagnostics.iter().filter(|d| d.code == diagnostic::SYNTAX).map(line).collect();
     diagnostics.retain(|d| d.code == diagnostic::SYNTAX || !broken.contains(&line(d)));
 }
 
@@ -233,19 +243,5 @@ fn warn_if_nothing_is_judged(root: &Table<'_, '_>, invariants: Option<&Vec<Invar
         .help("say what must hold: [[invariants]] with a check, or a step with `expect`");
         warning.is_error = false;
         root.report(warning);
-    }
-}
-
-/// Line numbers, from 1, of places in a text.
-#[derive(Debug)]
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        Self(text.match_indices('\n').map(|(at, _)| at).collect())
-    }
-
-    fn line(&self, offset: usize) -> usize {
-        self.0.partition_point(|newline| *newline < offset) + 1
     }
 }

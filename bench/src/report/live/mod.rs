@@ -82,11 +82,16 @@ impl Cast {
 pub fn screen(cast: Cast, quiet: bool) -> Box<dyn Live> {
     if quiet {
         Box::new(Silent)
-    } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb") {
+    } else if is_terminal() {
         Box::new(States::new(cast))
     } else {
         Box::new(Lines::new(cast.steps))
     }
+}
+
+/// True if standard error is a screen that can be drawn on.
+pub fn is_terminal() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// Shows nothing.

@@ -19,12 +19,12 @@ pub use look::Look;
 pub use timing::{Delay, Timing};
 
 use self::timing::{parse_delay, refuse_going_back};
-use super::Lines;
 use super::process::Signal;
 use crate::condition::{self, Condition, Origin, Part, Probe, Since};
 use crate::diagnostic::{self, Diagnostic, Located};
 use crate::names::Names;
 use crate::observation::Name;
+use crate::source::{SourceLine, Sources};
 use crate::table::{Item, Key, Kind, Table};
 use crate::target::Target;
 use crate::template::Template;
@@ -34,8 +34,8 @@ use crate::template::Template;
 pub struct Step {
     /// Its name, by which `since` and overrides refer to it.
     pub name: Option<Name>,
-    /// Its line in the scenario, from 1.
-    pub line: usize,
+    /// Its line in the scenario.
+    pub line: SourceLine,
     /// When.
     pub timing: Timing,
     /// What.
@@ -187,8 +187,7 @@ pub(super) fn declare(root: &Table<'_, '_>, names: &mut Names<'_>) {
 }
 
 /// Reads the steps.
-pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>, text: &str) -> Option<Vec<Step>> {
-    let lines = Lines::of(text);
+pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>, sources: &Sources) -> Option<Vec<Step>> {
     let mut steps = Vec::new();
     let mut is_complete = true;
     let mut since = Since::Start;
@@ -196,7 +195,7 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>, text: &str) -> Opti
     for (index, table) in root.tables("steps", "a step").into_iter().enumerate() {
         refuse_going_back(&table, &mut latest_at);
         let origin = Origin { since: since.clone(), step: index };
-        match parse_step(&table, &origin, names, &lines) {
+        match parse_step(&table, &origin, names, sources) {
             Some((step, acts)) => {
                 if acts {
                     since = Since::Step { index, name: step.name.clone() };
@@ -209,7 +208,7 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>, text: &str) -> Opti
     is_complete.then_some(steps)
 }
 
-fn parse_step(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>, lines: &Lines) -> Option<(Step, bool)> {
+fn parse_step(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>, sources: &Sources) -> Option<(Step, bool)> {
     let name = table.text("name").map(|name| name.value.into());
     table.at_most_one(&["at", "after"]);
     let at = table.duration("at").map(|at| at.value);
@@ -231,7 +230,7 @@ fn parse_step(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>, lines: 
         None => None,
         Some(when) => Some((when?, within)),
     };
-    let step = Step { name, line: lines.line(table.span().start), timing: Timing { at, after, when }, verb: verb? };
+    let step = Step { name, line: sources.line(table.span().start), timing: Timing { at, after, when }, verb: verb? };
     Some((step, kind.acts))
 }
 
