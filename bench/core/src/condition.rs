@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::diagnostic::{self, Diagnostic};
 use crate::filter::Filter;
+use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
 use crate::table::{Item, Key, Kind, Table};
@@ -233,7 +234,10 @@ fn refuse_misplaced(table: &Table<'_, '_>, subject: &str, allowed: &[&str]) {
 
 fn parse_exec(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Probe> {
     let on = table.item("on").map(|on| Target::parse(&on, names, Purpose::Look));
-    let setting = if on.is_some() { Setting::NODE } else { Setting::BENCH };
+    let setting = match &on {
+        None => Setting::BENCH,
+        Some(on) => Setting::NODE.of(on.as_ref().map_or(Whose::Anybody, |on| on.whose(names))),
+    };
     let command = parse_command(&table.item("exec")?, setting, names);
     let exit = table.int("exit", 0..=255).map_or(0, |exit| i32::try_from(exit.value).unwrap_or(0));
     let on = match on {

@@ -75,7 +75,7 @@ codes! {
     EMPTY = 115, "nothing there",
         "An empty text or list says nothing here; leave the key out, or fill it in.";
     UNKNOWN_TARGET = 120, "unknown node, role or group",
-        "A target is a node, NODE/PROCESS, a role of [roles], one of any, all, random, killed, paused, restarted, minority, majority, one of these with `!` before it, or a list of them.";
+        "A target is a node, NODE/PROCESS, a group, a role of [roles], one of any, all, random, killed, paused, restarted, minority, majority, one of these with `!` before it, or a list of them.";
     UNKNOWN_EVENT = 121, "unknown event",
         "No [events] entry has this name. The phrases of the reference node come with events.preset = \"node\".";
     UNKNOWN_FIELD = 122, "unknown field",
@@ -101,7 +101,7 @@ codes! {
     MISPLACED_MODIFIER = 133, "modifier that does nothing here",
         "The key changes how some verbs act, and this verb is none of them.";
     BAD_PLACEHOLDER = 134, "unknown placeholder",
-        "Known are {id} {name} {ip} {port} {addr} {port.NAME} {addr.NAME} {data_dir} {peers} {node} {nodes.count} {scenario_dir} {life} {vars.NAME}, and {NODE.ip} {NODE.port.NAME} {NODE.addr.NAME} of another node. `{{` writes a brace.";
+        "Known are {id} {name} {ip} {port} {addr} {port.NAME} {addr.NAME} {data_dir} {peers} {node} {nodes.count} {groups.NAME.count} {scenario_dir} {life} {vars.NAME}, and {NODE.ip} {NODE.port.NAME} {NODE.addr.NAME} of another node. `{{` writes a brace.";
     NOT_IN_HOST_MODE = 150, "needs the network laboratory",
         "In host mode nodes share this machine's network, where single links cannot be cut or delayed. `pause` silences a node completely, and works everywhere.";
     NOT_YET = 151, "not in this version",
@@ -114,6 +114,10 @@ codes! {
         "Without an invariant and without an `expect` step, whatever happens would pass.";
     UNKNOWN_INVARIANT = 170, "unknown invariant",
         "`violates` names invariants by their `name`.";
+    MISPLACED_KEY = 210, "key of another table",
+        "The key belongs to the language, but not to this table: what is true of all nodes of a group is said in [nodes] or [groups.NAME], and [override.NODE] is of one node.";
+    PORT_REPLACED = 211, "port number that is replaced",
+        "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
 }
 
 /// One mistake (or warning) in a scenario.
@@ -137,6 +141,11 @@ impl Diagnostic {
     /// An error at a place.
     pub fn error(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
         Self { code, is_error: true, message: message.into(), at: (span, label.into()), also: Vec::new(), help: None }
+    }
+
+    /// What is odd at a place, though not wrong.
+    pub fn warning(code: Code, message: impl Into<String>, span: Span, label: impl Into<String>) -> Self {
+        Self { is_error: false, ..Self::error(code, message, span, label) }
     }
 
     /// With advice.

@@ -10,6 +10,7 @@ pub mod confidence;
 pub mod diagnostic;
 pub mod faults;
 pub mod filter;
+pub mod groups;
 pub mod history;
 mod item;
 pub mod judgement;

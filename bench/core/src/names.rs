@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{ClusterState, Role};
 use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
+use crate::groups::{Groups, ScopeId, VarShape};
 use crate::observation::Name;
 
 /// The type of an event's field.
@@ -65,19 +66,9 @@ pub struct Names<'p> {
     role_definitions: Vec<Role>,
     steps: Vec<Option<Name>>,
     invariants: Vec<Name>,
-    ports: Vec<Name>,
-    vars: Vec<(Name, VarShape)>,
+    groups: Groups,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
-}
-
-/// What a variable may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VarShape {
-    /// It is a list without `join`: as an argument of its own it becomes several.
-    pub is_list: bool,
-    /// It speaks of "this node", so it can only be used where there is one.
-    pub needs_node: bool,
 }
 
 impl<'p> Names<'p> {
@@ -91,16 +82,34 @@ impl<'p> Names<'p> {
             role_definitions: Vec::new(),
             steps: Vec::new(),
             invariants: Vec::new(),
-            ports: Vec::new(),
-            vars: Vec::new(),
+            groups: Groups::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
         }
     }
 
+    /// Begins a group: the nodes and ports that are declared next are its own.
+    pub fn begin_group(&mut self, name: Option<Name>) -> ScopeId {
+        self.groups.begin(name)
+    }
+
+    /// Begins the scope of a node of a group that has variables of its own.
+    pub fn begin_override(&mut self, group: ScopeId, node: Name) -> ScopeId {
+        self.groups.differ(group, node)
+    }
+
     /// Declares a node with its processes (`main` is the node's `command`).
     pub fn add_node(&mut self, node: impl Into<Name>, processes: impl IntoIterator<Item = Name>) {
-        self.nodes.insert(node.into(), processes.into_iter().collect());
+        let node = node.into();
+        self.groups.add_node(node.clone());
+        self.nodes.insert(node, processes.into_iter().collect());
+    }
+
+    /// Declares a process that only this node has.
+    pub fn add_process(&mut self, node: &str, process: impl Into<Name>) {
+        if let Some(processes) = self.nodes.get_mut(node) {
+            processes.push(process.into());
+        }
     }
 
     /// Says that the nodes could not be read: looking one up fails without a further report.
@@ -149,24 +158,29 @@ impl<'p> Names<'p> {
         self.invariants.push(name.into());
     }
 
-    /// Declares a port that every node has.
+    /// Declares a port of the nodes of the present group.
     pub fn add_port(&mut self, port: impl Into<Name>) {
-        self.ports.push(port.into());
+        self.groups.add_port(port.into());
     }
 
-    /// Declares a variable; only what comes later in the file can use it.
-    pub fn add_var(&mut self, name: impl Into<Name>, shape: VarShape) {
-        self.vars.push((name.into(), shape));
+    /// Says that this variable is read next: until it is declared, only those before it can be used.
+    pub fn define_var(&mut self, name: &str) {
+        self.groups.define(name);
     }
 
-    /// The ports that every node has, in the order of the file.
-    pub fn ports(&self) -> &[Name] {
-        &self.ports
+    /// Declares a variable of every node, or of the nodes of one scope; only what comes later in the file can use it.
+    pub fn add_var(&mut self, of: Option<ScopeId>, name: impl Into<Name>, shape: VarShape) {
+        self.groups.add_var(of, name.into(), shape);
     }
 
-    /// The variables declared so far, in the order of the file.
-    pub fn vars(&self) -> &[(Name, VarShape)] {
-        &self.vars
+    /// The groups: which nodes belong to which, and which ports and variables they have.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// The nodes of a group by its name.
+    pub fn group(&self, name: &str) -> Option<&[Name]> {
+        self.groups.named(name).map(|group| self.groups.nodes(group))
     }
 
     /// All nodes, sorted by name.
@@ -225,6 +239,21 @@ impl<'p> Names<'p> {
             return None;
         }
         found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "process", name, self.nodes.values().flatten()))
+    }
+
+    /// A process of a node or of a group's nodes (of any node, if neither is called so); reports if there is none.
+    pub fn process_of(&self, whose: &str, name: &Located<&str>) -> Option<Name> {
+        let nodes = match (self.nodes.get_key_value(whose), self.group(whose)) {
+            (Some((node, _)), _) => std::slice::from_ref(node),
+            (None, Some(nodes)) => nodes,
+            (None, None) => return self.process(name),
+        };
+        let known = || nodes.iter().flat_map(|node| self.processes(node));
+        let found = known().find(|process| &***process == name.value).cloned();
+        if found.is_none() && self.nodes_are_unknown {
+            return None;
+        }
+        found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, &format!("process of {whose}"), name, known()))
     }
 
     /// An event's shared name; reports if there is none.
@@ -322,7 +351,11 @@ impl<'p> Names<'p> {
     ) -> Option<T> {
         let message = format!("no {what} is called `{}`", name.value.escape_debug());
         // Most steps have no name.
-        let all = if what == "step" { "named steps".to_owned() } else { format!("{what}s") };
+        let all = match what.split_once(' ') {
+            None if what == "step" => "named steps".to_owned(),
+            None => format!("{what}s"),
+            Some((what, of)) => format!("{what}es {of}"),
+        };
         let help = suggestion(name.value, &all, known.map(|name| &**name));
         let label = format!("unknown {what}");
         self.problems.report(Diagnostic::error(code, message, name.span.clone(), label).help(help));

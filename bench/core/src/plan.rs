@@ -14,7 +14,7 @@ use crate::cluster::ClusterState;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
-use crate::scenario::{Node, Process, Scenario, StartOrder, Step};
+use crate::scenario::{Node, Process, Scenario, Step};
 use crate::template::{Addresses, NodeAddress, Place, Template};
 use crate::verdict::{Expectation, Severity};
 
@@ -77,7 +77,8 @@ impl Plan {
     /// What the shell fills in before anything else: every node with its id and variables, without address, ports and directory.
     pub fn addresses(&self, executable: impl Into<String>, scenario_dir: impl Into<String>) -> Addresses {
         let node = |node: &Node| {
-            let address = NodeAddress { id: node.id, vars: node.vars.clone(), ..NodeAddress::default() };
+            let (group, vars) = (node.group.clone(), node.vars.clone());
+            let address = NodeAddress { group, id: node.id, vars, ..NodeAddress::default() };
             (node.name.clone(), address)
         };
         Addresses {
@@ -89,8 +90,9 @@ impl Plan {
         }
     }
 
-    /// Everything that logs may call the nodes: by name, by the scenario's aliases, by address, by id.
-    pub fn aliases(&self, addresses: &Addresses) -> Aliases {
+    /// Everything that the logs of a group's nodes may call the nodes: by name, by the scenario's aliases, by address; and those of the
+    /// same group by id, because two groups count alike.
+    pub fn aliases(&self, addresses: &Addresses, group: Option<&Name>) -> Aliases {
         let mut aliases = Aliases::of_nodes(self.scenario.nodes.iter().map(|node| &node.name));
         for node in &self.scenario.nodes {
             let place = Place { addresses, node: Some(&node.name), life: 1 };
@@ -102,7 +104,7 @@ impl Plan {
             }
         }
         // Ids last: a bare number means a node only if nothing else does.
-        for node in &self.scenario.nodes {
+        for node in self.scenario.nodes.iter().filter(|node| node.group.as_ref() == group) {
             aliases.add(node.id.to_string(), &node.name);
         }
         aliases
@@ -147,21 +149,24 @@ impl Plan {
             writeln!(text, "  {}", scenario.description.trim())?;
         }
         writeln!(text, "\nwho runs")?;
+        let mut group = None;
         for node in &scenario.nodes {
+            let indent = if node.group.is_some() { "    " } else { "  " };
+            if let Some(name) = node.group.as_ref().filter(|_| group != node.group) {
+                let count = scenario.nodes.iter().filter(|node| node.group.as_ref() == Some(name)).count();
+                writeln!(text, "  {name} ({count})")?;
+                group.clone_from(&node.group);
+            }
             for process in &node.processes {
                 let name = if &*process.name == MAIN {
                     node.name.to_string()
                 } else {
                     format!("{}/{}", node.name, process.name)
                 };
-                writeln!(text, "  {name:<14} {}", join(&process.command))?;
+                writeln!(text, "{indent}{name:<14} {}", join(&process.command))?;
             }
         }
-        match &scenario.start {
-            StartOrder::Together => writeln!(text, "  all start together")?,
-            StartOrder::InOrder(order) => writeln!(text, "  started in this order: {}", order.join(", "))?,
-            StartOrder::Manual => writeln!(text, "  nobody starts by itself")?,
-        }
+        self.describe_start().iter().try_for_each(|line| writeln!(text, "  {line}"))?;
         writeln!(text, "\nwhat happens (at most {})", humantime::format_duration(scenario.timeout))?;
         for (index, step) in scenario.steps.iter().enumerate() {
             let name = step.name.as_deref().map_or_else(String::new, |name| format!("  [{name}]"));
@@ -182,6 +187,20 @@ impl Plan {
             writeln!(text, "  {}{kind}{warns}{expected}", invariant.name)?;
         }
         Ok(())
+    }
+
+    /// Who starts when the run begins, and who does not, in people's words.
+    fn describe_start(&self) -> Vec<String> {
+        let Scenario { nodes, start, .. } = &self.scenario;
+        let left: Vec<&str> = nodes.iter().map(|node| &*node.name).filter(|node| !start.has(node)).collect();
+        let began = match start.stages.as_slice() {
+            [] => return vec!["nobody starts by itself".to_owned()],
+            [_] if left.is_empty() => "all start together".to_owned(),
+            [some] => format!("started when the run begins: {}", some.join(", ")),
+            _ => format!("started in this order, each when those before are ready: {start}"),
+        };
+        let left = (!left.is_empty()).then(|| format!("left to `start` steps: {}", left.join(", ")));
+        [Some(began), left].into_iter().flatten().collect()
     }
 
     /// When a step begins, in people's words.
@@ -268,6 +287,7 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
     let at = addresses.and_then(|addresses| addresses.nodes.get(&node.name));
     json!({
         "name": node.name,
+        "group": node.group,
         "id": node.id,
         "ip": at.map(|at| at.ip.clone()),
         "ports": at.map(|at| at.ports.clone()),

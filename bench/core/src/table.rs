@@ -80,6 +80,15 @@ pub enum Kind {
     Any,
     /// Belongs to the language, but this version does not act on it: using it is refused.
     Later,
+    /// Belongs to another table; the documentation of the key says to which. Using it here is refused.
+    Elsewhere,
+}
+
+impl Kind {
+    /// True if the key may not be used.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Later | Self::Elsewhere)
+    }
 }
 
 /// A table being read.
@@ -177,6 +186,9 @@ impl<'d, 's> Table<'d, 's> {
 
     /// A key that must be there, read by any of the getters: `table.required("event", Table::text)`.
     pub fn required<T>(&self, key: &'static str, read: impl FnOnce(&Self, &'static str) -> Option<T>) -> Option<T> {
+        if !self.has(key) && self.has_misspelt(key) {
+            return None; // told with what was probably meant
+        }
         if !self.has(key) {
             let message = format!("missing key `{key}` in {}", self.what);
             let doc = self.keys.iter().find(|k| k.name == key).map_or("", |k| k.doc);
@@ -324,9 +336,17 @@ impl<'d, 's> Table<'d, 's> {
         }
     }
 
+    /// True if an unknown key was probably meant to be this one.
+    fn has_misspelt(&self, wanted: &str) -> bool {
+        let Content::Table(table) = self.content else { return false };
+        let unknown = table.keys().map(|key| key.get_ref().as_ref()).filter(|key| self.kind(key).is_none());
+        let known = || self.keys.iter().filter(|k| !k.kind.is_refused()).map(|k| k.name);
+        unknown.into_iter().any(|key| diagnostic::did_you_mean(key, known()) == Some(wanted))
+    }
+
     fn has_refused_key(&self) -> bool {
         let Content::Table(table) = self.content else { return false };
-        table.keys().any(|key| self.kind(key.get_ref()).is_none_or(|kind| kind == Kind::Later))
+        table.keys().any(|key| self.kind(key.get_ref()).is_none_or(Kind::is_refused))
     }
 
     fn refuse_unknown_keys(&self) {
@@ -342,11 +362,18 @@ impl<'d, 's> Table<'d, 's> {
                     );
                     continue;
                 }
+                Some(Kind::Elsewhere) => {
+                    let message = format!("`{name}` is not said in {}", self.what);
+                    let doc = self.keys.iter().find(|k| k.name == name).map_or("", |k| k.doc);
+                    let code = diagnostic::MISPLACED_KEY;
+                    self.report(Diagnostic::error(code, message, key.span(), "belongs elsewhere").help(doc));
+                    continue;
+                }
                 Some(_) => continue,
                 None => {}
             }
             let message = format!("unknown key `{name}` in {}", self.what);
-            let known = self.keys.iter().filter(|k| k.kind != Kind::Later).map(|k| k.name);
+            let known = self.keys.iter().filter(|k| !k.kind.is_refused()).map(|k| k.name);
             let help = diagnostic::suggestion(name, "known keys", known);
             self.report(Diagnostic::error(diagnostic::UNKNOWN_KEY, message, key.span(), "unknown key").help(help));
         }
@@ -437,7 +464,6 @@ mod tests {
             found,
             [
                 "DS0101 did you mean `name`?",
-                "DS0102 `name`: A name.",
                 "DS0111 did you mean \"5s\"?",
                 "DS0112 did you mean \"7B\" or \"7MiB\"?",
                 "DS0113 ",

@@ -8,6 +8,8 @@ use dsbench_core::scenario::{Override, Scenario};
 use dsbench_core::verdict::Expectation;
 use proptest::prelude::*;
 
+const GOOD: &[&str] = &["leader-election", "everything", "groups"];
+
 fn good(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/good/{name}.toml", env!("CARGO_MANIFEST_DIR")))
         .expect("the file is there")
@@ -46,8 +48,26 @@ fn diagnostics(text: &str) -> Vec<Diagnostic> {
 
 #[test]
 fn good_files_are_read_without_a_warning() {
-    for name in ["leader-election", "everything"] {
+    for name in GOOD {
         assert_eq!(parse(&good(name)).warnings, []);
+    }
+}
+
+/// A code has one bad file for each mistake that it stands for: what is told of it stands in the file's first lines.
+#[test]
+fn every_bad_file_gets_its_code_once_and_is_told_what_to_do() {
+    let dir = format!("{}/tests/bad", env!("CARGO_MANIFEST_DIR"));
+    for file in std::fs::read_dir(dir).expect("the directory is there") {
+        let path = file.expect("it can be listed").path();
+        let text = std::fs::read_to_string(&path).expect("a file of text");
+        let found = diagnostics(&text);
+        let said = told(&found, &text);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        assert_eq!(found.len(), 1, "{name}:\n{said}");
+        assert!(name.starts_with(&found[0].code.to_string()), "{name}:\n{said}");
+        for told in text.lines().filter_map(|line| line.strip_prefix("# told: ")) {
+            assert!(said.contains(told), "{name}: no \"{told}\" in\n{said}");
+        }
     }
 }
 
@@ -86,7 +106,7 @@ fn ten_mistakes_get_ten_diagnostics_in_one_go() {
 
 #[test]
 fn the_same_scenario_and_seed_give_the_same_bytes() {
-    for name in ["leader-election", "everything"] {
+    for name in GOOD {
         let rendered = |seed| {
             let plan = Plan::new(parse(&good(name)), seed);
             let addresses = plan.addresses("/bin/dsbench", "/scenarios");
@@ -203,7 +223,7 @@ fn scenario_like() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
     ];
     let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, noise), 1..6);
-    let edited = (prop::sample::select(vec!["leader-election", "everything"]), edits).prop_map(|(name, edits)| {
+    let edited = (prop::sample::select(GOOD), edits).prop_map(|(name, edits)| {
         let mut text = good(name);
         for (at, length, noise) in edits {
             let on_boundary = |mut at: usize| {

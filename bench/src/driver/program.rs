@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsbench_core::observation::Life;
-use dsbench_core::pattern::{Aliases, EventPattern, Matcher, Stream};
+use dsbench_core::observation::{Life, Name};
+use dsbench_core::pattern::{EventPattern, Matcher, Stream};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario;
 use dsbench_core::template::{Addresses, Place, Template};
@@ -48,8 +48,7 @@ pub(super) struct ProcessSpec<'r> {
 
 /// Every process of the plan, in order. `tcp` conditions whose address cannot be resolved are named in the error.
 pub(super) fn specs<'r>(plan: &'r Plan, setting: &'r Setting) -> Result<Vec<ProcessSpec<'r>>, String> {
-    let aliases = plan.aliases(&setting.addresses);
-    let mut matchers = Matchers { plan, aliases, built: BTreeMap::new() };
+    let mut matchers = Matchers { plan, setting, built: BTreeMap::new() };
     let mut specs = Vec::new();
     for node in &plan.scenario.nodes {
         for process in &node.processes {
@@ -94,8 +93,8 @@ impl<'r> ProcessSpec<'r> {
         let data_dir =
             setting.addresses.nodes.get(&node.name).map(|at| PathBuf::from(&at.data_dir)).unwrap_or_default();
         Ok(Self {
-            stdout: matchers.of(process, Stream::Stdout),
-            stderr: matchers.of(process, Stream::Stderr),
+            stdout: matchers.of(node, process, Stream::Stdout),
+            stderr: matchers.of(node, process, Stream::Stderr),
             key,
             process,
             setting,
@@ -183,23 +182,28 @@ impl<'r> ProcessSpec<'r> {
     }
 }
 
-/// The matchers of a run, each built once: nodes differ in their addresses, not in what their lines mean.
+/// The matchers of a run, each built once: nodes of a group differ in their addresses, not in what their lines mean.
 struct Matchers<'r> {
     plan: &'r Plan,
-    aliases: Aliases,
-    built: BTreeMap<(Option<Stream>, String, String), Arc<Matcher>>,
+    setting: &'r Setting,
+    built: BTreeMap<MatcherKey, Arc<Matcher>>,
 }
 
+/// What a matcher depends on: the group, the stream (where events tell them apart), the process and its ready pattern.
+type MatcherKey = (Option<Name>, Option<Stream>, Name, String);
+
 impl Matchers<'_> {
-    fn of(&mut self, process: &scenario::Process, stream: Stream) -> Arc<Matcher> {
+    fn of(&mut self, node: &scenario::Node, process: &scenario::Process, stream: Stream) -> Arc<Matcher> {
         let ready = process.ready.as_ref().and_then(|ready| ready.log.clone());
         let by_stream = self.plan.events.iter().any(|event| event.stream.is_some());
         let of_stream = by_stream.then_some(stream);
-        let key = (of_stream, process.name.to_string(), ready.as_ref().map(ToString::to_string).unwrap_or_default());
+        let ready_text = ready.as_ref().map(ToString::to_string).unwrap_or_default();
+        let key = (node.group.clone(), of_stream, process.name.clone(), ready_text);
         let build = || {
             let mut events = self.plan.events.clone();
             events.extend(ready.map(|pattern| EventPattern::plain(READY, pattern)));
-            Arc::new(Matcher::new(&events, stream, &process.name, &self.aliases))
+            let aliases = self.plan.aliases(&self.setting.addresses, node.group.as_ref());
+            Arc::new(Matcher::new(&events, stream, &process.name, &aliases))
         };
         self.built.entry(key).or_insert_with(build).clone()
     }

@@ -1,22 +1,14 @@
 //! The first start: who starts when the run begins, and in which order.
 
 use dsbench_core::observation::Name;
-use dsbench_core::scenario::StartOrder;
 
 use super::Driver;
 use super::job::{ProcessKey, Stage, Task};
 
 impl Driver<'_> {
-    /// The stages of the first start: all at once, or one node after the other.
+    /// The stages of the first start, each when the one before is ready.
     pub(super) fn first_start(&self) -> Vec<Stage> {
-        match &self.plan.scenario.start {
-            StartOrder::Together => {
-                let nodes: Vec<Name> = self.plan.scenario.nodes.iter().map(|node| node.name.clone()).collect();
-                vec![self.starting(&nodes)]
-            }
-            StartOrder::InOrder(nodes) => nodes.iter().map(|node| self.starting(std::slice::from_ref(node))).collect(),
-            StartOrder::Manual => Vec::new(),
-        }
+        self.plan.scenario.start.stages.iter().map(|nodes| self.starting(nodes)).collect()
     }
 
     /// The start of everything of these nodes that starts with its node.

@@ -2,6 +2,7 @@
 
 use super::nodes::refuse_unsafe;
 use crate::diagnostic::{self, Diagnostic, Located};
+use crate::groups::Whose;
 use crate::names::Names;
 use crate::table::{Item, Key, Kind, Table};
 use crate::template::{Setting, Template};
@@ -22,16 +23,17 @@ const KEYS: &[Key] = &[
     Key::new("mode", Kind::Text, "Its permissions: \"0600\"; \"0644\" if not given."),
 ];
 
-pub(super) fn parse(nodes: &Table<'_, '_>, names: &Names<'_>) -> Option<Vec<NodeFile>> {
-    let files: Vec<_> = nodes.map("files").iter().map(|item| parse_file(item, names)).collect();
+pub(super) fn parse(nodes: &Table<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<Vec<NodeFile>> {
+    let files: Vec<_> = nodes.map("files").iter().map(|item| parse_file(item, whose, names)).collect();
     files.into_iter().collect()
 }
 
-fn parse_file(item: &Item<'_, '_>, names: &Names<'_>) -> Option<NodeFile> {
+fn parse_file(item: &Item<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<NodeFile> {
     let is_safe =
         item.key().split('/').all(|part| refuse_unsafe(part, &item.key_span(), "a file's name", item.problems()));
     let table = item.table_or("text", KEYS, "a file")?;
-    let text = table.required("text", Table::text).and_then(|text| Template::parse(&text, Setting::FILE, names));
+    let setting = Setting::FILE.of(whose);
+    let text = table.required("text", Table::text).and_then(|text| Template::parse(&text, setting, names));
     let mode = match table.text("mode") {
         None => Some(0o644),
         Some(mode) => parse_mode(&mode, &table),

@@ -1,13 +1,16 @@
 //! The scenario: what a file asks for, read with every mistake found.
 
+mod differences;
 mod events;
 mod files;
+mod groups;
 mod invariants;
 mod nodes;
 mod overrides;
 mod process;
 mod requires;
 mod roles;
+mod start;
 mod steps;
 mod vars;
 
@@ -15,10 +18,11 @@ use std::time::Duration;
 
 pub use events::PRESETS;
 pub use files::NodeFile;
-pub use nodes::{Node, Port, StartOrder};
+pub use nodes::{Node, Port};
 pub use overrides::Override;
 pub use process::{Process, Ready, Signal, Stop};
 pub use requires::Requires;
+pub use start::StartOrder;
 pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};
 pub use vars::Vars;
 
@@ -80,7 +84,17 @@ pub const KEYS: &[Key] = &[
     Key::new("expect", Kind::OneOf(&["held", "violated"]), "What has to come out; \"violated\" makes a demonstration."),
     Key::new("violates", Kind::Texts, "With expect = \"violated\": the invariants that must be caught being violated."),
     Key::new("network", Kind::Table(NETWORK_KEYS), "The network that the nodes share."),
-    Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs."),
+    Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs, if all nodes are of one kind."),
+    Key::new(
+        "groups",
+        Kind::Map(&Kind::Table(nodes::KEYS)),
+        "Who runs, if there are several kinds of nodes (instead of [nodes]): a group's name is a target.",
+    ),
+    Key::new(
+        "override",
+        Kind::Map(&Kind::Table(differences::KEYS)),
+        "How one node differs from its group: what is given here replaces what is said there; env, vars, files and process are merged.",
+    ),
     Key::new(
         "events",
         Kind::Map(&Kind::Table(events::KEYS)),
@@ -91,12 +105,6 @@ pub const KEYS: &[Key] = &[
     Key::new("invariants", Kind::Tables(invariants::KEYS), "What must hold."),
     Key::new("vars", Kind::Map(&Kind::Any), "Texts for {vars.NAME}: a text, a list, { each, of, join } or { path }."),
     Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
-    Key::new(
-        "groups",
-        Kind::Later,
-        "Several groups of nodes: until then, [nodes.process.NAME] runs further processes.",
-    ),
-    Key::new("override", Kind::Later, "One node's differences: until then, use {id} in the command."),
     Key::new("matrix", Kind::Later, "Variations: until then, `--set PATH=VALUE` varies one run."),
     Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
     Key::new("workloads", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
@@ -173,17 +181,19 @@ impl Scenario {
         refuse_other_networks(root);
 
         // Names first: everything else refers to them, in any order.
-        let group = nodes::declare(root, &mut names);
+        let mut cast = groups::declare(root, &mut names);
         events::declare(root, &mut names);
         roles::declare(root, &mut names);
         steps::declare(root, &mut names);
         let vars = vars::parse(root, &mut names);
-        let node_vars = group.as_ref().and_then(|group| vars::parse_own(group, &mut names));
+        if let Some(cast) = &mut cast {
+            cast.declare_vars(&mut names);
+        }
 
         let events = events::parse(root, &names);
         let roles = roles::parse(root, &names);
         names.define_roles(roles.as_deref().unwrap_or_default());
-        let nodes = group.as_ref().and_then(|group| nodes::parse(group, node_vars.as_ref(), &names));
+        let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
         let steps = steps::parse(root, &names, sources);
         let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
@@ -234,14 +244,8 @@ fn refuse_other_networks(root: &Table<'_, '_>) {
 fn warn_if_nothing_is_judged(root: &Table<'_, '_>, invariants: Option<&Vec<Invariant>>, steps: Option<&Vec<Step>>) {
     let has_expect = |steps: &Vec<Step>| steps.iter().any(|step| matches!(&step.verb, Verb::Expect(_)));
     if invariants.is_some_and(Vec::is_empty) && steps.is_some_and(|steps| !has_expect(steps)) {
-        let mut warning = Diagnostic::error(
-            diagnostic::NOTHING_JUDGED,
-            "nothing is judged",
-            root.span(),
-            "no invariant and no `expect` step",
-        )
-        .help("say what must hold: [[invariants]] with a check, or a step with `expect`");
-        warning.is_error = false;
-        root.report(warning);
+        let label = "no invariant and no `expect` step";
+        let warning = Diagnostic::warning(diagnostic::NOTHING_JUDGED, "nothing is judged", root.span(), label);
+        root.report(warning.help("say what must hold: [[invariants]] with a check, or a step with `expect`"));
     }
 }

@@ -7,6 +7,7 @@ use regex::Regex;
 
 use crate::condition;
 use crate::diagnostic::{self, Diagnostic, Located, suggestion};
+use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern;
@@ -155,33 +156,83 @@ const STOP_KEYS: &[Key] = &[
     Key::new("grace", Kind::Duration, "How long it may take before it is killed; 5s if not given."),
 ];
 
-/// Reads the keys of a process.
-pub(super) fn parse(table: &Table<'_, '_>, name: Name, starts_with_node: bool, names: &Names<'_>) -> Option<Process> {
-    let command = table.required("command", |table, key| {
-        let item = table.item(key)?;
-        condition::parse_command(&item, Setting::NODE, names)
-    });
-    let restart_command =
-        table.item("restart_command").map(|item| condition::parse_command(&item, Setting::NODE, names));
-    let env: Vec<_> = table.map("env").iter().map(|item| parse_variable(item, names)).collect();
-    let inherit_env = table.boolean("inherit_env").is_some_and(|value| value.value);
-    let cwd = table.item("cwd").map(|item| Template::parse(&item.nonempty_text()?, Setting::NODE, names));
-    let ready = table.item("ready").map(|item| parse_ready(&item, names));
-    let stop = table.table("stop", "stop").map_or(Stop { signal: TERM, grace: GRACE }, |stop| Stop {
-        signal: stop.text("signal").and_then(|signal| Signal::parse(&signal, &stop)).unwrap_or(TERM),
-        grace: stop.duration("grace").map_or(GRACE, |grace| grace.value),
-    });
-    Some(Process {
-        name,
-        command: command?,
-        restart_command: optional(restart_command)?,
-        env: env.into_iter().collect::<Option<_>>()?,
-        inherit_env,
-        cwd: optional(cwd)?,
-        ready: optional(ready)?,
-        stop,
-        starts_with_node,
-    })
+/// What a table says of a process: of a whole one, or how it differs from another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parts {
+    command: Option<Vec<Template>>,
+    restart_command: Option<Vec<Template>>,
+    env: BTreeMap<String, Template>,
+    inherit_env: Option<bool>,
+    cwd: Option<Template>,
+    ready: Option<Ready>,
+    stop: Option<Stop>,
+    starts_with_node: Option<bool>,
+}
+
+impl Parts {
+    /// Reads the keys of a process, all of which may be left out.
+    pub(super) fn parse(table: &Table<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<Self> {
+        let setting = Setting::NODE.of(whose);
+        let command = |key| table.item(key).map(|item| condition::parse_command(&item, setting, names));
+        let (command, restart_command) = (command("command"), command("restart_command"));
+        let env: Vec<_> = table.map("env").iter().map(|item| parse_variable(item, setting, names)).collect();
+        let inherit_env = table.boolean("inherit_env").map(|value| value.value);
+        let cwd = table.item("cwd").map(|item| Template::parse(&item.nonempty_text()?, setting, names));
+        let ready = table.item("ready").map(|item| parse_ready(&item, setting, names));
+        let stop = table.table("stop", "stop").map(|stop| Stop {
+            signal: stop.text("signal").and_then(|signal| Signal::parse(&signal, &stop)).unwrap_or(TERM),
+            grace: stop.duration("grace").map_or(GRACE, |grace| grace.value),
+        });
+        Some(Self {
+            command: optional(command)?,
+            restart_command: optional(restart_command)?,
+            env: env.into_iter().collect::<Option<_>>()?,
+            inherit_env,
+            cwd: optional(cwd)?,
+            ready: optional(ready)?,
+            stop,
+            starts_with_node: None,
+        })
+    }
+
+    /// Reads the keys of a further process, which can be left to `start` steps.
+    pub(super) fn parse_further(table: &Table<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<Self> {
+        let starts_with_node = table.word("start").map(|word| word.value == "auto");
+        Self::parse(table, whose, names).map(|parts| Self { starts_with_node, ..parts })
+    }
+
+    /// With these differences: what they say replaces what was said before, and the environment is merged.
+    pub(super) fn but(self, other: Self) -> Self {
+        let mut env = self.env;
+        env.extend(other.env);
+        // Another command is another command at every start, unless it too comes with one for the later starts.
+        let restart_command = if other.command.is_some() { None } else { self.restart_command };
+        Self {
+            command: other.command.or(self.command),
+            restart_command: other.restart_command.or(restart_command),
+            env,
+            inherit_env: other.inherit_env.or(self.inherit_env),
+            cwd: other.cwd.or(self.cwd),
+            ready: other.ready.or(self.ready),
+            stop: other.stop.or(self.stop),
+            starts_with_node: other.starts_with_node.or(self.starts_with_node),
+        }
+    }
+
+    /// The process, if it has a command.
+    pub(super) fn complete(self, name: Name) -> Option<Process> {
+        Some(Process {
+            name,
+            command: self.command?,
+            restart_command: self.restart_command,
+            env: self.env,
+            inherit_env: self.inherit_env.unwrap_or_default(),
+            cwd: self.cwd,
+            ready: self.ready,
+            stop: self.stop.unwrap_or(Stop { signal: TERM, grace: GRACE }),
+            starts_with_node: self.starts_with_node.unwrap_or(true),
+        })
+    }
 }
 
 /// A part that was not given is fine, one that could not be read is not.
@@ -192,25 +243,25 @@ fn optional<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn parse_variable(item: &Item<'_, '_>, names: &Names<'_>) -> Option<(String, Template)> {
+fn parse_variable(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -> Option<(String, Template)> {
     let name = item.key();
     if name.is_empty() || name.contains(['=', '\0']) {
         let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
         item.report(Diagnostic::error(diagnostic::UNSAFE_NAME, message, item.key_span(), "no `=` in its name"));
         return None;
     }
-    Some((name.to_owned(), Template::parse(&item.text()?, Setting::NODE, names)?))
+    Some((name.to_owned(), Template::parse(&item.text()?, setting, names)?))
 }
 
-fn parse_ready(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Ready> {
+fn parse_ready(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -> Option<Ready> {
     let table = item.table_or("log", READY_KEYS, "ready")?;
     if !["log", "tcp", "exec"].iter().any(|key| table.has(key)) {
         table.exactly_one(&["log", "tcp", "exec"], "a condition", "log = 'a pattern', tcp = \"{addr}\" or exec = [..]");
         return None;
     }
     let log = table.nonempty_text("log").map(|text| pattern::compile(&text, names.problems()));
-    let tcp = table.nonempty_text("tcp").map(|text| Template::parse(&text, Setting::NODE, names));
-    let exec = table.item("exec").map(|item| condition::parse_command(&item, Setting::NODE, names));
+    let tcp = table.nonempty_text("tcp").map(|text| Template::parse(&text, setting, names));
+    let exec = table.item("exec").map(|item| condition::parse_command(&item, setting, names));
     let within = table.duration("within").map_or(READY_WITHIN, |within| within.value);
     Some(Ready { log: optional(log)?, tcp: optional(tcp)?, exec: optional(exec)?, within })
 }

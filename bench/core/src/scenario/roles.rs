@@ -31,9 +31,15 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) fn declare(root: &Table<'_, '_>, names: &mut Names<'_>) {
     for item in root.map("roles") {
         let name = item.key();
-        if names.is_node(name) || target::WORDS.contains(&name) || name.contains(['/', '!']) || name.is_empty() {
+        let is_group = names.group(name).is_some();
+        let is_taken = names.is_node(name) || is_group;
+        if is_taken || target::WORDS.contains(&name) || name.contains(['/', '!']) || name.is_empty() {
             let message = format!("no role can be called `{}`", name.escape_debug());
-            let label = if names.is_node(name) { "a node is called so" } else { "targets could not tell" };
+            let label = match (is_taken, is_group) {
+                (_, true) => "a group is called so",
+                (true, _) => "a node is called so",
+                _ => "targets could not tell",
+            };
             item.report(Diagnostic::error(diagnostic::RESERVED_NAME, message, item.key_span(), label));
         }
         names.add_role(name);

@@ -7,6 +7,8 @@ use std::fmt;
 
 pub use self::resolve::{Aim, Eligible, EmptyTarget};
 use crate::cluster::ClusterState;
+use crate::groups::{ScopeId, Whose};
+use crate::names::Names;
 use crate::observation::Name;
 
 /// The words that are targets by themselves; nothing else may have these names.
@@ -24,16 +26,18 @@ pub struct Target {
 enum Whom {
     All,
     Node(Name),
+    /// A group, and the nodes of it.
+    Group(Name, Vec<Name>),
     Role(Name),
     Killed,
     Paused,
     Restarted,
     /// One of these, at random.
     RandomOf(Box<Target>),
-    /// As many as are less than half of the cluster, at random.
-    Minority,
-    /// As many as are just more than half of the cluster, at random.
-    Majority,
+    /// Fewer than half of these, at random: as many as a majority can do without.
+    Minority(Box<Target>),
+    /// Just more than half of these, at random.
+    Majority(Box<Target>),
     Not(Box<Target>),
     /// Everything of the first list (all nodes if it is empty) but the second.
     Difference(Vec<Target>, Vec<Target>),
@@ -62,13 +66,14 @@ impl Target {
     /// True if the node is meant, at this state of the cluster. A process after the slash is not looked at.
     pub fn matches(&self, node: &str, state: &ClusterState) -> bool {
         match &self.whom {
-            Whom::All | Whom::Minority | Whom::Majority => true,
+            Whom::All => true,
             Whom::Node(name) => &**name == node,
+            Whom::Group(_, nodes) => nodes.iter().any(|name| &**name == node),
             Whom::Role(role) => state.holder(role).is_some_and(|holder| &**holder == node),
             Whom::Killed => state.is_killed(node),
             Whom::Paused => state.is_paused(node),
             Whom::Restarted => state.is_restarted(node),
-            Whom::RandomOf(inner) => inner.matches(node, state),
+            Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.matches(node, state),
             Whom::Not(inner) => !inner.matches(node, state),
             Whom::Difference(wanted, unwanted) => {
                 (wanted.is_empty() || wanted.iter().any(|target| target.matches(node, state)))
@@ -82,6 +87,26 @@ impl Target {
         self.matches(node, state) && self.process.as_deref().is_none_or(|wanted| wanted == process)
     }
 
+    /// From whose point of view something is read that is done as these nodes.
+    pub fn whose(&self, names: &Names<'_>) -> Whose {
+        self.scope(names).map_or(Whose::Anybody, Whose::Of)
+    }
+
+    /// The one group (or node) that all of them belong to, if that is certain.
+    fn scope(&self, names: &Names<'_>) -> Option<ScopeId> {
+        match &self.whom {
+            Whom::Node(node) => names.groups().scope_of_node(node),
+            Whom::Group(group, _) => names.groups().named(group),
+            Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.scope(names),
+            Whom::Difference(wanted, _) => {
+                let mut scopes = wanted.iter().map(|target| target.scope(names));
+                let first = scopes.next()??;
+                scopes.all(|scope| scope == Some(first)).then_some(first)
+            }
+            Whom::All | Whom::Role(_) | Whom::Killed | Whom::Paused | Whom::Restarted | Whom::Not(_) => None,
+        }
+    }
+
     /// The nodes that are meant, in the order of the scenario.
     pub fn members<'s>(&self, state: &'s ClusterState) -> Vec<&'s Name> {
         state.nodes().iter().filter(|node| self.matches(node, state)).collect()
@@ -92,7 +117,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.whom {
             Whom::All => f.write_str("all")?,
-            Whom::Node(name) | Whom::Role(name) => f.write_str(name)?,
+            Whom::Node(name) | Whom::Role(name) | Whom::Group(name, _) => f.write_str(name)?,
             Whom::Killed => f.write_str("killed")?,
             Whom::Paused => f.write_str("paused")?,
             Whom::Restarted => f.write_str("restarted")?,
@@ -101,8 +126,10 @@ impl fmt::Display for Target {
                 return inner.process.as_ref().map_or(Ok(()), |process| write!(f, "/{process}"));
             }
             Whom::RandomOf(inner) => write!(f, "one of {inner}")?,
-            Whom::Minority => f.write_str("minority")?,
-            Whom::Majority => f.write_str("majority")?,
+            Whom::Minority(inner) if **inner == Self::all() => f.write_str("minority")?,
+            Whom::Majority(inner) if **inner == Self::all() => f.write_str("majority")?,
+            Whom::Minority(inner) => write!(f, "a minority of {inner}")?,
+            Whom::Majority(inner) => write!(f, "a majority of {inner}")?,
             Whom::Not(inner) => write!(f, "!{inner}")?,
             Whom::Difference(wanted, unwanted) => {
                 let wanted = wanted.iter().map(ToString::to_string);
@@ -122,7 +149,6 @@ mod tests {
     use super::*;
     use crate::cluster::Role;
     use crate::diagnostic::Problems;
-    use crate::names::Names;
     use crate::observation::{Action, ActionVerb, Change, Life, MAIN, Observation, ProcessChange, What};
     use crate::random::Keyed;
     use crate::table::{Key, Kind};

@@ -3,12 +3,26 @@
 use super::{Purpose, Target, WORDS, Whom};
 use crate::diagnostic::{self, Diagnostic, Located, suggestion};
 use crate::names::Names;
+use crate::observation::Name;
 use crate::table::{Item, Key, Kind};
 
-const RANDOM_KEYS: &[Key] = &[Key::new("random", Kind::Target, "Picks one of this target at random.")];
+/// The keys of a target that is a table: how many of another target are chosen.
+const RANDOM_KEYS: &[Key; 3] = &[
+    Key::new("random", Kind::Target, "Picks one of this target at random."),
+    Key::new(
+        "minority",
+        Kind::Target,
+        "Picks at random as many of this target as are fewer than half of it, alive or not: 2 of 5; nobody of 2.",
+    ),
+    Key::new(
+        "majority",
+        Kind::Target,
+        "Picks at random as many of this target as are just more than half of it, alive or not: 3 of 5.",
+    ),
+];
 
 impl Target {
-    /// Reads a target: a text, a list of them, or `{ random = TARGET }`. Reports what is no target.
+    /// Reads a target: a text, a list of them, or `{ random = TARGET }` and its like. Reports what is no target.
     pub fn parse(item: &Item<'_, '_>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
         if item.is_text() {
             return Self::parse_text(&item.text()?, names, purpose);
@@ -18,11 +32,11 @@ impl Target {
         }
         if item.is_table() {
             let table = item.table(RANDOM_KEYS, "a target")?;
-            let inner = table.required("random", |table, key| {
-                let item = table.item(key)?;
-                Self::parse(&item, names, purpose)
-            })?;
-            return Self::random_of(inner, "random", item.span(), names, purpose);
+            let keys = RANDOM_KEYS.each_ref().map(|key| key.name);
+            let choice = table.exactly_one(&keys, "a choice", "{ random = TARGET }, minority or majority")?;
+            let inner = Self::parse(&choice, names, purpose)?;
+            let word = keys.into_iter().find(|key| *key == choice.key())?;
+            return Self::random_of(inner, word, None, item.span(), names, purpose);
         }
         item.wrong_type("a target (a node, a role, a word like \"all\", or a list of them)")
     }
@@ -59,7 +73,7 @@ impl Target {
             None => (text.value, None),
         };
         let process = match process {
-            Some(process) => Some(names.process(&Located { value: process, span: text.span.clone() })?),
+            Some(process) => Some(names.process_of(word, &Located { value: process, span: text.span.clone() })?),
             None => None,
         };
         let whom = match word {
@@ -68,16 +82,14 @@ impl Target {
             "any" if purpose == Purpose::Look => Whom::All,
             "any" | "random" => {
                 let among = Self { whom: Whom::All, process };
-                return Self::random_of(among, word, text.span.clone(), names, purpose);
+                return Self::random_of(among, word, None, text.span.clone(), names, purpose);
+            }
+            "minority" | "majority" => {
+                return Self::random_of(Self::all(), word, process, text.span.clone(), names, purpose);
             }
             "killed" => Whom::Killed,
             "paused" => Whom::Paused,
             "restarted" => Whom::Restarted,
-            "minority" | "majority" if purpose == Purpose::Look => {
-                return Self::refuse_random(word, text.span.clone(), names);
-            }
-            "minority" => Whom::Minority,
-            "majority" => Whom::Majority,
             "isolated" => {
                 let message = "`isolated` needs the network laboratory";
                 names.problems().report(
@@ -93,9 +105,15 @@ impl Target {
             }
             role if names.is_role(role) => Whom::Role(role.into()),
             node if names.is_node(node) => Whom::Node(node.into()),
+            group if names.group(group).is_some() => Whom::Group(group.into(), names.group(group)?.to_vec()),
             _ if names.nodes_are_unknown() => return None,
             unknown => {
-                let known = names.nodes().chain(names.roles()).map(|name| &**name).chain(WORDS.iter().copied());
+                let known = names
+                    .nodes()
+                    .chain(names.groups().names())
+                    .chain(names.roles())
+                    .map(|name| &**name)
+                    .chain(WORDS.iter().copied());
                 let message = format!("nobody is called `{}`", unknown.escape_debug());
                 let help = suggestion(unknown, "targets", known);
                 let diagnostic =
@@ -107,19 +125,28 @@ impl Target {
         Some(Self { whom, process })
     }
 
-    fn random_of(inner: Self, word: &str, span: diagnostic::Span, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
-        match purpose {
-            Purpose::Act => Some(Self { whom: Whom::RandomOf(Box::new(inner)), process: None }),
-            Purpose::Look => Self::refuse_random(word, span, names),
+    fn random_of(
+        inner: Self,
+        word: &str,
+        process: Option<Name>,
+        span: diagnostic::Span,
+        names: &Names<'_>,
+        purpose: Purpose,
+    ) -> Option<Self> {
+        if purpose == Purpose::Look {
+            let message = format!("`{word}` is a random choice, and only steps that act choose");
+            names.problems().report(
+                Diagnostic::error(diagnostic::RANDOM_LOOK, message, span, "whom does this mean?")
+                    .help("what a step chose is afterwards `killed`, `paused` or `restarted`"),
+            );
+            return None;
         }
-    }
-
-    fn refuse_random(word: &str, span: diagnostic::Span, names: &Names<'_>) -> Option<Self> {
-        let message = format!("`{word}` is a random choice, and only steps that act choose");
-        names.problems().report(
-            Diagnostic::error(diagnostic::RANDOM_LOOK, message, span, "whom does this mean?")
-                .help("what a step chose is afterwards `killed`, `paused` or `restarted`"),
-        );
-        None
+        let inner = Box::new(inner);
+        let whom = match word {
+            "minority" => Whom::Minority(inner),
+            "majority" => Whom::Majority(inner),
+            _ => Whom::RandomOf(inner),
+        };
+        Some(Self { whom, process })
     }
 }

@@ -59,7 +59,7 @@ pub struct EmptyTarget {
 }
 
 impl Target {
-    /// Decides whom a step hits. Groups come in the order of the scenario, lists in their own.
+    /// Decides whom a step hits. What means several comes in the order of the scenario, lists in their own.
     ///
     /// # Errors
     ///
@@ -72,6 +72,10 @@ impl Target {
     ) -> Result<Vec<Aim>, EmptyTarget> {
         let mut aims = self.select(state, eligible, random);
         let mut seen = Vec::new();
+        // Nodes need not have the same processes: `all/sentinel` is every node that has one.
+        aims.retain(|aim| {
+            aim.process.as_ref().is_none_or(|wanted| state.processes(&aim.node).any(|has| has == wanted))
+        });
         aims.retain(|aim| {
             let is_new = !seen.contains(aim);
             seen.push(aim.clone());
@@ -99,27 +103,28 @@ impl Target {
         };
         match &self.whom {
             Whom::All => everybody().map(whole).collect(),
+            Whom::Group(_, nodes) => everybody().filter(|node| nodes.contains(node)).map(whole).collect(),
             Whom::Node(node) => vec![whole(node)],
             Whom::Role(role) => state.holder(role).map(whole).into_iter().collect(),
             Whom::Killed => state.nodes().iter().flat_map(|node| parts(node, state.killed_processes(node))).collect(),
             Whom::Paused => state.nodes().iter().flat_map(|node| parts(node, state.paused_processes(node))).collect(),
             Whom::Restarted => state.nodes().iter().filter(|node| state.is_restarted(node)).map(whole).collect(),
             Whom::RandomOf(inner) => {
-                let candidates: Vec<Aim> = inner
-                    .select(state, eligible, random)
-                    .into_iter()
-                    .filter(|aim| eligible.admits(&aim.node, state))
-                    .collect();
+                let candidates = self.candidates(inner, state, eligible, random);
                 random.choose(&candidates).cloned().into_iter().collect()
             }
-            Whom::Minority | Whom::Majority => {
-                let cluster = state.nodes().len();
-                let wanted = if self.whom == Whom::Minority { cluster.saturating_sub(1) / 2 } else { cluster / 2 + 1 };
-                let mut candidates: Vec<&Name> = everybody().collect();
-                random.shuffle(&mut candidates);
-                candidates.truncate(wanted);
+            Whom::Minority(inner) | Whom::Majority(inner) => {
+                // What is a majority does not depend on who is alive.
+                let all = inner.members(state).len();
+                let is_minority = matches!(self.whom, Whom::Minority(_));
+                let wanted = if is_minority { all.saturating_sub(1) / 2 } else { all / 2 + 1 };
+                let candidates = self.candidates(inner, state, eligible, random);
+                let mut chosen: Vec<usize> = (0..candidates.len()).collect();
+                random.shuffle(&mut chosen);
+                chosen.truncate(wanted);
                 // Chosen at random, told in the order of the scenario.
-                everybody().filter(|node| candidates.contains(node)).map(whole).collect()
+                chosen.sort_unstable();
+                chosen.into_iter().map(|index| candidates[index].clone()).collect()
             }
             Whom::Not(_) => everybody().filter(|node| self.matches(node, state)).map(whole).collect(),
             Whom::Difference(wanted, unwanted) => {
@@ -138,10 +143,27 @@ impl Target {
         }
     }
 
+    /// Those of a target among whom there is a choice, each once.
+    fn candidates(&self, of: &Self, state: &ClusterState, eligible: Eligible, random: &mut Keyed) -> Vec<Aim> {
+        let mut candidates: Vec<Aim> = Vec::new();
+        for aim in of.select(state, eligible, random) {
+            let process = aim.process.or_else(|| self.process.clone());
+            let aim = Aim { process, ..aim };
+            let has_process =
+                aim.process.as_ref().is_none_or(|wanted| state.processes(&aim.node).any(|has| has == wanted));
+            if has_process && eligible.admits(&aim.node, state) && !candidates.contains(&aim) {
+                candidates.push(aim);
+            }
+        }
+        candidates
+    }
+
     fn why_empty(&self, state: &ClusterState) -> String {
         match &self.whom {
             Whom::Role(role) => format!(" (no event has named a {role} yet)"),
-            Whom::Minority => format!(" (a minority of {} is nobody)", state.nodes().len()),
+            Whom::Minority(inner) if inner.members(state).len() < 3 => {
+                format!(" (a minority of {} is nobody)", inner.members(state).len())
+            }
             _ => {
                 let up: Vec<&str> = state.nodes().iter().filter(|node| state.is_up(node)).map(|node| &**node).collect();
                 format!(" (alive: {})", if up.is_empty() { "nobody".to_owned() } else { up.join(", ") })

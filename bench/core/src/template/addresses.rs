@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fact, Hole, Template};
-use crate::names::VarShape;
+use super::{Fact, Hole, Piece, Template};
+use crate::groups::{Needs, VarShape};
 use crate::observation::{MAIN, Name};
 
 /// What the shell knows before the first start: where everything is.
@@ -24,7 +24,9 @@ pub struct Addresses {
 /// Where a node is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeAddress {
-    /// 1 for the first.
+    /// Its group, if the scenario has named ones.
+    pub group: Option<Name>,
+    /// 1 for the first of its group.
     pub id: u32,
     /// Its address, `127.0.0.1` in host mode.
     pub ip: String,
@@ -43,12 +45,12 @@ pub enum Var {
     Text(Template),
     /// Several texts.
     List(Vec<Template>),
-    /// One text for each node.
+    /// One text for each of several nodes.
     Each {
         /// The text, from that node's point of view.
         each: Template,
-        /// True leaves out the node that uses the variable.
-        others: bool,
+        /// Which nodes.
+        of: Of,
         /// What stands between them; none makes them a list.
         join: Option<String>,
     },
@@ -56,14 +58,80 @@ pub enum Var {
     Path(String),
 }
 
+/// The nodes that a variable speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Of {
+    /// Every node of the scenario.
+    All,
+    /// The nodes of the group of the one that uses it, without itself.
+    Others,
+    /// The nodes of a group.
+    Group(Name),
+    /// One node: by its name, in which `{id}` is that of the node that uses it.
+    One(String),
+}
+
+impl Of {
+    /// True if it depends on who uses the variable.
+    pub fn needs_node(&self) -> bool {
+        match self {
+            Self::Others => true,
+            Self::One(name) => name.contains("{id}"),
+            Self::All | Self::Group(_) => false,
+        }
+    }
+
+    fn nodes<'a>(&'a self, place: &Place<'a>) -> Vec<&'a Name> {
+        let addresses = place.addresses;
+        let group_of = |node: &str| addresses.nodes.get(node).map(|at| &at.group);
+        let name = match self {
+            Self::All => return addresses.order.iter().collect(),
+            Self::Others => {
+                let me = place.node.unwrap_or_default();
+                let is_other = |node: &&Name| &***node != me && group_of(node) == group_of(me);
+                return addresses.order.iter().filter(is_other).collect();
+            }
+            Self::Group(group) => return addresses.group(group).collect(),
+            Self::One(name) => name,
+        };
+        let id = place.node.and_then(|node| addresses.nodes.get(node)).map(|at| at.id.to_string()).unwrap_or_default();
+        let name = name.replace("{id}", &id);
+        addresses.nodes.get_key_value(name.as_str()).map(|(node, _)| node).into_iter().collect()
+    }
+}
+
+impl Addresses {
+    /// The nodes of a group, in the order of the scenario.
+    pub fn group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Name> {
+        let is_member = move |node: &&Name| {
+            self.nodes.get(*node).is_some_and(|at| at.group.as_deref().is_some_and(|of| of == group))
+        };
+        self.order.iter().filter(is_member)
+    }
+}
+
 impl Var {
     /// What it may be used for.
     pub fn shape(&self) -> VarShape {
+        let needs = match self {
+            Self::Text(text) => text.needs(),
+            Self::List(texts) => texts.iter().map(Template::needs).fold(Needs::default(), Needs::with),
+            // What the others lack was looked at where it was defined; but theirs is the group of whoever uses it.
+            Self::Each { each, of: Of::Others, .. } => Needs { node: true, ports: each.needs().ports },
+            Self::Each { of, .. } => Needs { node: of.needs_node(), ports: Vec::new() },
+            Self::Path(_) => Needs::default(),
+        };
+        VarShape { is_list: self.is_list(), needs }
+    }
+
+    /// True if it becomes several arguments.
+    pub fn is_list(&self) -> bool {
         match self {
-            Self::Text(text) => VarShape { is_list: false, needs_node: text.needs_node() },
-            Self::List(texts) => VarShape { is_list: true, needs_node: texts.iter().any(Template::needs_node) },
-            Self::Each { others, join, .. } => VarShape { is_list: join.is_none(), needs_node: *others },
-            Self::Path(_) => VarShape { is_list: false, needs_node: false },
+            Self::List(_) => true,
+            // One node gives one text.
+            Self::Each { of: Of::One(_), .. } => false,
+            Self::Each { join, .. } => join.is_none(),
+            Self::Text(_) | Self::Path(_) => false,
         }
     }
 }
@@ -89,15 +157,18 @@ impl Hole {
                 // Parsing has proven that there is a node; a shell that does not know it gets the placeholder back, to be seen.
                 known.and_then(|(node, at)| fact.of(node, at, place.life)).unwrap_or_else(|| format!("{{{self}}}"))
             }
-            Self::Peers => {
+            Self::Peers { of_group } => {
+                let group_of = |node: &str| addresses.nodes.get(node).map(|at| &at.group);
+                let is_peer = |node: &&Name| !of_group || group_of(node) == place.node.and_then(group_of);
                 let peer = |node: &Name| {
                     let at = addresses.nodes.get(node)?;
                     Some(format!("{node}={}", Fact::Addr(MAIN.into()).of(node, at, 0)?))
                 };
-                addresses.order.iter().filter_map(peer).collect::<Vec<_>>().join(",")
+                addresses.order.iter().filter(is_peer).filter_map(peer).collect::<Vec<_>>().join(",")
             }
             Self::Executable => format!("{} node", addresses.executable),
             Self::NodesCount => addresses.nodes.len().to_string(),
+            Self::GroupCount(group) => addresses.group(group).count().to_string(),
             Self::ScenarioDir => addresses.scenario_dir.clone(),
             Self::Var(name, _) => {
                 let join = match variable(name, place) {
@@ -124,7 +195,7 @@ impl Fact {
     }
 }
 
-fn variable<'a>(name: &str, place: &Place<'a>) -> Option<&'a Var> {
+pub(super) fn variable<'a>(name: &str, place: &Place<'a>) -> Option<&'a Var> {
     let own = place.node.and_then(|node| place.addresses.nodes.get(node)).and_then(|node| node.vars.get(name));
     own.or_else(|| place.addresses.vars.get(name))
 }
@@ -137,9 +208,30 @@ pub(super) fn values(name: &str, place: &Place<'_>) -> Vec<String> {
         Some(Var::List(texts)) => texts.iter().map(|text| text.expand(place)).collect(),
         Some(Var::Path(path)) if path.starts_with('/') => vec![path.clone()],
         Some(Var::Path(path)) => vec![format!("{}/{path}", place.addresses.scenario_dir)],
-        Some(Var::Each { each, others, .. }) => {
-            let nodes = place.addresses.order.iter().filter(|node| !(*others && place.node == Some(node)));
-            nodes.map(|node| each.expand(&Place { node: Some(node), ..*place })).collect()
+        Some(Var::Each { each, of, .. }) => {
+            of.nodes(place).into_iter().map(|node| each.expand(&Place { node: Some(node), ..*place })).collect()
         }
+    }
+}
+
+/// What "this node" would have to have for a text to be complete, and does not; for people. A step does not know beforehand whose
+/// point of view a text will be read from.
+pub(super) fn lacking(piece: &Piece, place: &Place<'_>) -> Option<String> {
+    match piece {
+        Piece::Hole(Hole::Node(of, fact)) => {
+            let node = of.as_deref().or(place.node)?;
+            let at = place.addresses.nodes.get(node)?;
+            fact.of(node, at, place.life).is_none().then(|| format!("{node} has no {{{fact}}}"))
+        }
+        Piece::Hole(Hole::Var(name, _)) => match variable(name, place) {
+            None => Some(format!("{} has no {{vars.{name}}}", place.node.unwrap_or("the scenario"))),
+            Some(Var::Text(text)) => text.lacks(place),
+            Some(Var::List(texts)) => texts.iter().find_map(|text| text.lacks(place)),
+            Some(Var::Each { each, of, .. }) => {
+                of.nodes(place).into_iter().find_map(|node| each.lacks(&Place { node: Some(node), ..*place }))
+            }
+            Some(Var::Path(_)) => None,
+        },
+        Piece::Hole(_) | Piece::Text(_) => None,
     }
 }

@@ -7,13 +7,14 @@
 mod addresses;
 mod reading;
 
-pub use addresses::{Addresses, NodeAddress, Place, Var};
+pub use addresses::{Addresses, NodeAddress, Of, Place, Var};
 pub use reading::Setting;
 
-use self::addresses::values;
+use self::addresses::{lacking, values, variable};
 use self::reading::{Reading, placeholder_word};
 use crate::diagnostic::{self, Diagnostic, Located};
-use crate::names::{Names, VarShape};
+use crate::groups::Needs;
+use crate::names::Names;
 use crate::observation::{MAIN, Name};
 
 /// A text with placeholders.
@@ -32,11 +33,15 @@ enum Piece {
 enum Hole {
     /// Something about a node: this one, or the one named.
     Node(Option<Name>, Fact),
-    Peers,
+    /// The nodes of the same group; all of them where groups have no names.
+    Peers {
+        of_group: bool,
+    },
     Executable,
     NodesCount,
+    GroupCount(Name),
     ScenarioDir,
-    Var(Name, VarShape),
+    Var(Name, Needs),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +112,23 @@ impl Template {
         }
     }
 
-    /// True if it speaks of "this node".
-    pub fn needs_node(&self) -> bool {
-        self.pieces.iter().any(|piece| match piece {
-            Piece::Hole(Hole::Node(None, _)) => true,
-            Piece::Hole(Hole::Var(_, shape)) => shape.needs_node,
-            _ => false,
-        })
+    /// What it takes to know what it says.
+    pub fn needs(&self) -> Needs {
+        let needs = |piece: &Piece| match piece {
+            Piece::Hole(Hole::Node(None, Fact::Port(port) | Fact::Addr(port))) => {
+                Needs { node: true, ports: vec![port.clone()] }
+            }
+            Piece::Hole(Hole::Node(None, _)) => Needs { node: true, ports: Vec::new() },
+            Piece::Hole(Hole::Peers { of_group }) => Needs { node: *of_group, ports: vec![MAIN.into()] },
+            Piece::Hole(Hole::Var(_, needs)) => needs.clone(),
+            _ => Needs::default(),
+        };
+        self.pieces.iter().map(needs).fold(Needs::default(), Needs::with)
+    }
+
+    /// What is not there at a place for the text to be complete, for people: a port that only other groups have.
+    pub fn lacks(&self, place: &Place<'_>) -> Option<String> {
+        self.pieces.iter().find_map(|piece| lacking(piece, place))
     }
 
     /// True if it is exactly `{node}`: dsbench's own reference node.
@@ -150,7 +165,9 @@ impl Template {
                 [Piece::Hole(Hole::Executable)] => {
                     arguments.extend([place.addresses.executable.clone(), "node".to_owned()]);
                 }
-                [Piece::Hole(Hole::Var(name, shape))] if shape.is_list => arguments.extend(values(name, place)),
+                [Piece::Hole(Hole::Var(name, _))] if variable(name, place).is_some_and(Var::is_list) => {
+                    arguments.extend(values(name, place));
+                }
                 _ => arguments.push(argument.expand(place)),
             }
         }
@@ -178,23 +195,30 @@ impl std::fmt::Display for Hole {
                 if let Some(node) = of {
                     write!(f, "{node}.")?;
                 }
-                match fact {
-                    Fact::Id => f.write_str("id"),
-                    Fact::Name => f.write_str("name"),
-                    Fact::Ip => f.write_str("ip"),
-                    Fact::Port(port) if &**port == MAIN => f.write_str("port"),
-                    Fact::Port(port) => write!(f, "port.{port}"),
-                    Fact::Addr(port) if &**port == MAIN => f.write_str("addr"),
-                    Fact::Addr(port) => write!(f, "addr.{port}"),
-                    Fact::DataDir => f.write_str("data_dir"),
-                    Fact::Life => f.write_str("life"),
-                }
+                fact.fmt(f)
             }
-            Self::Peers => f.write_str("peers"),
+            Self::Peers { .. } => f.write_str("peers"),
             Self::Executable => f.write_str("node"),
             Self::NodesCount => f.write_str("nodes.count"),
+            Self::GroupCount(group) => write!(f, "groups.{group}.count"),
             Self::ScenarioDir => f.write_str("scenario_dir"),
             Self::Var(name, _) => write!(f, "vars.{name}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Fact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id => f.write_str("id"),
+            Self::Name => f.write_str("name"),
+            Self::Ip => f.write_str("ip"),
+            Self::Port(port) if &**port == MAIN => f.write_str("port"),
+            Self::Port(port) => write!(f, "port.{port}"),
+            Self::Addr(port) if &**port == MAIN => f.write_str("addr"),
+            Self::Addr(port) => write!(f, "addr.{port}"),
+            Self::DataDir => f.write_str("data_dir"),
+            Self::Life => f.write_str("life"),
         }
     }
 }
@@ -205,10 +229,12 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::Problems;
+    use crate::groups::{VarShape, Whose};
 
     /// Two nodes with the ports main and peer.
     fn addresses() -> Addresses {
         let node = |id: u32| NodeAddress {
+            group: None,
             id,
             ip: "127.0.0.1".to_owned(),
             ports: [("main".into(), 7000 + id as u16), ("peer".into(), 8000 + id as u16)].into(),
@@ -218,7 +244,7 @@ mod tests {
         let text = |text: &str| Template::parse(&located(text), Setting::NODE, &names(&Problems::new())).unwrap();
         let urls = |join: Option<&str>| Var::Each {
             each: text("{name}=http://{addr.peer}"),
-            others: join.is_none(),
+            of: if join.is_none() { Of::Others } else { Of::All },
             join: join.map(str::to_owned),
         };
         Addresses {
@@ -242,9 +268,10 @@ mod tests {
         }
         names.add_port(MAIN);
         names.add_port("peer");
-        names.add_var("urls", VarShape { is_list: false, needs_node: false });
-        names.add_var("others", VarShape { is_list: true, needs_node: true });
-        names.add_var("home", VarShape { is_list: false, needs_node: false });
+        let of_node = Needs { node: true, ports: vec!["peer".into()] };
+        names.add_var(None, "urls", VarShape::default());
+        names.add_var(None, "others", VarShape { is_list: true, needs: of_node });
+        names.add_var(None, "home", VarShape::default());
         names
     }
 
@@ -322,5 +349,91 @@ mod tests {
         assert_eq!(mistakes("{nmae} {adr} {dat_dir}", Setting::FILE), 0);
         assert_eq!(mistakes("{vars.nothing} {port.x} {n1.x} {nodes.cuont}", Setting::FILE), 4);
         assert_eq!(mistakes("{name} {addr} {vars.others} {n1.addr} {vars.urls}", Setting::BENCH), 3);
+    }
+    /// Servers with the ports main and peer, clients with the port ui; a client's partner is the server of its number.
+    fn two_groups() -> Addresses {
+        let node = |group: &str, id: u32, port: &str| NodeAddress {
+            group: Some(group.into()),
+            id,
+            ip: "127.0.0.1".to_owned(),
+            ports: [(port.into(), 7000 + id as u16), ("main".into(), 8000 + id as u16)].into(),
+            data_dir: String::new(),
+            vars: BTreeMap::new(),
+        };
+        let each = |of: Of, join: Option<&str>| Var::Each {
+            each: Template { pieces: vec![Piece::Hole(Hole::Node(None, Fact::Name))] },
+            of,
+            join: join.map(str::to_owned),
+        };
+        let mut nodes: BTreeMap<Name, NodeAddress> = BTreeMap::new();
+        for id in 1..=2 {
+            nodes.insert(format!("server{id}").into(), node("server", id, "peer"));
+            nodes.insert(format!("client{id}").into(), node("client", id, "ui"));
+        }
+        Addresses {
+            nodes,
+            order: ["server1", "server2", "client1", "client2"].map(Name::from).to_vec(),
+            vars: [
+                ("all".into(), each(Of::All, Some(","))),
+                ("others".into(), each(Of::Others, None)),
+                ("servers".into(), each(Of::Group("server".into()), Some(" "))),
+                ("partner".into(), each(Of::One("server{id}".into()), None)),
+            ]
+            .into(),
+            ..Addresses::default()
+        }
+    }
+
+    fn grouped(problems: &Problems) -> Names<'_> {
+        let mut names = Names::new(problems);
+        for (group, port) in [("server", "peer"), ("client", "ui")] {
+            names.begin_group(Some(group.into()));
+            for id in 1..=2 {
+                names.add_node(format!("{group}{id}"), [MAIN.into()]);
+            }
+            names.add_port(MAIN);
+            names.add_port(port);
+        }
+        for (name, var) in two_groups().vars {
+            names.add_var(None, name, var.shape());
+        }
+        names
+    }
+
+    #[test]
+    fn a_variable_speaks_of_all_of_a_group_of_the_others_or_of_a_partner() {
+        let problems = Problems::new();
+        let names = grouped(&problems);
+        let addresses = two_groups();
+        let seen = |text: &str, node| {
+            let template = Template::parse(&located(text), Setting::NODE, &names).unwrap();
+            Template::arguments(&[template], &Place { addresses: &addresses, node: Some(node), life: 1 }).join("|")
+        };
+        assert_eq!(seen("{vars.all}", "client2"), "server1,server2,client1,client2");
+        assert_eq!(seen("{vars.others}", "client2"), "client1");
+        assert_eq!(seen("{vars.servers}", "client2"), "server1 server2");
+        assert_eq!(seen("{vars.partner}", "client2"), "server2");
+        assert_eq!(seen("{peers}", "client2"), "client1=127.0.0.1:8001,client2=127.0.0.1:8002");
+        assert_eq!(seen("{nodes.count} {groups.server.count}", "client2"), "4 2");
+        assert!(!problems.has_errors());
+    }
+
+    #[test]
+    fn a_port_is_known_to_the_group_that_has_it() {
+        let problems = Problems::new();
+        let names = grouped(&problems);
+        let group = |name| Setting::NODE.of(Whose::Of(names.groups().named(name).unwrap()));
+        let is_good = |text: &str, setting| Template::parse(&located(text), setting, &names).is_some();
+        assert!(is_good("{addr.peer} {client1.port.ui}", group("server")));
+        assert!(!is_good("{addr.ui}", group("server")));
+        assert!(!is_good("{client1.port.peer}", group("server")));
+        assert!(is_good("{addr.peer}", Setting::NODE), "somebody has it, and the run tells who is meant");
+        assert!(!is_good("{addr.peer}", Setting::NODE.of(Whose::Everybody)));
+        assert!(is_good("{addr}", Setting::NODE.of(Whose::Everybody)));
+        assert!(!is_good("{groups.sever.count}", Setting::BENCH) && !is_good("{peers}", Setting::BENCH));
+        let peer = Template::parse(&located("x{addr.peer}"), Setting::NODE, &names).unwrap();
+        let addresses = two_groups();
+        let lacks = |node| peer.lacks(&Place { addresses: &addresses, node: Some(node), life: 1 });
+        assert_eq!((lacks("server1"), lacks("client1")), (None, Some("client1 has no {addr.peer}".to_owned())));
     }
 }

@@ -2,31 +2,37 @@
 
 use super::{Fact, Hole};
 use crate::diagnostic::{did_you_mean, suggestion};
-use crate::names::{Names, VarShape};
+use crate::groups::{ScopeId, Whose};
+use crate::names::Names;
 use crate::observation::{MAIN, Name};
 
 /// The placeholders that stand by themselves.
 const WORDS: &[&str] =
     &["id", "name", "ip", "port", "addr", "data_dir", "life", "peers", "node", "nodes.count", "scenario_dir"];
 /// The words that are followed by a dot and a name.
-const HEADS: &[&str] = &["port", "addr", "vars", "nodes"];
+const HEADS: &[&str] = &["port", "addr", "vars", "nodes", "groups"];
 
 /// Where a template stands, which decides what it may speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
-    /// There is a "this node" (`{name}`, `{addr}` ...).
-    pub has_node: bool,
+    /// Who is "this node" (`{name}`, `{addr}` ...).
+    pub whose: Whose,
     /// It is an argument or the like, where a misspelt placeholder is a mistake; in a file it may be the file's own brace.
     pub is_strict: bool,
 }
 
 impl Setting {
     /// A command, environment or path of a node.
-    pub const NODE: Self = Self { has_node: true, is_strict: true };
+    pub const NODE: Self = Self { whose: Whose::Anybody, is_strict: true };
     /// The contents of a node's file.
-    pub const FILE: Self = Self { has_node: true, is_strict: false };
+    pub const FILE: Self = Self { whose: Whose::Anybody, is_strict: false };
     /// A command that the bench runs for itself.
-    pub const BENCH: Self = Self { has_node: false, is_strict: true };
+    pub const BENCH: Self = Self { whose: Whose::Nobody, is_strict: true };
+
+    /// The same, read from this point of view.
+    pub const fn of(self, whose: Whose) -> Self {
+        Self { whose, ..self }
+    }
 }
 
 /// What stands before the closing brace, if it can be a placeholder's name.
@@ -46,24 +52,22 @@ pub(super) enum Reading {
 impl Reading {
     pub(super) fn of(word: &str, setting: Setting, names: &Names<'_>) -> Self {
         let (head, tail) = word.split_once('.').map_or((word, None), |(head, tail)| (head, Some(tail)));
+        let whose = setting.whose;
         let reading = match (head, tail) {
-            ("peers", None) if names.ports().iter().any(|port| &**port == MAIN) => Self::Hole(Hole::Peers),
-            ("peers", None) => Self::Mistake {
-                label: "lists the ports called `main`, and there is none".to_owned(),
-                help: "write a variable: [vars] peers = { each = \"{name}={addr.PORT}\", join = \",\" }".to_owned(),
-            },
+            ("peers", None) => Self::peers(whose, names),
             ("node", None) => Self::Hole(Hole::Executable),
             ("scenario_dir", None) => Self::Hole(Hole::ScenarioDir),
             ("nodes", Some("count")) => Self::Hole(Hole::NodesCount),
-            ("vars", Some(var)) => match names.vars().iter().find(|(name, _)| &**name == var) {
-                Some((name, shape)) => Self::Hole(Hole::Var(name.clone(), *shape)),
-                None => Self::mistake(var, "variables defined before", names.vars().iter().map(|(name, _)| &**name)),
-            },
+            ("groups", Some(tail)) => Self::group(tail, names),
+            ("vars", Some(var)) => Self::var(var, whose, names),
             (_, Some(_)) if names.nodes_are_unknown() => Self::Text,
-            (node, Some(fact)) if names.is_node(node) => Self::fact(fact, names)
-                .map_or_else(|mistake| mistake, |fact| Self::Hole(Hole::Node(Some(node.into()), fact))),
+            (node, Some(fact)) if names.is_node(node) => {
+                let whose = names.groups().of_node(node).map_or(Whose::Anybody, Whose::Of);
+                Self::fact(fact, whose, names)
+                    .map_or_else(|mistake| mistake, |fact| Self::Hole(Hole::Node(Some(node.into()), fact)))
+            }
             (word, Some(_)) if !HEADS.contains(&word) => Self::unknown(word, setting, names),
-            _ => Self::fact(word, names).map_or_else(
+            _ => Self::fact(word, whose, names).map_or_else(
                 |mistake| {
                     if tail.is_some() || head == "port" || head == "addr" {
                         mistake
@@ -75,11 +79,11 @@ impl Reading {
             ),
         };
         match &reading {
-            Self::Hole(Hole::Node(None, _)) if !setting.has_node => Self::Mistake {
+            Self::Hole(Hole::Node(None, _)) if whose == Whose::Nobody => Self::Mistake {
                 label: "there is no \"this node\" here".to_owned(),
                 help: format!("name the node: `{{peer1.{word}}}`, or say on whom it runs: on = \"peer1\""),
             },
-            Self::Hole(Hole::Var(_, VarShape { needs_node: true, .. })) if !setting.has_node => Self::Mistake {
+            Self::Hole(Hole::Var(_, needs)) if needs.node && whose == Whose::Nobody => Self::Mistake {
                 label: "the variable speaks of \"this node\", and there is none here".to_owned(),
                 help: "say on whom the command runs: on = \"peer1\"".to_owned(),
             },
@@ -87,11 +91,67 @@ impl Reading {
         }
     }
 
-    fn fact(word: &str, names: &Names<'_>) -> Result<Fact, Self> {
-        let port = |name: &str| {
-            let known = || names.ports().iter().map(|port| &**port);
-            known().find(|port| *port == name).map(Name::from).ok_or_else(|| Self::mistake(name, "ports", known()))
+    fn peers(whose: Whose, names: &Names<'_>) -> Self {
+        let of_group = names.groups().are_named();
+        if of_group && whose == Whose::Nobody {
+            return Self::Mistake {
+                label: "there is no \"this node\" here whose group is meant".to_owned(),
+                help: "write a variable: [vars] servers = { each = \"{name}={addr}\", of = \"server\", join = \",\" }"
+                    .to_owned(),
+            };
+        }
+        let has_main = |scope| names.groups().ports(scope).iter().any(|port| &**port == MAIN);
+        match from_all(whose, names, |scope| if has_main(scope) { Ok(()) } else { Err(()) }) {
+            Ok(()) => Self::Hole(Hole::Peers { of_group }),
+            Err(()) if names.groups().are_unknown() => Self::Text,
+            Err(()) => Self::Mistake {
+                label: "lists the ports called `main`, and there is none".to_owned(),
+                help: "write a variable: [vars] peers = { each = \"{name}={addr.PORT}\", join = \",\" }".to_owned(),
+            },
+        }
+    }
+
+    /// `{groups.NAME.count}`
+    fn group(tail: &str, names: &Names<'_>) -> Self {
+        let Some((group, "count")) = tail.rsplit_once('.') else {
+            return Self::Mistake {
+                label: "of a group, its number of nodes can be named".to_owned(),
+                help: "written {groups.NAME.count}; {nodes.count} is the number of all nodes".to_owned(),
+            };
         };
+        match names.groups().names().find(|name| &***name == group) {
+            Some(group) => Self::Hole(Hole::GroupCount(group.clone())),
+            None => Self::mistake(group, "groups", names.groups().names().map(|name| &**name)),
+        }
+    }
+
+    fn var(var: &str, whose: Whose, names: &Names<'_>) -> Self {
+        let groups = names.groups();
+        let seen = from_all(whose, names, |scope| {
+            let (name, shape) = groups.var(Some(scope), var).ok_or(None)?;
+            let missing = shape.needs.ports.iter().find(|port| !groups.ports(scope).contains(port));
+            missing.map_or_else(|| Ok((name.clone(), shape.needs.clone())), |port| Err(Some((scope, port.clone()))))
+        });
+        match seen {
+            Ok((name, needs)) => Self::Hole(Hole::Var(name, needs)),
+            Err(Some((scope, port))) => Self::Mistake {
+                label: format!("the variable needs the port `{port}`, and {} has none", groups.shown(scope)),
+                help: "give the group that port, or a variable of its own".to_owned(),
+            },
+            Err(None) if groups.are_unknown() => Self::Text,
+            Err(None) => {
+                let seen_by = |scope| groups.vars(scope).map(|(name, _)| &**name).collect::<Vec<_>>();
+                let known = match whose {
+                    Whose::Of(scope) => seen_by(Some(scope)),
+                    _ => groups.iter().map(Some).chain([None]).flat_map(seen_by).collect(),
+                };
+                Self::mistake(var, "variables defined before", known.into_iter())
+            }
+        }
+    }
+
+    fn fact(word: &str, whose: Whose, names: &Names<'_>) -> Result<Fact, Self> {
+        let port = |name: &str| Self::port(name, whose, names);
         Ok(match word.split_once('.') {
             None => match word {
                 "id" => Fact::Id,
@@ -106,6 +166,22 @@ impl Reading {
             Some(("port", name)) => Fact::Port(port(name)?),
             Some(("addr", name)) => Fact::Addr(port(name)?),
             Some(_) => return Err(Self::mistake(word, "placeholders", WORDS.iter().copied())),
+        })
+    }
+
+    fn port(name: &str, whose: Whose, names: &Names<'_>) -> Result<Name, Self> {
+        let groups = names.groups();
+        let of = |scope| groups.ports(scope).iter().find(|port| &***port == name).cloned().ok_or(scope);
+        from_all(whose, names, of).map_err(|scope| {
+            if groups.are_unknown() {
+                return Self::Text;
+            }
+            let is_certain = groups.are_named() && matches!(whose, Whose::Of(_) | Whose::Everybody);
+            if is_certain {
+                let known = groups.ports(scope).iter().map(|port| &**port);
+                return Self::mistake(name, &format!("ports of {}", groups.shown(scope)), known);
+            }
+            Self::mistake(name, "ports", groups.iter().flat_map(|scope| groups.ports(scope)).map(|port| &**port))
         })
     }
 
@@ -124,4 +200,17 @@ impl Reading {
         let help = format!("{}; `{{{{` before it keeps it as text", suggestion(word, what, known));
         Self::Mistake { label: format!("`{word}` is none of the {what}"), help }
     }
+}
+
+/// What is seen from a point of view: from that scope; from each group, if everybody has to see it; else from the first group that does.
+fn from_all<T, E>(whose: Whose, names: &Names<'_>, look: impl Fn(ScopeId) -> Result<T, E>) -> Result<T, E> {
+    if let Whose::Of(scope) = whose {
+        return look(scope);
+    }
+    let (first, others) = names.groups().all();
+    others.into_iter().fold(look(first), |seen, scope| match (seen, whose) {
+        (Ok(_), Whose::Everybody) => look(scope),
+        (Err(error), Whose::Anybody | Whose::Nobody) => look(scope).map_err(|_| error),
+        (seen, _) => seen,
+    })
 }

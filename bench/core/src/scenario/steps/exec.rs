@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{StepTable, Verb, VerbKind};
 use crate::condition::parse_command;
+use crate::groups::Whose;
 use crate::table::{Key, Kind};
 use crate::target::{Purpose, Target};
 use crate::template::{Setting, Template};
@@ -31,7 +32,10 @@ pub(super) const EXEC: VerbKind = VerbKind {
 
 fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
     let on = step.table.item("on").map(|on| Target::parse(&on, step.names, Purpose::Act));
-    let setting = if on.is_some() { Setting::NODE } else { Setting::BENCH };
+    let setting = match &on {
+        None => Setting::BENCH,
+        Some(on) => Setting::NODE.of(on.as_ref().map_or(Whose::Anybody, |on| on.whose(step.names))),
+    };
     let command = parse_command(&step.item, setting, step.names);
     let exit = step.table.int("exit", 0..=255).map_or(0, |exit| i32::try_from(exit.value).unwrap_or(0));
     let on = match on {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{StepTable, Verb, VerbKind};
 use crate::diagnostic::{self, Diagnostic};
+use crate::groups::Whose;
 use crate::table::{Key, Kind, Table};
 use crate::target::{Purpose, Target};
 use crate::template::{Setting, Template};
@@ -31,18 +32,19 @@ pub(super) const INPUT: VerbKind = VerbKind {
 };
 
 fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
+    let to = step
+        .table
+        .required("to", |table: &Table<'_, '_>, key| Target::parse(&table.item(key)?, step.names, Purpose::Act));
+    let whose = to.as_ref().map_or(Whose::Anybody, |to| to.whose(step.names));
     let lines: Option<Vec<_>> = step.item.texts().map(|texts| {
         // What is typed is free text: only placeholders that are spelt right are replaced.
-        texts.iter().map(|line| Template::parse(line, Setting::FILE, step.names)).collect()
+        texts.iter().map(|line| Template::parse(line, Setting::FILE.of(whose), step.names)).collect()
     });
     if lines.as_ref().is_some_and(Vec::is_empty) {
         let message = "`input` types nothing";
         step.item.report(Diagnostic::error(diagnostic::EMPTY, message, step.item.span(), "an empty list"));
     }
     let every = step.table.duration("every").map_or(EVERY, |every| every.value);
-    let to = step
-        .table
-        .required("to", |table: &Table<'_, '_>, key| Target::parse(&table.item(key)?, step.names, Purpose::Act));
     let lines = lines?.into_iter().collect::<Option<_>>()?;
     Some(Verb::Input(Input { lines, every, to: to? }))
 }
