@@ -299,7 +299,7 @@ pub struct Action {
     /// A person asked for it while the cluster ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
-    /// What went with it: the name of a signal (`USR1`), the line of an input.
+    /// What went with it: the name of a signal (`USR1`), the line of an input; `program` of a kill that spared the children.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
     /// The observation number of the action that this one undoes (`for`).

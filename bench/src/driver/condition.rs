@@ -66,6 +66,10 @@ impl Driver<'_> {
                 if nodes.is_empty() {
                     return Err(format!("`{on}` is nobody at this moment"));
                 }
+                for node in &nodes {
+                    let main = ProcessKey { node: node.clone(), process: MAIN.into() };
+                    self.process(&main).spec.refuse_lacking(command)?;
+                }
                 self.questions.exec.insert((step, question), (nodes.len(), None));
                 for node in nodes {
                     let process = self.process(&ProcessKey { node, process: MAIN.into() });

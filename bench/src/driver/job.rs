@@ -29,6 +29,8 @@ pub(super) enum Task {
     Stop,
     /// Killed; done when nothing of it is left.
     Kill,
+    /// Its main program killed; done when that has ended, whatever its children do.
+    KillProgram,
     /// Frozen; done when every thread was seen stopped.
     Pause,
     /// Thawed; done at once.

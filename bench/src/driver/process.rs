@@ -11,6 +11,8 @@ use super::ready::Readiness;
 use super::{Driver, Due};
 use crate::report::tell::exit_text;
 
+const SIGKILL: i32 = 9;
+
 /// Where a process stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -24,6 +26,17 @@ pub(super) enum State {
     Ended,
 }
 
+/// What of a life the bench has asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    /// Nothing.
+    Nothing,
+    /// Its main program; whether its children live on is theirs to show.
+    Program,
+    /// All of it.
+    All,
+}
+
 /// A process of a node, over all its lives.
 #[derive(Debug)]
 pub(super) struct Process<'r> {
@@ -31,8 +44,8 @@ pub(super) struct Process<'r> {
     pub(super) state: State,
     /// How often it was started.
     pub(super) life: u32,
-    /// True from the moment at which the bench asked for its end.
-    ending_asked: bool,
+    /// What the bench has asked to end.
+    asked_to_end: Asked,
     pub(super) readiness: Option<Readiness>,
     grace: Option<EntryId>,
     /// The observation of the last action of a step that changed it: a `for` undoes only what is still in force.
@@ -41,7 +54,15 @@ pub(super) struct Process<'r> {
 
 impl<'r> Process<'r> {
     pub(super) fn new(spec: ProcessSpec<'r>) -> Self {
-        Self { spec, state: State::Down, life: 0, ending_asked: false, readiness: None, grace: None, last_action: None }
+        Self {
+            spec,
+            state: State::Down,
+            life: 0,
+            asked_to_end: Asked::Nothing,
+            readiness: None,
+            grace: None,
+            last_action: None,
+        }
     }
 
     pub(super) fn life(&self) -> Life {
@@ -61,6 +82,8 @@ impl<'r> Driver<'r> {
             Task::Stop | Task::Kill if state == State::Down => self.task_done(key, task),
             Task::Stop => self.stop(key),
             Task::Kill => self.kill(key),
+            Task::KillProgram if matches!(state, State::Down | State::Ended) => self.task_done(key, task),
+            Task::KillProgram => self.kill_program(key),
             Task::Pause => self.pause(key),
             Task::Resume => {
                 let life = self.process(key).life();
@@ -90,7 +113,7 @@ impl<'r> Driver<'r> {
         let process = self.process_mut(key);
         process.life += 1;
         process.state = State::Starting;
-        process.ending_asked = false;
+        process.asked_to_end = Asked::Nothing;
         let life = process.life();
         let spawn = process.spec.spawn(&life);
         self.begin_readiness(key);
@@ -105,7 +128,7 @@ impl<'r> Driver<'r> {
     /// Graceful: the signal now, SIGKILL after the grace.
     fn stop(&mut self, key: &ProcessKey) {
         let process = self.process_mut(key);
-        process.ending_asked = true;
+        process.asked_to_end = Asked::All;
         let (life, stop) = (process.life(), process.spec.stop());
         // A frozen program cannot handle its signal.
         self.world.resume(&life);
@@ -123,9 +146,17 @@ impl<'r> Driver<'r> {
 
     fn kill(&mut self, key: &ProcessKey) {
         let process = self.process_mut(key);
-        process.ending_asked = true;
+        process.asked_to_end = Asked::All;
         let life = process.life();
         self.world.kill(&life);
+    }
+
+    /// SIGKILL to the main program alone: its children are told nothing.
+    fn kill_program(&mut self, key: &ProcessKey) {
+        let process = self.process_mut(key);
+        process.asked_to_end = process.asked_to_end.max(Asked::Program);
+        let life = process.life();
+        self.world.signal(&life, SIGKILL, Scope::Main);
     }
 
     /// The grace of a stop is over: what is left is killed.
@@ -160,7 +191,7 @@ impl<'r> Driver<'r> {
             Happening::Exited { exit, .. } => self.exited(&key, exit, at),
             Happening::Leaking { children, .. } => {
                 self.record_change(of, Change::Leaking { children }, at);
-                if self.process(&key).ending_asked {
+                if self.process(&key).asked_to_end == Asked::All {
                     self.world.kill(of);
                 }
             }
@@ -196,14 +227,16 @@ impl<'r> Driver<'r> {
         // Its end may have been asked for while it was being started (another node has failed).
         self.task_done(&key, Task::Stop);
         self.task_done(&key, Task::Kill);
+        self.task_done(&key, Task::KillProgram);
     }
 
     fn exited(&mut self, key: &ProcessKey, exit: Exit, at: RunTime) {
         let process = self.process_mut(key);
         let was = std::mem::replace(&mut process.state, State::Ended);
-        let (expected, life) = (process.ending_asked, process.life());
+        let (expected, life) = (process.asked_to_end > Asked::Nothing, process.life());
         self.record_change(&life, Change::Exited { exit, expected }, at);
         self.end_readiness(key);
+        self.task_done(key, Task::KillProgram);
         if was == State::Starting && !expected {
             let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life));
             self.record_change(&life, Change::NotReady { why: why.clone() }, at);

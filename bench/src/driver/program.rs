@@ -176,6 +176,13 @@ impl<'r> ProcessSpec<'r> {
         template.expand(&self.place(life))
     }
 
+    /// Says what its node does not have for these texts to be complete: groups differ in ports and variables, and a step may turn out to
+    /// be for any.
+    pub(super) fn refuse_lacking(&self, templates: &[Template]) -> Result<(), String> {
+        let place = self.place(1);
+        templates.iter().find_map(|template| template.lacks(&place)).map_or(Ok(()), Err)
+    }
+
     /// The matcher of its standard output, for what a helper program says in its name.
     pub(super) fn matcher(&self) -> &Matcher {
         &self.stdout

@@ -70,21 +70,42 @@ impl Target {
         eligible: Eligible,
         random: &mut Keyed,
     ) -> Result<Vec<Aim>, EmptyTarget> {
-        let mut aims = self.select(state, eligible, random);
+        Ok(self.resolve_in_stages(state, eligible, random)?.concat())
+    }
+
+    /// The same, with the elements of a list apart from each other: a list is done in its order.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is meant: the step then has nothing to act on.
+    pub fn resolve_in_stages(
+        &self,
+        state: &ClusterState,
+        eligible: Eligible,
+        random: &mut Keyed,
+    ) -> Result<Vec<Vec<Aim>>, EmptyTarget> {
+        let mut stages: Vec<Vec<Aim>> = match &self.whom {
+            Whom::Difference(wanted, unwanted) if !wanted.is_empty() => {
+                let elements = wanted.iter().map(|target| target.select(state, eligible, random));
+                elements.map(|aims| without(aims, unwanted, state)).collect()
+            }
+            _ => vec![self.select(state, eligible, random)],
+        };
         let mut seen = Vec::new();
-        // Nodes need not have the same processes: `all/sentinel` is every node that has one.
-        aims.retain(|aim| {
-            aim.process.as_ref().is_none_or(|wanted| state.processes(&aim.node).any(|has| has == wanted))
-        });
-        aims.retain(|aim| {
-            let is_new = !seen.contains(aim);
-            seen.push(aim.clone());
-            is_new
-        });
-        if aims.is_empty() {
+        for aims in &mut stages {
+            // Nodes need not have the same processes: `all/sentinel` is every node that has one.
+            aims.retain(|aim| has_process(aim, state));
+            aims.retain(|aim| {
+                let is_new = !seen.contains(aim);
+                seen.push(aim.clone());
+                is_new
+            });
+        }
+        stages.retain(|aims| !aims.is_empty());
+        if stages.is_empty() {
             return Err(EmptyTarget { target: self.to_string(), why: self.why_empty(state) });
         }
-        Ok(aims)
+        Ok(stages)
     }
 
     fn select(&self, state: &ClusterState, eligible: Eligible, random: &mut Keyed) -> Vec<Aim> {
@@ -133,12 +154,7 @@ impl Target {
                 } else {
                     wanted.iter().flat_map(|target| target.select(state, eligible, random)).collect()
                 };
-                let is_unwanted = |aim: &Aim| {
-                    unwanted.iter().any(|target| {
-                        target.matches(&aim.node, state) && (target.process.is_none() || target.process == aim.process)
-                    })
-                };
-                wanted.into_iter().filter(|aim| !is_unwanted(aim)).collect()
+                without(wanted, unwanted, state)
             }
         }
     }
@@ -149,9 +165,7 @@ impl Target {
         for aim in of.select(state, eligible, random) {
             let process = aim.process.or_else(|| self.process.clone());
             let aim = Aim { process, ..aim };
-            let has_process =
-                aim.process.as_ref().is_none_or(|wanted| state.processes(&aim.node).any(|has| has == wanted));
-            if has_process && eligible.admits(&aim.node, state) && !candidates.contains(&aim) {
+            if has_process(&aim, state) && eligible.admits(&aim.node, state) && !candidates.contains(&aim) {
                 candidates.push(aim);
             }
         }
@@ -170,4 +184,17 @@ impl Target {
             }
         }
     }
+}
+
+fn has_process(aim: &Aim, state: &ClusterState) -> bool {
+    aim.process.as_ref().is_none_or(|wanted| state.processes(&aim.node).any(|has| has == wanted))
+}
+
+/// All of these but who is unwanted.
+fn without(mut aims: Vec<Aim>, unwanted: &[Target], state: &ClusterState) -> Vec<Aim> {
+    let is_unwanted = |aim: &Aim, target: &Target| {
+        target.matches(&aim.node, state) && (target.process.is_none() || target.process == aim.process)
+    };
+    aims.retain(|aim| !unwanted.iter().any(|target| is_unwanted(aim, target)));
+    aims
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsbench_core::observation::{ActionVerb, Origin};
+use dsbench_core::observation::{Action, ActionVerb, Origin};
 use dsbench_core::scenario::Act;
 use dsbench_core::target::Aim;
 
@@ -13,8 +13,35 @@ use crate::driver::process::State;
 
 impl Driver<'_> {
     pub(super) fn act(&mut self, act: &Act, step: usize) -> Result<Acted, String> {
-        let aims = self.aims(&act.to, act.eligible(), step)?;
-        Ok(Acted::Job(self.inflict(act.verb, &aims, act.undo_after, Origin::Step(step))))
+        let aims = self.aims_in_stages(&act.to, act.eligible(), step)?;
+        let (all, origin) = (aims.concat(), Origin::Step(step));
+        if act.only_program {
+            return Ok(Acted::Job(self.kill_programs(&all, act.undo_after, origin)));
+        }
+        let stages = self.inflict(act.verb, &all, act.undo_after, origin);
+        Ok(Acted::Job(match act.verb {
+            // A list starts in its order, each element when the one before is ready; what an element means starts together.
+            ActionVerb::Start => {
+                let keys =
+                    |aims: &Vec<Aim>| aims.iter().flat_map(|aim| self.acted_on(act.verb, aim)).collect::<Vec<_>>();
+                aims.iter().map(|aims| stage(&keys(aims), Task::Start)).collect()
+            }
+            _ => stages,
+        }))
+    }
+
+    /// Kills the main programs and spares their children.
+    fn kill_programs(&mut self, aims: &[Aim], undo_after: Option<Duration>, origin: Origin) -> Vec<Stage> {
+        let mut keys: Vec<ProcessKey> = aims.iter().flat_map(|aim| self.acted_on(ActionVerb::Kill, aim)).collect();
+        // Where only children are left, there is no program to kill.
+        keys.retain(|key| matches!(self.process(key).state, State::Starting | State::Up));
+        let action = self.action_on(ActionVerb::Kill, &keys, origin);
+        let number = self.record_action(Action { with: Some("program".into()), ..action });
+        self.overrule(ActionVerb::Kill, &keys, &keys, number);
+        if let (Some(after), Some(by)) = (undo_after, ActionVerb::Kill.undone_by()) {
+            self.undo_later(number, origin, after, by, keys.clone());
+        }
+        vec![stage(&keys, Task::KillProgram)]
     }
 
     /// Records what is done to these, and says by which stages it is done. It is undone after a while if that is wanted and it can be.
@@ -25,8 +52,7 @@ impl Driver<'_> {
         undo_after: Option<Duration>,
         origin: Origin,
     ) -> Vec<Stage> {
-        let by_aim: Vec<Vec<ProcessKey>> = aims.iter().map(|aim| self.acted_on(verb, aim)).collect();
-        let all: Vec<ProcessKey> = by_aim.concat();
+        let all: Vec<ProcessKey> = aims.iter().flat_map(|aim| self.acted_on(verb, aim)).collect();
         let action = self.action_on(verb, &all, origin);
         let hit: Vec<ProcessKey> = action.hit.iter().map(ProcessKey::of).collect();
         let number = self.record_action(action);
@@ -35,8 +61,8 @@ impl Driver<'_> {
             self.undo_later(number, origin, after, by, hit);
         }
         match verb {
-            // A list starts in its order, each when the one before is ready; a restart of several is one event.
-            ActionVerb::Start => by_aim.iter().map(|keys| stage(keys, Task::Start)).collect(),
+            ActionVerb::Start => vec![stage(&all, Task::Start)],
+            // A restart of several is one event.
             ActionVerb::Restart => Self::undoing(verb, &all),
             ActionVerb::Stop => vec![stage(&all, Task::Stop)],
             ActionVerb::Kill => vec![stage(&all, Task::Kill)],

@@ -16,7 +16,11 @@ impl Driver<'_> {
             self.exec(program, AskedBy::Step { step, node: None })?;
             return Ok(Acted::Pending);
         };
-        for aim in self.aims(on, Eligible::Everybody, step)? {
+        let aims = self.aims(on, Eligible::Everybody, step)?;
+        for aim in &aims {
+            self.process(&self.addressee(aim)).spec.refuse_lacking(&exec.command)?;
+        }
+        for aim in aims {
             let process = self.process(&self.addressee(&aim));
             let program = process.spec.program(&exec.command, process.life.max(1));
             self.exec(program, AskedBy::Step { step, node: Some(aim.node) })?;

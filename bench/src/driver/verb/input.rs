@@ -28,6 +28,9 @@ impl Driver<'_> {
     pub(super) fn type_lines(&mut self, input: &Input, step: usize) -> Result<Acted, String> {
         let aims = self.aims(&input.to, Eligible::Up, step)?;
         let to: Vec<_> = aims.iter().map(|aim| self.addressee(aim)).collect();
+        for key in &to {
+            self.process(key).spec.refuse_lacking(&input.lines)?;
+        }
         let lines = input.lines.iter().cloned().collect();
         self.typing = Typing { step, to, lines, every: input.every, on_their_way: Vec::new() };
         self.next_input_line();

@@ -57,6 +57,12 @@ impl Driver<'_> {
         target.resolve(&self.cluster, eligible, &mut random).map_err(|empty| empty.to_string())
     }
 
+    /// The same, as the elements of a list have them.
+    fn aims_in_stages(&self, target: &Target, eligible: Eligible, step: usize) -> Result<Vec<Vec<Aim>>, String> {
+        let mut random = self.plan.random_of_step(step);
+        target.resolve_in_stages(&self.cluster, eligible, &mut random).map_err(|empty| empty.to_string())
+    }
+
     /// The processes that an aim means: one, or all of the node.
     fn processes_at(&self, aim: &Aim) -> Vec<ProcessKey> {
         let of_node = self.processes_of(std::slice::from_ref(&aim.node));

@@ -17,6 +17,8 @@ pub struct Act {
     pub to: Target,
     /// Undone after this time: what was killed or stopped is started again and awaited, what was paused is resumed.
     pub undo_after: Option<Duration>,
+    /// A kill that spares the children of the main program.
+    pub only_program: bool,
 }
 
 pub(super) const START: VerbKind = VerbKind {
@@ -39,7 +41,7 @@ pub(super) const STOP: VerbKind = VerbKind {
 
 pub(super) const KILL: VerbKind = VerbKind {
     key: Key::new("kill", Kind::Target, "SIGKILL to every process of them at once."),
-    modifiers: &["for"],
+    modifiers: &["for", "only"],
     acts: true,
     parse: |step| parse(step, ActionVerb::Kill),
 };
@@ -72,7 +74,8 @@ pub(super) const RESUME: VerbKind = VerbKind {
 fn parse(step: &StepTable<'_, '_, '_>, verb: ActionVerb) -> Option<Verb> {
     let to = Target::parse(&step.item, step.names, Purpose::Act);
     let undo_after = step.table.duration("for").map(|undo| undo.value);
-    Some(Verb::Act(Act { verb, to: to?, undo_after }))
+    let only_program = verb == ActionVerb::Kill && step.table.word("only").is_some();
+    Some(Verb::Act(Act { verb, to: to?, undo_after, only_program }))
 }
 
 impl Act {
@@ -91,7 +94,8 @@ impl Act {
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.verb.key(), self.to)?;
+        let program = if self.only_program { " the program of" } else { "" };
+        write!(f, "{}{program} {}", self.verb.key(), self.to)?;
         match (self.undo_after, self.verb.undone_by()) {
             (Some(after), Some(undo)) => write!(f, ", {} after {}", undo.key(), humantime::format_duration(after)),
             _ => Ok(()),

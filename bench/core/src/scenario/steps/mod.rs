@@ -112,6 +112,11 @@ const MODIFIERS: &[Key] = &[
         Kind::Duration,
         "Undoes it after this time: restarts what was killed or stopped, resumes what was paused.",
     ),
+    Key::new(
+        "only",
+        Kind::OneOf(&["program"]),
+        "\"program\" kills the main program of each process and spares its children; that they live on is then told as a leak.",
+    ),
     Key::new("to", Kind::Target, "Who gets the signal or the input."),
     Key::new("every", Kind::Duration, "The time between the lines of an input; 100ms if not given."),
     Key::new(
