@@ -10,7 +10,7 @@ use crate::filter::Filter;
 use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
-use crate::table::{Item, Key, Kind, Table};
+use crate::table::{Item, Key, Kind, Need, Table};
 use crate::target::{Purpose, Target};
 use crate::template::{Setting, Template};
 
@@ -147,20 +147,23 @@ impl std::fmt::Display for Probe {
     }
 }
 
+const SUBJECT: Need = Need::OneOf("a subject");
+const WHO: Need = Need::AtMostOneOf("who says it");
+
 /// The keys of a condition.
 pub const KEYS: &[Key] = &[
-    Key::new("event", Kind::Event, "This event must occur."),
-    Key::new("latest", Kind::Event, "The newest event of this name, in a node's current life, must fit."),
-    Key::new("from", Kind::Target, "Only events of these nodes count; one of them is enough."),
-    Key::new("each", Kind::Target, "Each of these nodes must say it."),
+    Key::new("event", Kind::Event, "This event must occur.").with(SUBJECT),
+    Key::new("latest", Kind::Event, "The newest event of this name, in a node's current life, must fit.").with(SUBJECT),
+    Key::new("from", Kind::Target, "Only events of these nodes count; one of them is enough.").with(WHO),
+    Key::new("each", Kind::Target, "Each of these nodes must say it.").with(WHO),
     Key::new("where", Kind::Where, "Only events with these fields count: { term = \">= 2\" }."),
-    Key::new("at_least", Kind::Int, "So many of them; 1 if not given."),
+    Key::new("at_least", Kind::IntIn(1, 1_000_000_000), "So many of them; 1 if not given."),
     Key::new("process", Kind::Text, "Only the log of this process of a node counts."),
     Key::new("since", Kind::Text, "From \"start\" or a step's name on; if not given, from the last step that acted."),
-    Key::new("exec", Kind::Texts, "This command must exit as it should; it is repeated until it does."),
+    Key::new("exec", Kind::Command, "This command must exit as it should; it is repeated until it does.").with(SUBJECT),
     Key::new("on", Kind::Target, "Runs the command once for each of these nodes, as that node."),
-    Key::new("exit", Kind::Int, "The exit code that is good; 0 if not given."),
-    Key::new("tcp", Kind::Text, "Somebody must accept connections at this address: \"{peer1.addr}\"."),
+    Key::new("exit", Kind::IntIn(0, 255), "The exit code that is good; 0 if not given."),
+    Key::new("tcp", Kind::Text, "Somebody must accept connections at this address: \"{peer1.addr}\".").with(SUBJECT),
 ];
 
 /// The keys of which a condition has exactly one, and those that go with each.
@@ -170,6 +173,15 @@ const SUBJECTS: &[(&str, &[&str])] = &[
     ("exec", &["on", "exit"]),
     ("tcp", &[]),
 ];
+
+/// Which subjects each of the other keys goes with.
+pub(crate) fn companions() -> Vec<(&'static str, Vec<&'static str>)> {
+    let is_subject = |key: &&Key| SUBJECTS.iter().any(|(subject, _)| *subject == key.name);
+    let subjects = |key: &Key| {
+        SUBJECTS.iter().filter(|(_, allowed)| allowed.contains(&key.name)).map(|(subject, _)| *subject).collect()
+    };
+    KEYS.iter().filter(|key| !is_subject(key)).map(|key| (key.name, subjects(key))).collect()
+}
 
 /// What a condition's words refer to: the steps before it.
 #[derive(Debug, Clone)]

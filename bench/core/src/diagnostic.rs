@@ -31,7 +31,7 @@ impl Code {
     pub fn named(text: &str) -> Option<Self> {
         let digits = text.trim_start_matches(['D', 'd', 'S', 's']);
         let number: u16 = digits.parse().ok()?;
-        CODES.iter().map(|(code, ..)| *code).find(|code| code.0 == number)
+        CODES.iter().map(|meaning| meaning.code).find(|code| code.0 == number)
     }
 }
 
@@ -41,36 +41,67 @@ impl std::fmt::Display for Code {
     }
 }
 
-/// Declares each code once: its constant, and its line in [`CODES`].
+/// What a code means. Its example is a whole scenario that gets this code and no other, in which comments say how it is right (see
+/// [`example`](crate::explain::example)).
+#[derive(Debug, Clone, Copy)]
+pub struct Meaning {
+    /// The code.
+    pub code: Code,
+    /// What is wrong, in a few words.
+    pub title: &'static str,
+    /// Why it is, and what to do.
+    pub explanation: &'static str,
+    /// True for mistakes of shape, which an editor sees from the schema alone; false for those for which one must know what is declared.
+    pub is_structure: bool,
+    /// The text of `bench/core/tests/bad/DSxxxx.toml`.
+    pub example: &'static str,
+}
+
+impl Code {
+    /// What it means.
+    pub fn meaning(self) -> &'static Meaning {
+        CODES.iter().find(|meaning| meaning.code == self).expect("only the constants of this file make a code")
+    }
+}
+
+/// Declares each code once: its constant, and its line in [`CODES`]. `structure` after the number marks a mistake of shape.
 macro_rules! codes {
-    ($($name:ident = $number:literal, $title:literal, $explanation:literal;)+) => {
+    ($($name:ident = $number:literal $($structure:ident)?, $title:literal, $explanation:literal;)+) => {
         $(#[doc = $title] pub const $name: Code = Code($number);)+
 
         /// Every code with its title and what `dsbench explain` says about it, in ascending order.
-        pub const CODES: &[(Code, &str, &str)] = &[$(($name, $title, $explanation)),+];
+        pub const CODES: &[Meaning] = &[$(Meaning {
+            code: $name,
+            title: $title,
+            explanation: $explanation,
+            is_structure: codes!(@ $($structure)?),
+            example: include_str!(concat!("../tests/bad/DS0", stringify!($number), ".toml")),
+        }),+];
     };
+    (@ structure) => { true };
+    (@) => { false };
 }
 
 codes! {
     SYNTAX = 100, "not TOML",
         "The text is not TOML at this place. Texts stand in quotes, lists in [..], tables in {..} or under a [header].";
-    UNKNOWN_KEY = 101, "unknown key",
+    UNKNOWN_KEY = 101 structure, "unknown key",
         "A key that nothing reads is a mistake, not a comment: it is often a misspelt one, or one that stands in the wrong table.";
-    MISSING_KEY = 102, "missing key",
+    MISSING_KEY = 102 structure, "missing key",
         "The table is of no use without this key.";
-    NOTHING_CHOSEN = 103, "none of several keys",
+    NOTHING_CHOSEN = 103 structure, "none of several keys",
         "Exactly one of these keys says what the table is: a step has one verb, an invariant one check.";
-    CONTRADICTION = 104, "keys that exclude each other",
+    CONTRADICTION = 104 structure, "keys that exclude each other",
         "Only one of these keys can be meant. A step has one verb, an invariant one check; write two of them for both.";
-    WRONG_TYPE = 110, "wrong type of value",
+    WRONG_TYPE = 110 structure, "wrong type of value",
         "The key takes another type of value. Texts stand in quotes, numbers and true/false do not.";
-    BAD_DURATION = 111, "not a duration",
+    BAD_DURATION = 111 structure, "not a duration",
         "Lengths of time are texts with a unit: \"300ms\", \"5s\", \"1m 30s\", \"1.5s\".";
-    BAD_SIZE = 112, "not a size",
+    BAD_SIZE = 112 structure, "not a size",
         "Sizes are texts with a unit: \"64KiB\", \"10MiB\", \"1GB\". KiB counts 1024 bytes, KB counts 1000.";
-    OUT_OF_RANGE = 113, "number out of range",
+    OUT_OF_RANGE = 113 structure, "number out of range",
         "The number is smaller or larger than makes sense here.";
-    BAD_WORD = 114, "not one of the words allowed here",
+    BAD_WORD = 114 structure, "not one of the words allowed here",
         "The key takes one of a few words.";
     EMPTY = 115, "nothing there",
         "An empty text or list says nothing here; leave the key out, or fill it in.";
@@ -98,7 +129,7 @@ codes! {
         "Steps run in the order of the file, so `at` may not go back. `after` counts from the step before.";
     MISSING_GROUP = 132, "pattern without the field's group",
         "Every typed field is a named group of the event's pattern (of each of its patterns, if there are several): (?<term>\\d+).";
-    MISPLACED_MODIFIER = 133, "modifier that does nothing here",
+    MISPLACED_MODIFIER = 133 structure, "modifier that does nothing here",
         "The key changes how some verbs act, and this verb is none of them.";
     BAD_PLACEHOLDER = 134, "unknown placeholder",
         "Known are {id} {name} {ip} {port} {addr} {port.NAME} {addr.NAME} {data_dir} {peers} {node} {nodes.count} {groups.NAME.count} {scenario_dir} {life} {vars.NAME}, and {NODE.ip} {NODE.port.NAME} {NODE.addr.NAME} of another node. `{{` writes a brace.";
@@ -114,7 +145,7 @@ codes! {
         "Without an invariant and without an `expect` step, whatever happens would pass.";
     UNKNOWN_INVARIANT = 170, "unknown invariant",
         "`violates` names invariants by their `name`.";
-    MISPLACED_KEY = 210, "key of another table",
+    MISPLACED_KEY = 210 structure, "key of another table",
         "The key belongs to the language, but not to this table: what is true of all nodes of a group is said in [nodes] or [groups.NAME], and [override.NODE] is of one node.";
     PORT_REPLACED = 211, "port number that is replaced",
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
@@ -232,7 +263,7 @@ mod tests {
 
     #[test]
     fn codes_ascend_and_are_found_by_what_people_type() {
-        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(CODES.windows(2).all(|pair| pair[0].code < pair[1].code));
         assert_eq!(Code::named("DS0101"), Some(UNKNOWN_KEY));
         assert_eq!(Code::named("ds101"), Some(UNKNOWN_KEY));
         assert_eq!(Code::named("DS0999"), None);

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod random;
 mod scan;
 pub mod scenario;
+pub mod schema;
 pub mod source;
 pub mod table;
 pub mod target;

@@ -20,12 +20,55 @@ pub struct Key {
     pub kind: Kind,
     /// One sentence for the reference and the editor.
     pub doc: &'static str,
+    /// What it has to do with the other keys of its table.
+    pub need: Need,
+}
+
+/// What a key has to do with the others of its table, for editors and the reference. The code that reads the table decides; a test
+/// changes every good file in every way that these rules speak of, and compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It may be left out.
+    Optional,
+    /// The table is of no use without it. (A modifier of a step: its verbs are not.)
+    Required,
+    /// Exactly one of the keys of this choice is given.
+    OneOf(&'static str),
+    /// At most one of the keys of this choice is given.
+    AtMostOneOf(&'static str),
+    /// At least one of the keys of this choice is given.
+    SomeOf(&'static str),
+    /// It means something only beside one of these.
+    Beside(&'static [&'static str]),
 }
 
 impl Key {
-    /// A key, in one line.
+    /// A key that may be left out, in one line.
     pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
-        Self { name, kind, doc }
+        Self { name, kind, doc, need: Need::Optional }
+    }
+
+    /// A key without which its table is of no use.
+    pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self::new(name, kind, doc).with(Need::Required)
+    }
+
+    /// The same key with this need.
+    pub const fn with(self, need: Need) -> Self {
+        Self { need, ..self }
+    }
+
+    /// The same keys, each of which may be left out. `N` is their number.
+    pub const fn optional<const N: usize>(keys: &[Self]) -> [Self; N] {
+        let mut optional = Self::join(keys, &[]);
+        let mut index = 0;
+        while index < N {
+            if matches!(optional[index].need, Need::Required) {
+                optional[index].need = Need::Optional;
+            }
+            index += 1;
+        }
+        optional
     }
 
     /// Two lists of keys as one, for tables that are several things at once. `N` is the sum of their lengths.
@@ -48,18 +91,26 @@ pub enum Kind {
     Text,
     /// A whole number.
     Int,
+    /// A whole number from the first to the second.
+    IntIn(i64, i64),
     /// A number.
     Float,
     /// `true` or `false`.
     Bool,
     /// `"5s"`, `"300ms"`.
     Duration,
+    /// A duration, or a range of which the seed takes one: `"0ms..50ms"`.
+    Delay,
     /// `"10MiB"`.
     Size,
     /// A list of texts, or one text.
     Texts,
+    /// A program and its arguments: a list of texts.
+    Command,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// A text that matches this regular expression.
+    Pattern(&'static str),
     /// Whom to act on or to look at (see targets).
     Target,
     /// The name of an event.
@@ -72,11 +123,19 @@ pub enum Kind {
     Where,
     /// A table with these keys.
     Table(&'static [Key]),
+    /// A table with these keys, or a bare value that stands for the key named first.
+    TableOr(&'static str, &'static [Key]),
     /// A list of tables with these keys.
     Tables(&'static [Key]),
+    /// A list, each element of which is this.
+    List(&'static Self),
     /// A table whose keys are names that the scenario chooses, each with this.
     Map(&'static Self),
-    /// More than one of these; the documentation of the key says which.
+    /// A table with these keys, and with names that the scenario chooses, each with this.
+    MapWith(&'static [Key], &'static Self),
+    /// One of several of these.
+    Either(&'static [Self]),
+    /// Whatever the documentation of the key says.
     Any,
     /// Belongs to the language, but this version does not act on it: using it is refused.
     Later,
@@ -213,6 +272,10 @@ impl<'d, 's> Table<'d, 's> {
 
     /// A whole number within a range.
     pub fn int(&self, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<Located<i64>> {
+        debug_assert!(
+            self.kind(key).is_none_or(|kind| kind == Kind::Int || kind == Kind::IntIn(*range.start(), *range.end())),
+            "the range of `{key}` is another one where the key is declared"
+        );
         self.item(key)?.int(range)
     }
 
@@ -255,10 +318,13 @@ impl<'d, 's> Table<'d, 's> {
         self.item(key)?.word(words)
     }
 
-    /// A table whose keys are declared with the key ([`Kind::Table`]).
+    /// A table whose keys are declared with the key ([`Kind::Table`]), or the bare value that may stand for it ([`Kind::TableOr`]).
     pub fn table(&self, key: &'static str, what: &'static str) -> Option<Self> {
         let keys = self.nested_keys(key);
-        self.item(key)?.table(keys, what)
+        match self.kind(key) {
+            Some(Kind::TableOr(short, _)) => self.item(key)?.table_or(short, keys, what),
+            _ => self.item(key)?.table(keys, what),
+        }
     }
 
     /// A list of tables (`[[key]]` or `key = [{..}, {..}]`) whose keys are declared with the key ([`Kind::Tables`]).
@@ -328,7 +394,7 @@ impl<'d, 's> Table<'d, 's> {
 
     fn nested_keys(&self, key: &'static str) -> &'static [Key] {
         match self.kind(key) {
-            Some(Kind::Table(keys) | Kind::Tables(keys)) => keys,
+            Some(Kind::Table(keys) | Kind::TableOr(_, keys) | Kind::Tables(keys)) => keys,
             kind => {
                 debug_assert!(false, "`{key}` of {} is declared as {kind:?}, not as a table", self.what);
                 &[]

@@ -6,6 +6,7 @@ mod config;
 mod plan;
 mod recheck;
 mod run;
+mod schema;
 mod select;
 mod show;
 mod stored;
@@ -54,6 +55,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Judge a stored run again, from its history alone
     Recheck(recheck::RecheckArgs),
+    /// Print the JSON Schema of a scenario, from which editors complete and explain
+    Schema(schema::SchemaArgs),
     /// The reference node: small distributed systems to try dsbench on
     Node {
         #[command(subcommand)]
@@ -112,6 +115,7 @@ fn answer(cli: Cli) -> u8 {
         Command::Config(args) => config::config(&args),
         Command::Show(args) => show::show(&args),
         Command::Recheck(args) => recheck::recheck(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
     done.unwrap_or_else(|error| {

@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn a_diagnostic_names_code_line_and_remedy() {
         let source = "schema = 1\ntimout = \"60s\"\n";
-        let mistake = Diagnostic::error(CODES[0].0, "unknown key `timout`", 11..17, "unknown key")
+        let mistake = Diagnostic::error(CODES[0].code, "unknown key `timout`", 11..17, "unknown key")
             .also(0..6, "a known key")
             .help("a key with a similar name exists: `timeout`");
         let text = anstream::adapter::strip_str(&super::render("x.toml", source, &[mistake])).to_string();
-        let code = format!("error[{}]", CODES[0].0);
+        let code = format!("error[{}]", CODES[0].code);
         for part in [code.as_str(), "unknown key `timout`", "x.toml:2:1", "^^^^^^ unknown key", "help: a key with"] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_span_at_the_end_of_an_empty_file_is_shown() {
-        let mistake = Diagnostic::error(CODES[0].0, "missing key `schema`", 0..0, "here");
+        let mistake = Diagnostic::error(CODES[0].code, "missing key `schema`", 0..0, "here");
         assert!(super::render("x.toml", "", &[mistake]).contains("missing key"));
     }
 }

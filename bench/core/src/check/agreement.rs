@@ -24,14 +24,18 @@ use crate::verdict::{Finding, Outcome};
 pub(super) const KIND: CheckKind = CheckKind {
     name: "agreement",
     keys: &[
-        Key::new("leads", Kind::Event, "The event by which a node says that it leads."),
-        Key::new("follows", Kind::EventField, "The event and its node field by which a node says whom it follows."),
+        Key::required("leads", Kind::Event, "The event by which a node says that it leads."),
+        Key::required(
+            "follows",
+            Kind::EventField,
+            "The event and its node field by which a node says whom it follows.",
+        ),
         Key::new(
             "of",
             Kind::Target,
             "Which nodes must agree; \"all\" if not said. Whoever is down or frozen need not.",
         ),
-        Key::new("within", Kind::Duration, "Within what time of the last disturbance."),
+        Key::required("within", Kind::Duration, "Within what time of the last disturbance."),
     ],
     short: None,
     doc: "Soon after the last fault all live nodes name the same live leader.",

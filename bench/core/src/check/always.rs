@@ -12,8 +12,8 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "always",
     keys: &[
-        Key::new("event", Kind::Event, "The event."),
-        Key::new("where", Kind::Where, "What every occurrence of it must pass."),
+        Key::required("event", Kind::Event, "The event."),
+        Key::required("where", Kind::Where, "What every occurrence of it must pass."),
         Key::new("from", Kind::Target, "In whose logs; \"all\" if not said."),
         Key::new("since", Kind::Text, "The step from whose beginning on; not said, in the whole run."),
         Key::new("until", Kind::Text, "The step until whose beginning; not said, to the end."),

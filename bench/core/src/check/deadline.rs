@@ -26,15 +26,19 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "deadline",
     keys: &[
-        Key::new("from", Kind::Texts, "Events or faults (`fault.kill`; `fault` for any) from which the time runs."),
-        Key::new("until", Kind::Event, "The event that must follow."),
+        Key::required(
+            "from",
+            Kind::Texts,
+            "Events or faults (`fault.kill`; `fault` for any) from which the time runs.",
+        ),
+        Key::required("until", Kind::Event, "The event that must follow."),
         Key::new("where", Kind::Where, "Which occurrences of `until` count."),
         Key::new(
             "each",
             Kind::Target,
             "At which nodes it must follow, each of them; `!target` are those that the fault did not hit.",
         ),
-        Key::new("limit", Kind::Duration, "Within what time."),
+        Key::required("limit", Kind::Duration, "Within what time."),
     ],
     short: None,
     doc: "After each event or fault, another event follows within so long.",

@@ -18,23 +18,25 @@ use crate::filter::Filter;
 use crate::history::{History, Seen};
 use crate::names::Names;
 use crate::observation::{Name, What};
-use crate::table::{Key, Kind, Table};
+use crate::table::{Key, Kind, Need, Table};
 use crate::time::RunTime;
 use crate::verdict::Finding;
+
+const WHO: Need = Need::AtMostOneOf("where");
 
 pub(super) const KIND: CheckKind = CheckKind {
     name: "eventually",
     keys: &[
-        Key::new("event", Kind::Event, "The event that must occur."),
+        Key::required("event", Kind::Event, "The event that must occur."),
         Key::new("where", Kind::Where, "Which occurrences count."),
-        Key::new("from", Kind::Target, "In whose logs it counts; \"all\" if not said."),
-        Key::new("each", Kind::Target, "At which nodes it must occur, each of them."),
+        Key::new("from", Kind::Target, "In whose logs it counts; \"all\" if not said.").with(WHO),
+        Key::new("each", Kind::Target, "At which nodes it must occur, each of them.").with(WHO),
         Key::new(
             "since",
             Kind::Text,
             "The step from whose beginning the time runs; not said, from when all nodes were ready.",
         ),
-        Key::new("within", Kind::Duration, "Within what time."),
+        Key::required("within", Kind::Duration, "Within what time."),
     ],
     short: None,
     doc: "An event occurs within so long of the beginning, or of a step.",

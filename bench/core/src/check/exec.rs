@@ -16,7 +16,7 @@ use crate::verdict::{Finding, Outcome};
 pub(super) const KIND: CheckKind = CheckKind {
     name: "exec",
     keys: &[
-        Key::new("command", Kind::Texts, "The program and its arguments."),
+        Key::required("command", Kind::Texts, "The program and its arguments."),
         Key::new("timeout", Kind::Duration, "How long it may take, 60s if not said."),
     ],
     short: Some("command"),

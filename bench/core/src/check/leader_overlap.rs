@@ -25,13 +25,13 @@ use crate::verdict::{Finding, Outcome};
 pub(super) const KIND: CheckKind = CheckKind {
     name: "leader_overlap",
     keys: &[
-        Key::new("begin", Kind::Event, "The event by which a node begins to lead."),
+        Key::required("begin", Kind::Event, "The event by which a node begins to lead."),
         Key::new(
             "end",
             Kind::Texts,
             "Events, or faults that hit it (`fault.kill`), that end a leadership; its exit always does.",
         ),
-        Key::new("limit", Kind::Duration, "How long two leaderships of different nodes may overlap."),
+        Key::required("limit", Kind::Duration, "How long two leaderships of different nodes may overlap."),
     ],
     short: None,
     doc: "Two leaderships of different nodes overlap at most so long.",

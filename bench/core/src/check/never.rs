@@ -12,7 +12,7 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "never",
     keys: &[
-        Key::new("event", Kind::Event, "The event."),
+        Key::required("event", Kind::Event, "The event."),
         Key::new("where", Kind::Where, "Which occurrences of it are meant."),
         Key::new("from", Kind::Target, "In whose logs; \"all\" if not said."),
         Key::new("since", Kind::Text, "The step from whose beginning on; not said, in the whole run."),

@@ -66,7 +66,11 @@ pub(super) const KIND: CheckKind = CheckKind {
             "Children that outlive the main program: \"none\" are allowed (as if not said), or \"any\".",
         ),
         Key::new("rss_max", Kind::Size, "Resident memory that no process may exceed."),
-        Key::new("open_files_max", Kind::Int, "Open file descriptors that no main program may exceed."),
+        Key::new(
+            "open_files_max",
+            Kind::IntIn(1, u32::MAX as i64),
+            "Open file descriptors that no main program may exceed.",
+        ),
     ],
     short: None,
     doc: "No unexpected exit, no panic line, no leaked child; memory and open files within bounds.",

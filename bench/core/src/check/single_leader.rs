@@ -18,7 +18,7 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "single_leader",
     keys: &[
-        Key::new("event", Kind::Event, "The event by which a node says that it leads."),
+        Key::required("event", Kind::Event, "The event by which a node says that it leads."),
         Key::new("per", Kind::Text, "The field that holds the term: at most one leader for each of its values."),
     ],
     short: Some("event"),

@@ -13,8 +13,8 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "sometimes",
     keys: &[
-        Key::new("event", Kind::Event, "The event that must occur."),
-        Key::new("at_least", Kind::Int, "How often, 1 if not said."),
+        Key::required("event", Kind::Event, "The event that must occur."),
+        Key::new("at_least", Kind::IntIn(1, i64::MAX), "How often, 1 if not said."),
     ],
     short: Some("event"),
     doc: "An event occurs at least so often, or the run shows nothing.",

@@ -19,6 +19,11 @@ const fn of_group(name: &'static str, doc: &'static str) -> Key {
 
 const OWN_KEYS: &[Key] = &[
     Key::new(
+        "process",
+        Kind::Map(&Kind::Table(&Key::optional::<{ process::KEYS.len() }>(process::KEYS))),
+        "Its further processes: how one of them differs, or one that only this node has (then with a command).",
+    ),
+    Key::new(
         "start",
         Kind::OneOf(process::START_WORDS),
         "\"auto\" (with the others) or \"manual\" (by a `start` step); not where the group lists who starts.",
@@ -34,7 +39,10 @@ const OWN_KEYS: &[Key] = &[
 
 /// The keys of `[override.NODE]`: what is given takes the place of what the group says; `env`, `vars`, `files` and `process` are merged
 /// by name. A `command` also stands for the group's `restart_command`.
-pub(super) const KEYS: &[Key] = &Key::join::<{ OWN_KEYS.len() + nodes::NODE_KEYS.len() }>(OWN_KEYS, nodes::NODE_KEYS);
+pub(super) const KEYS: &[Key] = &Key::join::<{ OWN_KEYS.len() + nodes::NODE_KEYS.len() }>(
+    OWN_KEYS,
+    &Key::optional::<{ nodes::NODE_KEYS.len() }>(nodes::NODE_KEYS),
+);
 
 /// A node's `[override.NODE]`.
 pub(super) struct Difference<'d, 's> {

@@ -18,7 +18,7 @@ const PRESET_WORDS: &[&str] = &["node"];
 
 /// The keys of an event.
 pub(super) const KEYS: &[Key] = &[
-    Key::new("log", Kind::Texts, "A pattern that such a line matches; or a list, any of which may match."),
+    Key::required("log", Kind::Texts, "A pattern that such a line matches; or a list, any of which may match."),
     Key::new(
         "fields",
         Kind::Map(&Kind::OneOf(FieldKind::WORDS)),
@@ -29,10 +29,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("alias", Kind::Map(&Kind::Text), "What this event calls the nodes: { \"node_3\" = \"peer3\" }."),
 ];
 
-const TABLE_KEYS: &[Key] = &[
-    Key::new("preset", Kind::OneOf(PRESET_WORDS), "Ready-made events: \"node\" for the reference node."),
-    Key::new("events", Kind::Any, "The entries of a preset file."),
-];
+/// The keys of `[events]` that are not names of events.
+pub(super) const OWN_KEYS: &[Key] =
+    &[Key::new("preset", Kind::OneOf(PRESET_WORDS), "Ready-made events: \"node\" for the reference node.")];
+
+const PRESET_KEYS: &[Key] = &[Key::new("events", Kind::Any, "The entries of a preset file.")];
 
 /// Declares every event with its fields, before anything that refers to them is read.
 pub(super) fn declare(root: &Table<'_, '_>, names: &mut Names<'_>) {
@@ -80,7 +81,7 @@ fn with_preset(root: &Table<'_, '_>, mut visit: impl FnMut(Vec<Item<'_, '_>>)) {
             // A preset is part of the program, and a test reads each: nothing is wrong with it.
             let silent = Problems::new();
             let document = parse_document(text, &silent);
-            visit(Table::root(&document, TABLE_KEYS, "a preset", &silent).map("events"));
+            visit(Table::root(&document, PRESET_KEYS, "a preset", &silent).map("events"));
         }
     }
     visit(own);

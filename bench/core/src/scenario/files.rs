@@ -18,9 +18,10 @@ pub struct NodeFile {
     pub mode: u32,
 }
 
-const KEYS: &[Key] = &[
-    Key::new("text", Kind::Text, "What the file holds, with placeholders."),
-    Key::new("mode", Kind::Text, "Its permissions: \"0600\"; \"0644\" if not given."),
+/// The keys of a file; a bare text is its contents.
+pub(super) const KEYS: &[Key] = &[
+    Key::required("text", Kind::Text, "What the file holds, with placeholders."),
+    Key::new("mode", Kind::Pattern(r"^\+?0*[0-7]{1,3}$"), "Its permissions: \"0600\"; \"0644\" if not given."),
 ];
 
 pub(super) fn parse(nodes: &Table<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<Vec<NodeFile>> {

@@ -5,7 +5,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::source::Sources;
-use crate::table::{Key, Kind, Table};
+use crate::table::{Key, Kind, Need, Table};
 use crate::verdict::{Expectation, Severity};
 
 const OWN_KEYS: &[Key] = &[
@@ -18,7 +18,11 @@ const CHECK_KEYS: [Key; CHECKS.len()] = {
     let mut index = 0;
     while index < CHECKS.len() {
         let check = &CHECKS[index];
-        keys[index] = Key::new(check.name, Kind::Table(check.keys), check.doc);
+        let kind = match check.short {
+            Some(short) => Kind::TableOr(short, check.keys),
+            None => Kind::Table(check.keys),
+        };
+        keys[index] = Key::new(check.name, kind, check.doc).with(Need::OneOf("a check"));
         index += 1;
     }
     keys

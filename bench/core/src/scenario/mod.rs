@@ -11,7 +11,7 @@ mod process;
 mod requires;
 mod roles;
 mod start;
-mod steps;
+pub(crate) mod steps;
 mod vars;
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern::EventPattern;
 use crate::source::{SourceLine, Sources};
-use crate::table::{self, Key, Kind, Table};
+use crate::table::{self, Key, Kind, Need, Table};
 
 /// What a scenario file asks for.
 #[derive(Debug)]
@@ -73,23 +73,27 @@ pub struct Scenario {
 /// The longest run if the scenario does not say.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
+const WHO: Need = Need::OneOf("who runs");
+
 /// The keys of a scenario.
 pub const KEYS: &[Key] = &[
-    Key::new("schema", Kind::Int, "The version of the language: 1."),
-    Key::new("name", Kind::Text, "The scenario's name, and of its runs' directories."),
+    Key::required("schema", Kind::IntIn(1, 1), "The version of the language: 1."),
+    Key::required("name", Kind::Text, "The scenario's name, and of its runs' directories."),
     Key::new("description", Kind::Text, "What the scenario shows, in a sentence or two."),
     Key::new("tags", Kind::Texts, "Words to select scenarios by."),
     Key::new("timeout", Kind::Duration, "The longest that a run may take; 2m if not given."),
-    Key::new("seed", Kind::Int, "The seed; a fresh one is drawn and printed if not given."),
+    Key::new("seed", Kind::IntIn(0, i64::MAX), "The seed; a fresh one is drawn and printed if not given."),
     Key::new("expect", Kind::OneOf(&["held", "violated"]), "What has to come out; \"violated\" makes a demonstration."),
-    Key::new("violates", Kind::Texts, "With expect = \"violated\": the invariants that must be caught being violated."),
+    Key::new("violates", Kind::Texts, "With expect = \"violated\": the invariants that must be caught being violated.")
+        .with(Need::Beside(&["expect"])),
     Key::new("network", Kind::Table(NETWORK_KEYS), "The network that the nodes share."),
-    Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs, if all nodes are of one kind."),
+    Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs, if all nodes are of one kind.").with(WHO),
     Key::new(
         "groups",
         Kind::Map(&Kind::Table(nodes::KEYS)),
         "Who runs, if there are several kinds of nodes (instead of [nodes]): a group's name is a target.",
-    ),
+    )
+    .with(WHO),
     Key::new(
         "override",
         Kind::Map(&Kind::Table(differences::KEYS)),
@@ -97,13 +101,17 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new(
         "events",
-        Kind::Map(&Kind::Table(events::KEYS)),
+        Kind::MapWith(events::OWN_KEYS, &Kind::TableOr("log", events::KEYS)),
         "What lines of the logs mean; preset = \"node\" for the reference node.",
     ),
-    Key::new("roles", Kind::Map(&Kind::Table(roles::KEYS)), "Names that targets can use: who said an event last."),
+    Key::new(
+        "roles",
+        Kind::Map(&Kind::TableOr("last", roles::KEYS)),
+        "Names that targets can use: who said an event last.",
+    ),
     Key::new("steps", Kind::Tables(steps::KEYS), "What happens, in this order."),
     Key::new("invariants", Kind::Tables(invariants::KEYS), "What must hold."),
-    Key::new("vars", Kind::Map(&Kind::Any), "Texts for {vars.NAME}: a text, a list, { each, of, join } or { path }."),
+    Key::new("vars", Kind::Map(vars::KIND), "Texts for {vars.NAME}: a text, a list, { each, of, join } or { path }."),
     Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
     Key::new("matrix", Kind::Later, "Variations: until then, `--set PATH=VALUE` varies one run."),
     Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),

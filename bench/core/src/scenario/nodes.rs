@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::files::NodeFile;
+use super::files::{self, NodeFile};
 use super::process::{self, Process};
-use super::vars::WHOM;
+use super::vars::{self, WHOM};
 use crate::diagnostic::{self, Diagnostic, Located, Problems, Span};
 use crate::observation::{MAIN, Name};
 use crate::table::{Item, Key, Kind, Table};
@@ -41,9 +41,9 @@ pub struct Port {
     pub wanted: Option<u16>,
 }
 
-/// What is said of a group as a whole.
+/// What is said of a group as a whole, or of a single node in another way.
 const GROUP_KEYS: &[Key] = &[
-    Key::new("count", Kind::Int, "How many nodes."),
+    Key::required("count", Kind::IntIn(1, 1000), "How many nodes."),
     Key::new(
         "name",
         Kind::Text,
@@ -51,12 +51,12 @@ const GROUP_KEYS: &[Key] = &[
     ),
     Key::new(
         "ports",
-        Kind::Any,
+        Kind::Either(&[Kind::Texts, Kind::Map(&Kind::IntIn(1, 65_535))]),
         "Names of ports ([\"client\", \"peer\"], or with numbers); one called \"main\" if not given.",
     ),
     Key::new(
         "start",
-        Kind::Any,
+        Kind::Either(&[Kind::OneOf(process::START_WORDS), Kind::List(&Kind::Text)]),
         "\"auto\" (all at once), \"manual\" (by `start` steps), or nodes of the group in the order in which they start, each when the one before is ready.",
     ),
     Key::new(
@@ -64,18 +64,18 @@ const GROUP_KEYS: &[Key] = &[
         Kind::Texts,
         "Groups that are ready before this one starts; if not given, groups start side by side.",
     ),
+    Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
 ];
 
 /// What is said of a node, beside its main process.
 const OWN_KEYS: &[Key] = &[
     Key::new(
         "files",
-        Kind::Map(&Kind::Any),
+        Kind::Map(&Kind::TableOr("text", files::KEYS)),
         "Files in the data directory, written once before the first start: a text, or { text, mode }.",
     ),
-    Key::new("vars", Kind::Map(&Kind::Any), "Variables that speak of the node itself."),
+    Key::new("vars", Kind::Map(vars::KIND), "Variables that speak of the node itself."),
     Key::new("aliases", Kind::Texts, "What else the logs call a node: \"node_{id}\"."),
-    Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
     Key::new(
         "prepare",
         Kind::Later,

@@ -11,7 +11,7 @@ use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern;
-use crate::table::{Item, Key, Kind, Table};
+use crate::table::{Item, Key, Kind, Need, Table};
 use crate::template::{Setting, Template};
 
 /// A process of a node.
@@ -93,6 +93,13 @@ const SIGNALS: &[Signal] = &[
     Signal { name: "WINCH", number: 28 },
 ];
 
+/// How a scenario may write them: each as it is, then each with `SIG`.
+pub(super) const SIGNAL_WORDS: &[&str] = &[
+    "HUP", "INT", "QUIT", "ABRT", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "CHLD", "TSTP", "WINCH", "SIGHUP",
+    "SIGINT", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGCHLD",
+    "SIGTSTP", "SIGWINCH",
+];
+
 const TERM: Signal = Signal { name: "TERM", number: 15 };
 
 impl Signal {
@@ -124,14 +131,14 @@ pub(super) const START_WORDS: &[&str] = &["auto", "manual"];
 
 /// The keys that `[nodes]` has for its main process, and `[nodes.process.NAME]` for others.
 pub(super) const COMMON_KEYS: &[Key] = &[
-    Key::new("command", Kind::Texts, "The program and its arguments, with placeholders."),
-    Key::new("restart_command", Kind::Texts, "The same for every start but the first, where it differs."),
+    Key::required("command", Kind::Command, "The program and its arguments, with placeholders."),
+    Key::new("restart_command", Kind::Command, "The same for every start but the first, where it differs."),
     Key::new("env", Kind::Map(&Kind::Text), "Variables of its environment."),
     Key::new("inherit_env", Kind::Bool, "true adds the environment of dsbench itself; false if not given."),
     Key::new("cwd", Kind::Text, "Its working directory; its node's data directory if not given."),
     Key::new(
         "ready",
-        Kind::Table(READY_KEYS),
+        Kind::TableOr("log", READY_KEYS),
         "When it is ready: a line of its log, an open port, a command that succeeds.",
     ),
     Key::new("stop", Kind::Table(STOP_KEYS), "How it is asked to end: { signal = \"TERM\", grace = \"5s\" }."),
@@ -143,16 +150,18 @@ pub(super) const KEYS: &[Key] = &Key::join::<{ START_KEYS.len() + COMMON_KEYS.le
 const START_KEYS: &[Key] =
     &[Key::new("start", Kind::OneOf(START_WORDS), "\"auto\" (with its node) or \"manual\" (by a `start` step).")];
 
+const HOLDS: Need = Need::SomeOf("a condition");
+
 const READY_KEYS: &[Key] = &[
-    Key::new("log", Kind::Text, "A line of its output matches this pattern."),
-    Key::new("tcp", Kind::Text, "It accepts connections at this address: \"{addr}\"."),
-    Key::new("exec", Kind::Texts, "This command exits with 0; it is repeated until it does."),
+    Key::new("log", Kind::Text, "A line of its output matches this pattern.").with(HOLDS),
+    Key::new("tcp", Kind::Text, "It accepts connections at this address: \"{addr}\".").with(HOLDS),
+    Key::new("exec", Kind::Command, "This command exits with 0; it is repeated until it does.").with(HOLDS),
     Key::new("within", Kind::Duration, "The longest that it may take; 10s if not given."),
     Key::new("http", Kind::Later, "An HTTP request that is answered: until then, exec = [\"curl\", \"-fs\", ...]."),
 ];
 
 const STOP_KEYS: &[Key] = &[
-    Key::new("signal", Kind::Text, "The signal that asks it to end; \"TERM\" if not given."),
+    Key::new("signal", Kind::OneOf(SIGNAL_WORDS), "The signal that asks it to end; \"TERM\" if not given."),
     Key::new("grace", Kind::Duration, "How long it may take before it is killed; 5s if not given."),
 ];
 

@@ -20,13 +20,13 @@ pub struct Requires {
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "programs",
-        Kind::Any,
+        Kind::Either(&[Kind::Texts, Kind::Map(&Kind::Text)]),
         "Programs on PATH: a list, or { redis-server = \"apt-get install redis-server\" }.",
     ),
     Key::new("files", Kind::Texts, "Files that must exist, relative to the scenario file."),
     Key::new(
         "exec",
-        Kind::Map(&Kind::Texts),
+        Kind::Map(&Kind::Command),
         "Commands that must succeed, each under the hint to print if it does not.",
     ),
 ];

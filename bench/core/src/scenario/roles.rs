@@ -9,7 +9,7 @@ use crate::target;
 
 /// The keys of a role.
 pub(super) const KEYS: &[Key] = &[
-    Key::new(
+    Key::required(
         "last",
         Kind::Event,
         "Who said this event last has the role, even when it is dead, until another says it.",

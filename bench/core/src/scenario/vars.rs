@@ -7,21 +7,27 @@ use crate::diagnostic::{self, Diagnostic, Located, suggestion};
 use crate::groups::{ScopeId, VarShape, Whose};
 use crate::names::Names;
 use crate::observation::Name;
-use crate::table::{Item, Key, Kind, Table};
+use crate::table::{Item, Key, Kind, Need, Table};
 use crate::template::{Of, Setting, Template, Var};
 
 /// The scenario's variables by name.
 pub type Vars = BTreeMap<Name, Var>;
 
+/// What stands at the name of a variable.
+pub(super) const KIND: &Kind = &Kind::Either(&[Kind::Texts, Kind::Table(KEYS)]);
+
+const VALUE: Need = Need::OneOf("a value");
+
 const KEYS: &[Key] = &[
-    Key::new("each", Kind::Text, "A text for each node, from that node's point of view: \"{name}={addr}\"."),
+    Key::new("each", Kind::Text, "A text for each node, from that node's point of view: \"{name}={addr}\".")
+        .with(VALUE),
     Key::new(
         "of",
         Kind::Text,
         "Of which nodes: \"all\" of the scenario (if not given), the \"others\" of its own group, those of a GROUP, a NODE, or a partner by number: \"chat{id}\".",
     ),
     Key::new("join", Kind::Text, "What stands between them; without it they are a list, and become several arguments."),
-    Key::new("path", Kind::Text, "A path relative to the scenario file."),
+    Key::new("path", Kind::Text, "A path relative to the scenario file.").with(VALUE),
 ];
 
 /// The words that `of` has for nodes.

@@ -5,6 +5,7 @@ mod resolve;
 
 use std::fmt;
 
+pub(crate) use self::parse::KEYS;
 pub use self::resolve::{Aim, Eligible, EmptyTarget};
 use crate::cluster::ClusterState;
 use crate::groups::{ScopeId, Whose};

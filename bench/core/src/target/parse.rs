@@ -4,21 +4,25 @@ use super::{Purpose, Target, WORDS, Whom};
 use crate::diagnostic::{self, Diagnostic, Located, suggestion};
 use crate::names::Names;
 use crate::observation::Name;
-use crate::table::{Item, Key, Kind};
+use crate::table::{Item, Key, Kind, Need};
+
+const CHOICE: Need = Need::OneOf("a choice");
 
 /// The keys of a target that is a table: how many of another target are chosen.
-const RANDOM_KEYS: &[Key; 3] = &[
-    Key::new("random", Kind::Target, "Picks one of this target at random."),
+pub(crate) const KEYS: &[Key; 3] = &[
+    Key::new("random", Kind::Target, "Picks one of this target at random.").with(CHOICE),
     Key::new(
         "minority",
         Kind::Target,
         "Picks at random as many of this target as are fewer than half of it, alive or not: 2 of 5; nobody of 2.",
-    ),
+    )
+    .with(CHOICE),
     Key::new(
         "majority",
         Kind::Target,
         "Picks at random as many of this target as are just more than half of it, alive or not: 3 of 5.",
-    ),
+    )
+    .with(CHOICE),
 ];
 
 impl Target {
@@ -31,8 +35,8 @@ impl Target {
             return Self::parse_list(item, names, purpose);
         }
         if item.is_table() {
-            let table = item.table(RANDOM_KEYS, "a target")?;
-            let keys = RANDOM_KEYS.each_ref().map(|key| key.name);
+            let table = item.table(KEYS, "a target")?;
+            let keys = KEYS.each_ref().map(|key| key.name);
             let choice = table.exactly_one(&keys, "a choice", "{ random = TARGET }, minority or majority")?;
             let inner = Self::parse(&choice, names, purpose)?;
             let word = keys.into_iter().find(|key| *key == choice.key())?;

@@ -24,7 +24,7 @@ pub struct Exec {
 }
 
 pub(super) const EXEC: VerbKind = VerbKind {
-    key: Key::new("exec", Kind::Texts, "Runs a command: the program and its arguments."),
+    key: Key::new("exec", Kind::Command, "Runs a command: the program and its arguments."),
     modifiers: &["on", "exit", "within"],
     acts: true,
     parse,

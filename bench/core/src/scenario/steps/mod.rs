@@ -25,7 +25,7 @@ use crate::diagnostic::{self, Diagnostic, Located};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::source::{SourceLine, Sources};
-use crate::table::{Item, Key, Kind, Table};
+use crate::table::{Item, Key, Kind, Need, Table};
 use crate::target::Target;
 use crate::template::Template;
 
@@ -97,14 +97,13 @@ pub const VERBS: &[VerbKind] = &[
     network::UNPLUG,
 ];
 
+const BEGINS: Need = Need::AtMostOneOf("when it begins");
+
 const MODIFIERS: &[Key] = &[
     Key::new("name", Kind::Text, "The step's name, by which `since` and overrides refer to it."),
-    Key::new("at", Kind::Duration, "Not before this time since all nodes were ready."),
-    Key::new(
-        "after",
-        Kind::Duration,
-        "This long after the previous step was done; \"0ms..50ms\" lets the seed choose.",
-    ),
+    Key::new("at", Kind::Duration, "Not before this time since all nodes were ready.").with(BEGINS),
+    Key::new("after", Kind::Delay, "This long after the previous step was done; \"0ms..50ms\" lets the seed choose.")
+        .with(BEGINS),
     Key::new("when", Kind::Condition, "Once this condition holds; `within` bounds the wait."),
     Key::new("within", Kind::Duration, "The longest that the condition (or the command) may take; 30s if not given."),
     Key::new(
@@ -117,14 +116,14 @@ const MODIFIERS: &[Key] = &[
         Kind::OneOf(&["program"]),
         "\"program\" kills the main program of each process and spares its children; that they live on is then told as a leak.",
     ),
-    Key::new("to", Kind::Target, "Who gets the signal or the input."),
+    Key::required("to", Kind::Target, "Who gets the signal or the input."),
     Key::new("every", Kind::Duration, "The time between the lines of an input; 100ms if not given."),
     Key::new(
         "on",
         Kind::Target,
         "Runs the command once for each of these nodes, as that node; from the bench if not given.",
     ),
-    Key::new("exit", Kind::Int, "The exit code that the command must have; 0 if not given."),
+    Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
     Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
     Key::new("settle", Kind::Later, "Waits for quiescence: until then, `wait` with `latest` and `each`."),
     Key::new("let", Kind::Later, "Binds a name: until then, `killed`, `paused` and `restarted` name what was hit."),
@@ -141,14 +140,33 @@ const VERB_KEYS: [Key; VERBS.len()] = {
     let mut keys = [Key::new("", Kind::Any, ""); VERBS.len()];
     let mut index = 0;
     while index < VERBS.len() {
-        keys[index] = VERBS[index].key;
+        keys[index] = VERBS[index].key.with(Need::OneOf("a verb"));
         index += 1;
     }
     keys
 };
 
+/// Which verbs each modifier goes with; nothing for those that go with every verb.
+pub(crate) fn companions() -> Vec<(&'static str, Vec<&'static str>)> {
+    let verbs =
+        |of: &dyn Fn(&VerbKind) -> bool| VERBS.iter().filter(|verb| of(verb)).map(|verb| verb.key.name).collect();
+    let mut companions: Vec<(&str, Vec<&str>)> = Vec::new();
+    for modifier in MODIFIERS.iter().filter(|modifier| modifier.kind != Kind::Later) {
+        let beside = match modifier.name {
+            "when" => verbs(&|verb| !verb.looks()),
+            name if COMMON_MODIFIERS.contains(&name) => continue,
+            name => verbs(&|verb| verb.modifiers.contains(&name)),
+        };
+        companions.push((modifier.name, beside));
+    }
+    if let Some((_, bounded)) = companions.iter_mut().find(|(modifier, _)| *modifier == "within") {
+        bounded.push("when");
+    }
+    companions
+}
+
 /// The keys of a step: modifiers and verbs.
-pub(super) const KEYS: &[Key] = &Key::join::<{ MODIFIERS.len() + VERB_KEYS.len() }>(MODIFIERS, &VERB_KEYS);
+pub(crate) const KEYS: &[Key] = &Key::join::<{ MODIFIERS.len() + VERB_KEYS.len() }>(MODIFIERS, &VERB_KEYS);
 
 /// A step being read.
 pub(crate) struct StepTable<'t, 'd, 's> {

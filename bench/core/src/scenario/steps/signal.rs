@@ -1,12 +1,16 @@
 //! `signal = "HUP", to = TARGET`: a signal to the main program of each process.
 
 use super::{StepTable, Verb, VerbKind};
-use crate::scenario::process::Signal;
+use crate::scenario::process::{SIGNAL_WORDS, Signal};
 use crate::table::{Key, Kind, Table};
 use crate::target::{Purpose, Target};
 
 pub(super) const SIGNAL: VerbKind = VerbKind {
-    key: Key::new("signal", Kind::Text, "Sends a signal (HUP, USR1 ...) to the main program of each process of `to`."),
+    key: Key::new(
+        "signal",
+        Kind::OneOf(SIGNAL_WORDS),
+        "Sends a signal (HUP, USR1 ...) to the main program of each process of `to`.",
+    ),
     modifiers: &["to"],
     acts: true,
     parse,
