@@ -8,7 +8,7 @@ use dsbench_core::scenario::{Override, Scenario};
 use dsbench_core::source::Sources;
 
 use crate::error::BenchError;
-use crate::report::{diagnostics, terminal};
+use crate::report::{diagnostics, github, terminal};
 
 /// The largest scenario that is read: far beyond what a person writes, far below what hurts.
 const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
@@ -88,6 +88,7 @@ impl Source {
     }
 
     fn show(&self, diagnostics: &[Diagnostic]) {
+        github::mistakes(&self.path, &self.sources, diagnostics);
         terminal::page(&diagnostics::render(&self.path.display().to_string(), self.text(), diagnostics));
     }
 }

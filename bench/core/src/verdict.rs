@@ -170,3 +170,89 @@ pub struct Verdict {
     /// Why the run ended; none if the history does not say (the bench was killed).
     pub ending: Option<Ending>,
 }
+
+impl Verdict {
+    /// The invariant that a reason is about; none if it is about a step, a fault or the run's end.
+    pub fn invariant_of(&self, reason: &Reason) -> Option<&InvariantVerdict> {
+        let is_about = |invariant: &&InvariantVerdict| {
+            let rest = reason.text.strip_prefix(&*invariant.name);
+            invariant.line == reason.line && rest.is_some_and(|rest| rest.starts_with(": "))
+        };
+        // Of two names that both fit, the longer: `a` and `a: b`.
+        self.invariants.iter().filter(is_about).max_by_key(|invariant| invariant.name.len())
+    }
+
+    /// The reasons that no invariant tells, the weightiest first.
+    pub fn reasons_without_invariant(&self) -> impl Iterator<Item = &Reason> {
+        self.reasons.iter().filter(|reason| self.invariant_of(reason).is_none())
+    }
+
+    /// What an invariant alone makes of the run. One that is not kept only because the cluster could not be started is the environment's
+    /// failure, as the reasons say.
+    pub fn judgement_of(&self, invariant: &InvariantVerdict) -> Judgement {
+        let is_it = |reason: &&Reason| self.invariant_of(reason).is_some_and(|other| std::ptr::eq(other, invariant));
+        match (self.reasons.iter().find(is_it), invariant.judgement()) {
+            (Some(reason), _) => reason.judgement,
+            (None, Judgement::Pass) => Judgement::Pass,
+            (None, _) => self.judgement,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invariant(name: &str, line: u32, finding: Finding) -> InvariantVerdict {
+        let (severity, expectation, during) = (Severity::Fail, Expectation::Hold, Vec::new());
+        InvariantVerdict {
+            name: name.into(),
+            check: "never".into(),
+            line: Some(line.into()),
+            severity,
+            expectation,
+            finding,
+            during,
+        }
+    }
+
+    fn reason(judgement: Judgement, text: &str, line: Option<u32>) -> Reason {
+        Reason { judgement, text: text.into(), line: line.map(SourceLine::from), observation: None }
+    }
+
+    #[test]
+    fn a_reason_is_told_by_the_invariant_that_it_names() {
+        let violated = || Finding::violated(1, 1, RunTime(0), "once");
+        let verdict = Verdict {
+            judgement: Judgement::Fail,
+            reasons: vec![
+                reason(Judgement::Fail, "a: b: once", Some(2)),
+                reason(Judgement::Fail, "a: once", Some(1)),
+                reason(Judgement::Inconclusive, "step 1 (a) could not be done: gone", Some(9)),
+            ],
+            invariants: vec![
+                invariant("a", 1, violated()),
+                invariant("a: b", 2, violated()),
+                invariant("c", 3, Finding::held(1, "fine")),
+            ],
+            ending: None,
+        };
+        let names: Vec<_> =
+            verdict.reasons.iter().map(|reason| verdict.invariant_of(reason).map(|i| &*i.name)).collect();
+        assert_eq!(names, [Some("a: b"), Some("a"), None]);
+        assert_eq!(verdict.reasons_without_invariant().count(), 1);
+        let judgements = verdict.invariants.iter().map(|invariant| verdict.judgement_of(invariant));
+        assert_eq!(judgements.collect::<Vec<_>>(), [Judgement::Fail, Judgement::Fail, Judgement::Pass]);
+    }
+
+    #[test]
+    fn what_broke_only_because_nothing_started_is_the_environment_s_failure() {
+        let verdict = Verdict {
+            judgement: Judgement::Environment,
+            reasons: vec![reason(Judgement::Environment, "n1 could not be started: not found", None)],
+            invariants: vec![invariant("no process crashed", 1, Finding::violated(1, 1, RunTime(0), "n1 exited"))],
+            ending: Some(Ending::Environment),
+        };
+        assert_eq!(verdict.judgement_of(&verdict.invariants[0]), Judgement::Environment);
+    }
+}

@@ -7,6 +7,7 @@ use clap::Args;
 use super::select;
 use crate::error::BenchError;
 use crate::load::{self, Source};
+use crate::report::github;
 use crate::report::terminal::{self, say};
 use crate::requirements;
 
@@ -52,5 +53,6 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
             }
         }
     }
+    github::tell_not_shown();
     Ok(mistake.map_or(0, |error| error.exit_code()))
 }

@@ -10,6 +10,7 @@ mod schema;
 mod select;
 mod show;
 mod stored;
+mod told;
 
 use std::process::ExitCode;
 

@@ -24,8 +24,7 @@ pub(super) struct RecheckArgs {
 pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
     let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
-    let steps = stored.steps();
-    let screen = stored.screen(&verdict, &steps);
+    let screen = stored.screen(&verdict);
     terminal::page(&screen.render());
     stored.tell_if_torn();
     let before = std::fs::read(stored.store.verdict_path()).ok();

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::told::ReportArgs;
 use super::{LOGS, ScenarioArgs, select};
 use crate::error::BenchError;
 use crate::load::{self, Source};
-use crate::report::people::People;
-use crate::series::{self, Audience, Rounds, Selected, Series};
+use crate::series::{self, Rounds, Selected, Series};
 
 /// Run scenarios and judge them
 #[derive(Debug, Args)]
@@ -26,9 +26,8 @@ pub(super) struct RunArgs {
     scenarios: Vec<PathBuf>,
     #[command(flatten)]
     scenario: ScenarioArgs,
-    /// Show nothing while a run goes on; only its result
-    #[arg(short, long)]
-    quiet: bool,
+    #[command(flatten)]
+    reports: ReportArgs,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
@@ -54,7 +53,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
         return Err(error);
     }
     let series = Series { runs, rounds: Rounds::Times(1), stops_early: false, logs: LOGS.into() };
-    let mut audience: Vec<Box<dyn Audience>> = vec![Box::new(People::new(args.quiet))];
+    let mut audience = args.reports.audience()?;
     Ok(series::run(&series, &mut audience).exit_code())
 }
 

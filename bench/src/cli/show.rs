@@ -28,7 +28,7 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     let verdict = stored.judge();
     stored.tell_if_torn();
     let steps = stored.steps();
-    let screen = stored.screen(&verdict, &steps);
+    let screen = stored.screen(&verdict);
     let mut observations: Vec<_> = stored.history.observations().iter().collect();
     // What another thread stamped may stand a little too late in the history; people read by time.
     observations.sort_by_key(|observation| observation.at);

@@ -60,14 +60,14 @@ impl Stored {
     }
 
     /// Its final screen, with this verdict.
-    pub(super) fn screen<'r>(&'r self, verdict: &'r Verdict, steps: &'r [String]) -> Screen<'r> {
+    pub(super) fn screen<'r>(&'r self, verdict: &'r Verdict) -> Screen<'r> {
         Screen {
             file: &self.file,
             history: &self.history,
             verdict,
             judgement: self.after_all(verdict),
             store: &self.store,
-            steps,
+            steps: self.steps(),
             logs: self.store.shown_log_dir(),
         }
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use dsbench_core::judgement::Judgement;
 
-use super::live::{self, Cast, Live};
+use super::excerpt::excerpt;
+use super::live::{self, Cast, Detail, Live};
 use super::screen::{Screen, headline};
 use super::summary::summary;
 use super::terminal::{self, clean, say};
@@ -13,23 +14,31 @@ use crate::load::seed_text;
 use crate::run::{Order, Outcome};
 use crate::series::{Audience, Kinds, Series, Tally};
 
+/// Failures that are shown once more at the end, where there is no screen to scroll back on.
+const SHOWN_AGAIN: usize = 10;
+
 /// The audience that reads standard error.
 #[derive(Debug, Default)]
 pub struct People {
-    /// Shows nothing while a run goes on; only its result.
-    quiet: bool,
+    detail: Detail,
+    /// Lines of each node's log that are shown after a run that is no pass.
+    log_lines: usize,
     /// More than one run is to come, so a list stands at the end.
     many: bool,
     /// Runs are repeated: each that passes is one line, and each way to fail is shown once.
     repeats: bool,
     /// The ways to fail that were shown, for each selected run.
     shown: Vec<Kinds>,
+    /// The screens of runs that were no pass, and how many of them there were.
+    failures: Vec<String>,
+    /// The last run was no pass, so its screen stands right above.
+    ends_with_failure: bool,
 }
 
 impl People {
-    /// People who read; with `quiet`, only results.
-    pub fn new(quiet: bool) -> Self {
-        Self { quiet, ..Self::default() }
+    /// People who read so much of a run, and so many lines of each node's log if it is no pass.
+    pub fn new(detail: Detail, log_lines: usize) -> Self {
+        Self { detail, log_lines, ..Self::default() }
     }
 
     /// True if a run that ended so deserves more than a line.
@@ -37,6 +46,16 @@ impl People {
         !self.repeats
             || outcome.judgement != Judgement::Pass
                 && self.shown.get_mut(order.index).is_some_and(|shown| shown.is_new(order, outcome))
+    }
+
+    /// In a long log without a screen, what failed stands at the end.
+    fn show_failures_again(&self) {
+        let stands_above = self.failures.len() == 1 && self.ends_with_failure;
+        if live::is_terminal() || self.failures.is_empty() || stands_above {
+            return;
+        }
+        say!("\nfailures:\n");
+        self.failures.iter().for_each(|screen| terminal::page(screen));
     }
 }
 
@@ -46,6 +65,7 @@ impl Audience for People {
         self.repeats = series.repeats();
         self.shown = series.runs.iter().map(|_| Kinds::default()).collect();
     }
+
     fn run_begins(&mut self, order: &Order) {
         if self.repeats {
             return;
@@ -63,36 +83,40 @@ impl Audience for People {
 
     fn live(&mut self, order: &Order) -> Option<Box<dyn Live>> {
         // Of a hundred repetitions nobody reads every line; a terminal shows where it is and forgets it.
-        let quiet = self.quiet || self.repeats && !live::is_terminal();
-        Some(live::screen(Cast::of(&order.plan), quiet))
+        let is_drowned = self.repeats && self.detail == Detail::Usual && !live::is_terminal();
+        Some(live::screen(Cast::of(&order.plan), if is_drowned { Detail::Result } else { self.detail }))
     }
 
     /// The details of a run; of one that passed too, because what was looked at is half of a verdict.
     fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        self.ends_with_failure = false;
         if !self.is_news(order, outcome) {
             say!("{}  seed {}", headline(&outcome.file, outcome.judgement), seed_text(order.plan.seed));
             return;
         }
-        let cast = Cast::of(&order.plan);
         // The next run takes `logs/<node>_log.txt` for itself; the run's own stay.
         let logs: PathBuf = if self.many { outcome.store.shown_log_dir() } else { order.logs.clone() };
-        let screen = Screen {
-            file: &outcome.file,
-            history: &outcome.history,
-            verdict: &outcome.verdict,
-            judgement: outcome.judgement,
-            store: &outcome.store,
-            steps: &cast.steps,
-            logs,
-        };
-        terminal::page(&screen.render());
+        let screen = Screen::of(order, outcome, logs);
+        let text = screen.render();
+        terminal::page(&terminal::fitted(&text));
         for lost in &outcome.lost {
             let cause = std::error::Error::source(lost).map(|cause| format!(": {cause}")).unwrap_or_default();
             say!("  warning:   {}; the verdict is not affected", clean(&format!("{lost}{cause}")));
         }
+        if outcome.judgement == Judgement::Pass {
+            return;
+        }
+        if self.log_lines > 0 {
+            terminal::page(&excerpt(&screen, self.log_lines));
+        }
+        self.ends_with_failure = true;
+        if self.failures.len() < SHOWN_AGAIN {
+            self.failures.push(text);
+        }
     }
 
     fn cannot_run(&mut self, _: &Order, error: &BenchError) {
+        self.ends_with_failure = false;
         terminal::tell_error(error);
     }
 
@@ -100,6 +124,7 @@ impl Audience for People {
         if !self.many {
             return;
         }
+        self.show_failures_again();
         say!("");
         for record in &tally.records {
             terminal::page(&summary(record, self.repeats));

@@ -1,7 +1,7 @@
 //! The final screen: what broke, when, what was being done at that moment, where it stands, and how to see it again.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use dsbench_core::faults::faults;
@@ -10,8 +10,10 @@ use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::{LogLine, What};
 use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
+use super::live::Cast;
 use super::tell::{asked, seconds, tell, who};
 use super::terminal::{clean, clean_line};
+use crate::run::{self, Order};
 use crate::store::{RunFile, Store, log_name};
 
 /// Everything that the screen of one run needs.
@@ -28,7 +30,7 @@ pub struct Screen<'r> {
     /// Where it is stored.
     pub store: &'r Store,
     /// Its steps in people's words.
-    pub steps: &'r [String],
+    pub steps: Vec<String>,
     /// Where the readable logs are looked for: `logs` for the last run, the run's own for another.
     pub logs: PathBuf,
 }
@@ -45,8 +47,7 @@ pub fn headline(file: &RunFile, judgement: Judgement) -> String {
     let took = file.end.as_ref().map_or_else(|| "-".into(), |end| format!("{:.1}s", end.seconds));
     let mut page = Page::default();
     page.styled(style, format_args!("{word:>8}"));
-    let label = if file.label.is_empty() { &file.scenario } else { &file.label };
-    write!(page, " {took:>6}  {}", clean_line(label)).expect(WRITES);
+    write!(page, " {took:>6}  {}", clean_line(file.label())).expect(WRITES);
     page.0
 }
 
@@ -87,6 +88,21 @@ impl std::fmt::Write for Page {
     }
 }
 
+impl<'r> Screen<'r> {
+    /// The screen of a run that has just ended.
+    pub fn of(order: &Order, outcome: &'r run::Outcome, logs: PathBuf) -> Self {
+        Self {
+            file: &outcome.file,
+            history: &outcome.history,
+            verdict: &outcome.verdict,
+            judgement: outcome.judgement,
+            store: &outcome.store,
+            steps: Cast::of(&order.plan).steps,
+            logs,
+        }
+    }
+}
+
 impl Screen<'_> {
     /// The details of one run.
     pub fn render(&self) -> String {
@@ -95,11 +111,31 @@ impl Screen<'_> {
         page.0
     }
 
+    /// The same without styles, for whoever reads no terminal.
+    pub fn plain(&self) -> String {
+        unstyled(&self.render())
+    }
+
+    /// The lines about one reason, without styles.
+    pub(super) fn reason(&self, reason: &Reason) -> String {
+        let mut page = Page::default();
+        self.write_reason(&mut page, reason).expect(WRITES);
+        unstyled(&page.0)
+    }
+
+    /// The lines about one invariant, without styles.
+    pub(super) fn invariant(&self, invariant: &InvariantVerdict) -> String {
+        let mut page = Page::default();
+        self.write_invariant(&mut page, invariant, 0).expect(WRITES);
+        unstyled(&page.0)
+    }
+
     fn write(&self, out: &mut Page) -> std::fmt::Result {
         // It has been made safe, and its style is ours.
         out.0.push_str(&headline(self.file, self.judgement));
         writeln!(out)?;
-        for reason in self.verdict.reasons.iter().filter(|reason| !self.is_shown_below(&reason.text)) {
+        // A reason that only names an invariant is told by the invariant.
+        for reason in self.verdict.reasons_without_invariant() {
             self.write_reason(out, reason)?;
         }
         let width = self.verdict.invariants.iter().map(|invariant| invariant.name.chars().count()).max().unwrap_or(0);
@@ -117,7 +153,7 @@ impl Screen<'_> {
                 "             (the seed replays the schedule and the choices, not the operating system's timing)"
             )?;
         }
-        writeln!(out, "  run:       {}", self.store.dir().strip_prefix(here()).unwrap_or(self.store.dir()).display())
+        writeln!(out, "  run:       {}", self.store.shown_dir().display())
     }
 
     /// `  x T+4.100s  step 3 did not come as expected: ...   scenarios/x.toml:41`
@@ -140,11 +176,6 @@ impl Screen<'_> {
             }
             _ => Ok(()),
         }
-    }
-
-    /// A reason that only names an invariant is told by the invariant.
-    fn is_shown_below(&self, reason: &str) -> bool {
-        self.verdict.invariants.iter().any(|invariant| reason.starts_with(&format!("{}: ", invariant.name)))
     }
 
     fn write_invariant(&self, out: &mut Page, invariant: &InvariantVerdict, width: usize) -> std::fmt::Result {
@@ -191,7 +222,7 @@ impl Screen<'_> {
         if let What::Event(event) = &observation.what {
             let (text, place) = (cut(&event.log.text), self.place(&event.of.node, &event.log));
             writeln!(out, "        {:<8} {}  {text}   {place}{note}", who(&event.of), observation.at)
-        } else if let Some((who, what)) = tell(observation, self.steps) {
+        } else if let Some((who, what)) = tell(observation, &self.steps) {
             writeln!(out, "        {who:<8} {}  {}{note}", observation.at, indented(&what))
         } else {
             Ok(())
@@ -251,6 +282,6 @@ fn cut(text: &str) -> String {
     text.chars().take(TEXT_WIDTH - 1).chain(['…']).collect()
 }
 
-fn here() -> PathBuf {
-    std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_else(|_| Path::new("/").into())
+fn unstyled(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 
+use super::github;
+use super::wrap::wrapped;
 use crate::error::BenchError;
 
 /// Says a line to people.
@@ -16,12 +18,30 @@ pub(crate) use say;
 
 /// A line to people. What cannot be said is not worth a run.
 pub(crate) fn line(text: fmt::Arguments<'_>) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    page(&format!("{text}\n"));
 }
 
 /// Several lines to people.
 pub(crate) fn page(text: &str) {
+    let text = if github::is_here() { github::harmless(text) } else { text.into() };
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A text for people, with its lines broken where their terminal ends. In a file or a pipe every line stays whole: there it is searched.
+pub(super) fn fitted(text: &str) -> Cow<'_, str> {
+    let term = console::Term::stderr();
+    match term.is_term() {
+        true => wrapped(text, term.size_checked().map_or(WIDTH, |(_, columns)| usize::from(columns))).into(),
+        false => text.into(),
+    }
+}
+
+/// The width of a terminal that does not tell it.
+const WIDTH: usize = 80;
+
+/// A command to the runner of a CI job that reads what is said to people.
+pub(super) fn command(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Prints an error with its causes.
@@ -43,12 +63,22 @@ pub(crate) fn tell_error(error: &BenchError) {
 /// Data for whoever reads standard output. One who has read enough and left is content.
 pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), BenchError> {
     let mut out = io::BufWriter::new(anstream::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
+    let done = match github::is_here() {
+        true => write_harmless(write, &mut out),
+        false => write(&mut out),
+    };
+    match done.and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(BenchError::file("write", "standard output")(error))
         }
         _ => Ok(()),
     }
+}
+
+fn write_harmless(write: impl FnOnce(&mut dyn Write) -> io::Result<()>, out: &mut impl Write) -> io::Result<()> {
+    let mut text = Vec::new();
+    write(&mut text)?;
+    out.write_all(github::harmless(&String::from_utf8_lossy(&text)).as_bytes())
 }
 
 /// A text from outside (a log, a file, a name) as it may be shown: whatever could move the cursor, colour, hide or reorder is written out.
@@ -74,7 +104,7 @@ fn written_out(text: &str, is_written_out: impl Fn(char) -> bool) -> Cow<'_, str
 }
 
 /// Control characters, and those that change the direction of what follows.
-fn is_harmful(c: char) -> bool {
+pub(super) fn is_harmful(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -12,6 +12,7 @@
 //!     nodes/<node>/                 the nodes' data directories
 //! ```
 
+mod captured;
 mod recorder;
 mod run_file;
 mod select;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use run_file::{End, Environment, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
@@ -88,6 +90,11 @@ impl Store {
         Lock::is_held(&self.dir.join(RUNNING))
     }
 
+    /// The run's directory as a person would type it here.
+    pub fn shown_dir(&self) -> PathBuf {
+        from_here(&self.dir)
+    }
+
     /// Where the nodes' readable and raw logs go.
     pub fn log_dir(&self) -> PathBuf {
         self.dir.join("logs")
@@ -95,9 +102,7 @@ impl Store {
 
     /// The same as a person would type it here.
     pub fn shown_log_dir(&self) -> PathBuf {
-        let logs = self.log_dir();
-        let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_default();
-        logs.strip_prefix(here).map(Path::to_owned).unwrap_or(logs)
+        from_here(&self.log_dir())
     }
 
     /// Where the nodes' data directories are.
@@ -203,6 +208,11 @@ impl Store {
             let _ = symlink(target, link);
         }
     }
+}
+
+fn from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_else(|_| Path::new("/").into());
+    path.strip_prefix(here).unwrap_or(path).to_owned()
 }
 
 /// The file that is locked while a run goes on.

@@ -87,6 +87,12 @@ impl Environment {
 }
 
 impl RunFile {
+    /// What people call the run.
+    pub fn label(&self) -> &str {
+        // Runs of older versions have none.
+        if self.label.is_empty() { &self.scenario } else { &self.label }
+    }
+
     /// As bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("plain data has JSON");

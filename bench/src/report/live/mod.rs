@@ -78,14 +78,24 @@ impl Cast {
     }
 }
 
-/// The screen that fits standard error: states on a terminal, lines elsewhere, nothing when `quiet`.
-pub fn screen(cast: Cast, quiet: bool) -> Box<dyn Live> {
-    if quiet {
-        Box::new(Silent)
-    } else if is_terminal() {
-        Box::new(States::new(cast))
-    } else {
-        Box::new(Lines::new(cast.steps))
+/// How much people want to see of a run while it goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Only its result.
+    Result,
+    /// The states of the nodes on a terminal, a line for what matters elsewhere.
+    #[default]
+    Usual,
+    /// A line for everything.
+    Everything,
+}
+
+/// The screen that fits standard error and the reader.
+pub fn screen(cast: Cast, detail: Detail) -> Box<dyn Live> {
+    match detail {
+        Detail::Result => Box::new(Silent),
+        Detail::Usual if is_terminal() => Box::new(States::new(cast)),
+        Detail::Usual | Detail::Everything => Box::new(Lines::new(cast.steps, detail)),
     }
 }
 
@@ -108,13 +118,14 @@ const EVENT_LINES_PER_SECOND: u32 = 200;
 /// One plain line per observation.
 struct Lines {
     steps: Vec<String>,
+    detail: Detail,
     second: u64,
     events_in_second: u32,
 }
 
 impl Lines {
-    fn new(steps: Vec<String>) -> Self {
-        Self { steps, second: 0, events_in_second: 0 }
+    fn new(steps: Vec<String>, detail: Detail) -> Self {
+        Self { steps, detail, second: 0, events_in_second: 0 }
     }
 
     /// A node that matches a million lines must not drown the log of a CI job.
@@ -141,7 +152,9 @@ impl Lines {
 
 impl Live for Lines {
     fn observed(&mut self, observation: &Observation) {
-        if is_routine(&observation.what) || !self.has_room(observation) {
+        let is_shown =
+            self.detail == Detail::Everything || !is_routine(&observation.what) && self.has_room(observation);
+        if !is_shown {
             return;
         }
         if let Some((who, what)) = tell(observation, &self.steps) {
