@@ -10,6 +10,7 @@ mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
 mod nodes;
+mod promises;
 mod scenarios;
 mod stored_runs;
 mod support;

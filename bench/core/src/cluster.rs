@@ -229,6 +229,11 @@ impl ClusterState {
         self.nodes.get(node).and_then(|node| node.processes.get(process)).map_or(0, |process| process.life)
     }
 
+    /// True if an event of this name may give a role to somebody.
+    pub fn gives_a_role(&self, event: &str) -> bool {
+        self.roles.iter().any(|(role, _)| &*role.last == event)
+    }
+
     /// Who holds a role now; nobody before its first event (unless the role says who holds it `initially`).
     pub fn holder(&self, role: &str) -> Option<&Name> {
         self.roles.iter().find(|(known, _)| &*known.name == role)?.1.node.as_ref()

@@ -27,6 +27,9 @@ impl FieldKind {
     /// The words of the language, in the order of the variants.
     pub const WORDS: &'static [&'static str] = &["int", "float", "text", "node", "nodes"];
 
+    /// What can be a key: everything but lists.
+    pub(crate) const SINGLE: &'static [Self] = &[Self::Int, Self::Float, Self::Text, Self::Node];
+
     /// The kind that a word means.
     pub fn named(word: &str) -> Option<Self> {
         Some(match word {

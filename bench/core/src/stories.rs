@@ -21,13 +21,14 @@ pub(crate) struct Story {
     pub(crate) history: History,
     now: RunTime,
     early: u64,
+    stderr: bool,
     lives: Vec<(Name, u32)>,
 }
 
 impl Story {
     /// All nodes start and are ready at 0.
     pub(crate) fn of(nodes: &[&str]) -> Self {
-        let mut story = Self { history: History::default(), now: ms(0), early: 0, lives: Vec::new() };
+        let mut story = Self { history: History::default(), now: ms(0), early: 0, stderr: false, lives: Vec::new() };
         story.push(What::Run(Phase::Started));
         for node in nodes {
             story.lives.push(((*node).into(), 0));
@@ -54,6 +55,12 @@ impl Story {
         self
     }
 
+    /// The next line is written to standard error.
+    pub(crate) fn on_stderr(&mut self) -> &mut Self {
+        self.stderr = true;
+        self
+    }
+
     pub(crate) fn life(&self, node: &str) -> Life {
         let life = self.lives.iter().find(|(name, _)| **name == *node).expect("a node of the story").1;
         Life { node: node.into(), process: MAIN.into(), life }
@@ -66,8 +73,9 @@ impl Story {
             of: self.life(node),
             fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
             uncertainty: Nanos(self.early * 1_000_000),
-            log: LogLine { stderr: false, offset: line * 10, line, text: format!("{node} {event}") },
+            log: LogLine { stderr: self.stderr, offset: line * 10, line, text: format!("{node} {event}") },
         };
+        self.stderr = false;
         self.push(What::Event(what))
     }
 
@@ -77,6 +85,22 @@ impl Story {
 
     pub(crate) fn follows(&mut self, node: &str, leader: &str) -> &mut Self {
         self.says(node, "follows", &[("leader", Value::Node(leader.into()))])
+    }
+
+    /// Installs a view.
+    pub(crate) fn view(&mut self, node: &str, id: i64, members: &[&str]) -> &mut Self {
+        let members = members.iter().map(|member| Name::from(*member)).collect();
+        self.says(node, "view", &[("id", Value::Int(id)), ("members", Value::Nodes(members))])
+    }
+
+    /// Applies an entry of a log.
+    pub(crate) fn applied(&mut self, node: &str, index: i64, value: &str) -> &mut Self {
+        self.says(node, "applied", &[("index", Value::Int(index)), ("value", Value::Text(value.into()))])
+    }
+
+    /// Has so much of something of which there is a fixed amount.
+    pub(crate) fn holds(&mut self, node: &str, amount: i64) -> &mut Self {
+        self.says(node, "holds", &[("amount", Value::Int(amount))])
     }
 
     pub(crate) fn act(&mut self, verb: ActionVerb, node: &str, hit: bool) -> &mut Self {
@@ -188,6 +212,17 @@ pub(crate) fn stretched(history: &History, times: u64) -> History {
     })
 }
 
+/// The same history, each line on standard error where `stderr` says so, again and again.
+pub(crate) fn on_streams(history: &History, stderr: &[bool]) -> History {
+    let count = std::cell::Cell::new(0);
+    told_again(history, |at, what| {
+        let What::Event(event) = what else { return (at, what) };
+        let nth = count.replace(count.get() + 1);
+        let log = LogLine { stderr: stderr[nth % stderr.len()], ..event.log };
+        (at, What::Event(Event { log, ..event }))
+    })
+}
+
 fn told_again(history: &History, change: impl Fn(RunTime, What) -> (RunTime, What)) -> History {
     let mut again = History::default();
     for Observation { at, what, .. } in history.observations() {
@@ -209,6 +244,10 @@ pub(crate) enum Turn {
     Restart(u8),
     Crash(u8),
     Stall(u64),
+    /// A view of the nodes in a mask.
+    Views(u8, i64, u8),
+    Applies(u8, i64, u8),
+    Holds(u8, i64),
 }
 
 pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
@@ -220,18 +259,52 @@ pub(crate) fn plausible() -> impl Strategy<Value = History> {
 
 /// The same with steps of less than so many milliseconds, lines less than so many early, and less than so many turns.
 pub(crate) fn plausible_within(wait: u64, early: u64, turns: usize) -> impl Strategy<Value = History> {
-    let node = || 0..3_u8;
     let turn = prop_oneof![
-        4 => (node(), 1..4_i64).prop_map(|(node, term)| Turn::Leads(node, term)),
-        3 => (node(), node()).prop_map(|(node, leader)| Turn::Follows(node, leader)),
-        2 => node().prop_map(Turn::StepsDown),
-        1 => node().prop_map(Turn::Kill),
-        1 => node().prop_map(Turn::Pause),
-        1 => node().prop_map(Turn::Resume),
-        1 => node().prop_map(Turn::Restart),
-        1 => node().prop_map(Turn::Crash),
+        4 => (node_index(), 1..4_i64).prop_map(|(node, term)| Turn::Leads(node, term)),
+        3 => (node_index(), node_index()).prop_map(|(node, leader)| Turn::Follows(node, leader)),
+        2 => node_index().prop_map(Turn::StepsDown),
+        5 => disturbance(),
         1 => (1..wait).prop_map(Turn::Stall),
     ];
+    told(turn, wait, early, turns)
+}
+
+/// A plausible history of nodes that tell their views, what they apply, and how much of something they hold.
+pub(crate) fn talkative() -> impl Strategy<Value = History> {
+    talkative_within(400, 30, 14)
+}
+
+/// The same with steps of less than so many milliseconds, lines less than so many early, and less than so many turns.
+pub(crate) fn talkative_within(wait: u64, early: u64, turns: usize) -> impl Strategy<Value = History> {
+    let turn = prop_oneof![
+        4 => (node_index(), 1..5_i64, 0..8_u8).prop_map(|(node, id, members)| Turn::Views(node, id, members)),
+        3 => (node_index(), 1..4_i64, 0..2_u8).prop_map(|(node, index, value)| Turn::Applies(node, index, value)),
+        3 => (node_index(), -1..4_i64).prop_map(|(node, amount)| Turn::Holds(node, amount)),
+        3 => disturbance(),
+        1 => (1..wait).prop_map(Turn::Stall),
+    ];
+    told(turn, wait, early, turns)
+}
+
+fn node_index() -> std::ops::Range<u8> {
+    0..3
+}
+
+/// What the bench does to nodes, or what befalls them.
+pub(crate) fn disturbance() -> impl Strategy<Value = Turn> {
+    let what = prop::sample::select(
+        &[Turn::Kill as fn(u8) -> Turn, Turn::Pause, Turn::Resume, Turn::Restart, Turn::Crash][..],
+    );
+    (what, node_index()).prop_map(|(what, node)| what(node))
+}
+
+/// Histories of such turns.
+pub(crate) fn told(
+    turn: impl Strategy<Value = Turn>,
+    wait: u64,
+    early: u64,
+    turns: usize,
+) -> impl Strategy<Value = History> {
     let early = prop_oneof![2 => Just(0), 1 => 0..early];
     (vec((0..wait, early, turn), 0..turns), 0..5 * wait, any::<bool>()).prop_map(|(turns, rest, ends)| {
         let mut story = Story::of(&NODES);
@@ -262,7 +335,7 @@ pub(crate) fn placements(history: &History) -> Vec<Vec<u64>> {
         // Nothing is written before the life that writes it.
         let born = history.life(&event.of).map_or(0, |life| life.started.0 / 1_000_000);
         let earliest = earliest.max(born);
-        let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of);
+        let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of && other.log.stderr == event.log.stderr);
         let before = history.observations()[..index].iter().rposition(same_stream);
         ways = ways
             .into_iter()
@@ -291,6 +364,14 @@ fn take(story: &mut Story, now: u64, turn: Turn) {
         Turn::Restart(node) if !is_up(story, node) => drop(story.restart(name(node))),
         Turn::Crash(node) if talks(story, node) => drop(story.exit(name(node), Exit::Code(1), false)),
         Turn::Stall(long) => drop(story.stall(now.saturating_sub(long))),
+        Turn::Views(node, id, mask) if talks(story, node) => {
+            let members: Vec<_> = (0..3).filter(|member| mask & 1 << member != 0).map(name).collect();
+            story.view(name(node), id, &members);
+        }
+        Turn::Applies(node, index, value) if talks(story, node) => {
+            story.applied(name(node), index, ["x", "y"][usize::from(value)]);
+        }
+        Turn::Holds(node, amount) if talks(story, node) => drop(story.holds(name(node), amount)),
         _ => {}
     }
 }
@@ -367,8 +448,9 @@ fn what() -> impl Strategy<Value = What> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let name = prop::sample::select(&["leads", "follows", "stepped_down", "node.panic"][..]);
-    let field = prop::sample::select(&["term", "leader", "x"][..]);
+    let name =
+        prop::sample::select(&["leads", "follows", "stepped_down", "node.panic", "view", "applied", "holds"][..]);
+    let field = prop::sample::select(&["term", "leader", "x", "id", "members", "index", "value", "amount"][..]);
     let value = prop_oneof![
         any::<i64>().prop_map(Value::Int),
         prop::num::f64::ANY.prop_filter("one NaN is like another on disk", |x| !x.is_nan()).prop_map(Value::Float),

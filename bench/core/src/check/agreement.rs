@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::disturbance;
 use super::moment::{Moment, bound, decided_after, exactly, known_until, seconds};
 use super::scope::{Scope, is_live};
 use super::spans::Spans;
@@ -16,7 +17,7 @@ use super::{Check, CheckKind};
 use crate::cluster::ClusterState;
 use crate::history::{History, Seen};
 use crate::names::{FieldKind, Names};
-use crate::observation::{ActionVerb, Change, Event, Life, Name, Phase, Value, What};
+use crate::observation::{Event, Life, Name, Value, What};
 use crate::table::{Key, Kind, Table};
 use crate::time::RunTime;
 use crate::verdict::{Finding, Outcome};
@@ -161,7 +162,7 @@ impl<'h> Course<'h> {
 
 impl Agreement {
     fn course<'h>(&self, history: &'h History) -> Option<Course<'h>> {
-        let disturbed = last_disturbance(history)?;
+        let disturbed = disturbance::last(history)?;
         let mut view = View { check: self, state: self.cluster.clone(), opinions: BTreeMap::new() };
         let (mut agreed, mut changed) = (None, RunTime::START);
         for observation in history.judged() {
@@ -188,20 +189,6 @@ impl Agreement {
     fn elapses(&self, history: &History, disturbed: RunTime) -> RunTime {
         Spans::stalls(history).after_uncovered(disturbed, self.within)
     }
-}
-
-/// The last observation after which the cluster had to find itself again.
-fn last_disturbance(history: &History) -> Option<(u64, RunTime)> {
-    let disturbs = |what: &What| match what {
-        What::Action(action) => action.verb != ActionVerb::Input,
-        What::Process(process) => {
-            matches!(process.change, Change::Started { .. } | Change::Ready | Change::Exited { .. })
-        }
-        What::Run(Phase::Ready) => true,
-        _ => false,
-    };
-    let disturbances = history.judged().filter(|observation| disturbs(&observation.what));
-    disturbances.map(|observation| (observation.number, observation.at)).last()
 }
 
 impl Agreement {
@@ -277,6 +264,7 @@ mod tests {
 
     use super::super::testing::check;
     use super::*;
+    use crate::observation::{ActionVerb, Change};
     use crate::stories::{Story, ms, plausible_within, stretched};
 
     fn judged(story: &Story) -> Finding {
@@ -391,7 +379,7 @@ mod tests {
             prop_assume!(history.stalls().len() == 0);
             let check = check("agreement = { leads = 'leads', follows = 'follows.leader', within = '900ms' }");
             let finding = check.judge(&stretched(&history, 100));
-            let (last, since) = last_disturbance(&history).unwrap();
+            let (last, since) = disturbance::last(&history).unwrap();
             let end = history.judged().last().unwrap().number;
             let in_time = (last..=end).any(|number| {
                 agrees(&history, number) && history.observations()[number as usize].at <= since + Duration::from_millis(9)

@@ -52,8 +52,13 @@ impl Check for Always {
             let summary = format!("a wrong {event} was written just before or just after {since}");
             return Finding::unknown(checked, summary).showing(first.seen.number);
         }
+        if checked == 0 {
+            return Finding::never_exercised(format_args!("no {} occurred", self.0));
+        }
+        if let Some(why) = self.0.cut(history) {
+            return Finding::unknown(checked, why);
+        }
         match checked {
-            0 => Finding::never_exercised(format_args!("no {event} occurred")),
             1 => Finding::held(1, format!("1 {event}, as it must be")),
             _ => Finding::held(checked, format!("{checked} {event}, all as they must be")),
         }
@@ -91,5 +96,17 @@ mod tests {
         assert_eq!(always.judge(&story.history).outcome, Outcome::Unknown);
         story.at(41).leads("a", 1);
         assert_eq!(always.judge(&story.history).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn a_node_that_never_spoke_shows_nothing_and_a_time_without_an_end_neither() {
+        let mut story = Story::of(&["a", "b"]);
+        story.at(1).leads("a", 2);
+        let from = check("always = { event = 'leads', where = { term = 2 }, from = 'c' }");
+        assert_eq!(from.judge(&story.history).summary, "never exercised: no leads from c occurred");
+        let until = check("always = { event = 'leads', where = { term = 2 }, until = 'crash' }");
+        assert_eq!(until.judge(&story.history).outcome, Outcome::Unknown);
+        story.at(2).step(1, StepState::Begun);
+        assert_eq!(until.judge(&story.history).outcome, Outcome::Held);
     }
 }

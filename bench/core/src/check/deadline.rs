@@ -59,7 +59,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let from = Trigger::parse_all(table, "from", names);
     let until = table.required("until", Table::text).and_then(|event| names.event(&event));
     let filter = until.as_ref().and_then(|until| super::filter(table, until, names));
-    let each = Scope::parse(table, "each", names);
+    let each = Scope::parse_beside_fault(table, "each", names);
     let limit = table.required("limit", Table::duration);
     Some(Box::new(Deadline {
         from: from?,

@@ -2,25 +2,33 @@
 //!
 //! The next check is one new file and one line in [`CHECKS`].
 
+mod ascent;
+mod disturbance;
 mod due;
 mod invariant;
 mod moment;
 mod occurrences;
+mod said;
 mod scope;
 mod since;
 mod spans;
 mod trigger;
 
+mod agree_on;
 mod agreement;
 mod always;
+mod conserved;
 mod deadline;
 mod eventually;
 pub mod exec;
 mod leader_overlap;
+mod monotonic;
 mod never;
 pub mod process;
 mod single_leader;
 mod sometimes;
+mod unique;
+mod view_changes;
 
 #[cfg(test)]
 mod mutations;
@@ -33,7 +41,7 @@ use crate::filter::Filter;
 use crate::history::History;
 use crate::names::Names;
 use crate::observation::Name;
-use crate::table::{Key, Table};
+use crate::table::{Item, Key, Table};
 use crate::time::RunTime;
 use crate::verdict::Finding;
 
@@ -80,6 +88,11 @@ pub const CHECKS: &[CheckKind] = &[
     always::KIND,
     never::KIND,
     sometimes::KIND,
+    view_changes::KIND,
+    monotonic::KIND,
+    agree_on::KIND,
+    unique::KIND,
+    conserved::KIND,
     process::KIND,
     exec::KIND,
 ];
@@ -89,5 +102,17 @@ fn filter(table: &Table<'_, '_>, event: &Name, names: &Names<'_>) -> Option<Filt
     match table.item("where") {
         Some(item) => Filter::parse(&item, event, names),
         None => Some(Filter::default()),
+    }
+}
+
+/// Reads a key that may be absent; the outer `None` means that it is wrong, which is reported.
+fn optional<'d, 's, T>(
+    table: &Table<'d, 's>,
+    key: &'static str,
+    read: impl FnOnce(Item<'d, 's>) -> Option<T>,
+) -> Option<Option<T>> {
+    match table.item(key) {
+        Some(item) => read(item).map(Some),
+        None => Some(None),
     }
 }

@@ -19,6 +19,14 @@ struct Run {
     also_leads: Option<(&'static str, i64)>,
     panics: bool,
     crashes: bool,
+    /// The view that is installed when the killed node has been noticed.
+    second_view: (i64, &'static [&'static str]),
+    /// The others go on without the node that came back.
+    shut_out: bool,
+    /// What the returned node applies.
+    catches_up: (i64, &'static str),
+    /// What is left at a node that has given one of ten to another.
+    gave: i64,
 }
 
 impl Default for Run {
@@ -34,37 +42,64 @@ impl Default for Run {
             also_leads: None,
             panics: false,
             crashes: false,
+            second_view: (2, &["b", "c"]),
+            shut_out: false,
+            catches_up: (2, "y"),
+            gave: 9,
         }
     }
 }
 
 impl Run {
     fn story(&self) -> Story {
-        let mut story = Story::of(&["a", "b", "c"]);
-        story.at(self.first_leads).leads("a", self.first_term).follows("b", "a").follows("c", "a");
-        story.at(2000).kill("a");
-        story.at(self.second_leads).leads("b", self.second_term).follows("c", "b");
-        story.at(5500).restart("a").at(5600).follows("a", "b");
-        story.at(6000).pause("b");
-        if let Some(third) = self.third_leads {
-            story.at(third).leads("c", 3);
-        }
-        if let Some((node, term)) = self.also_leads {
-            story.at(6850).leads(node, term).says(node, "stepped_down", &[]);
-        }
-        story.at(6900).follows("a", self.returned_follows);
-        story.at(9000).resume("b");
-        if let Some(awake) = self.wakes_to_follow {
-            story.at(awake).says("b", "stepped_down", &[]).follows("b", "c");
-        }
+        let mut tale = Tale::default();
+        self.elections(&mut tale);
+        self.group(&mut tale);
+        tale.at(2000, |story| story.kill("a")).at(5300, |story| story.restart("a"));
+        tale.at(6000, |story| story.pause("b")).at(9000, |story| story.resume("b"));
         if self.panics {
-            story.at(12_000).says("a", PANIC, &[]);
+            tale.at(12_000, |story| story.says("a", PANIC, &[]));
         }
         if self.crashes {
-            story.at(12_000).exit("a", Exit::Signal(11), false);
+            tale.at(12_000, |story| story.exit("a", Exit::Signal(11), false));
         }
-        story.at(20_000).end();
-        story
+        tale.at(20_000, Story::end);
+        tale.told_of(&["a", "b", "c"])
+    }
+
+    fn elections(&self, tale: &mut Tale) {
+        let (first, second) = (self.first_term, self.second_term);
+        tale.at(self.first_leads, move |story| story.leads("a", first).follows("b", "a").follows("c", "a"));
+        tale.at(self.second_leads, move |story| story.leads("b", second).follows("c", "b"));
+        tale.at(5400, |story| story.follows("a", "b"));
+        if let Some(third) = self.third_leads {
+            tale.at(third, |story| story.leads("c", 3));
+        }
+        if let Some((node, term)) = self.also_leads {
+            tale.at(6850, move |story| story.leads(node, term).says(node, "stepped_down", &[]));
+        }
+        let follows = self.returned_follows;
+        tale.at(6900, move |story| story.follows("a", follows));
+        if let Some(awake) = self.wakes_to_follow {
+            tale.at(awake, |story| story.says("b", "stepped_down", &[]).follows("b", "c"));
+        }
+    }
+
+    /// Views, a replicated log, and energy that changes hands.
+    fn group(&self, tale: &mut Tale) {
+        let (second_view, catches_up, gave, shut_out) = (self.second_view, self.catches_up, self.gave, self.shut_out);
+        for node in ["a", "b", "c"] {
+            tale.at(1200, |story| story.view(node, 1, &["a", "b", "c"]).applied(node, 1, "x").holds(node, 10));
+            tale.at(5500, |story| story.view(node, 3, &["a", "b", "c"]));
+            let (id, members) = if shut_out && node != "a" { (6, &["b", "c"][..]) } else { (5, &["a", "b", "c"][..]) };
+            tale.at(9050, move |story| story.view(node, id, members));
+        }
+        for node in ["b", "c"] {
+            tale.at(3000, move |story| story.view(node, second_view.0, second_view.1).applied(node, 2, "y"));
+        }
+        tale.at(3100, move |story| story.holds("b", gave).holds("c", 11));
+        tale.at(5600, move |story| story.applied("a", catches_up.0, catches_up.1).holds("a", 10));
+        tale.at(7000, |story| story.view("a", 4, &["a", "c"]).view("c", 4, &["a", "c"]));
     }
 
     /// The checks that it violates.
@@ -76,7 +111,29 @@ impl Run {
     }
 }
 
-const CHECKS: [&str; 9] = [
+/// What happens, in any order; it is told in the order of time.
+#[derive(Default)]
+struct Tale(Vec<(u64, Happening)>);
+
+type Happening = Box<dyn Fn(&mut Story) -> &mut Story>;
+
+impl Tale {
+    fn at(&mut self, at: u64, happens: impl Fn(&mut Story) -> &mut Story + 'static) -> &mut Self {
+        self.0.push((at, Box::new(happens)));
+        self
+    }
+
+    fn told_of(mut self, nodes: &[&str]) -> Story {
+        self.0.sort_by_key(|(at, _)| *at);
+        let mut story = Story::of(nodes);
+        for (at, happens) in self.0 {
+            happens(story.at(at));
+        }
+        story
+    }
+}
+
+const CHECKS: [&str; 14] = [
     "single_leader = { event = 'leads', per = 'term' }",
     "leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows', 'fault.kill'], limit = '1s' }",
     "agreement = { leads = 'leads', follows = 'follows.leader', within = '3s' }",
@@ -85,6 +142,11 @@ const CHECKS: [&str; 9] = [
     "always = { event = 'leads', where = { term = '>= 1' } }",
     "never = 'node.panic'",
     "sometimes = { event = 'leads', at_least = 3 }",
+    "view_changes = { event = 'view', id = 'id', members = 'members', leave_within = '3s', return_within = '3s', min = 4 }",
+    "monotonic = { event = 'applied', field = 'index' }",
+    "agree_on = { event = 'applied', key = 'index', value = 'value' }",
+    "unique = { field = 'applied.index', per = 'node' }",
+    "conserved = { field = 'holds.amount', total = 30 }",
     "process = {}",
 ];
 
@@ -123,6 +185,15 @@ fn every_mistake_is_caught_by_the_checks_that_are_about_it() {
         ("a node follows the wrong leader", Run { returned_follows: "b", ..good() }, vec!["agreement"]),
         ("the first election is slow", Run { first_leads: 1001, ..good() }, vec!["eventually"]),
         ("a term is below the first", Run { first_term: 0, ..good() }, vec!["always"]),
+        ("the dead stay members", Run { second_view: (2, &["a", "b", "c"]), ..good() }, vec!["view_changes"]),
+        ("a view without its own node", Run { second_view: (2, &["c"]), ..good() }, vec!["view_changes"]),
+        ("two views with one id", Run { second_view: (1, &["b", "c"]), ..good() }, vec!["view_changes"]),
+        ("a node is not let in again", Run { shut_out: true, ..good() }, vec!["view_changes"]),
+        ("an entry is applied twice", Run { catches_up: (1, "x"), ..good() }, vec!["unique"]),
+        ("an index goes down", Run { catches_up: (0, "w"), ..good() }, vec!["monotonic"]),
+        ("two entries at one index", Run { catches_up: (2, "z"), ..good() }, vec!["agree_on"]),
+        ("energy is lost", Run { gave: 8, ..good() }, vec!["conserved"]),
+        ("more is given than there is", Run { gave: -1, ..good() }, vec!["conserved"]),
         ("a thread crashes", Run { panics: true, ..good() }, vec!["never", "process"]),
     ];
     for (mistake, run, caught_by) in mistakes {

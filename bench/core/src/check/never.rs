@@ -1,6 +1,7 @@
 //! `never`: an event does not occur.
 //!
-//! The absence pattern (Dwyer, Avrunin & Corbett 1999). It is applied to every node that ran; a run without nodes shows nothing.
+//! The absence pattern (Dwyer, Avrunin & Corbett 1999). It is applied to every node that is meant and ran in the time that is meant; without
+//! one it shows nothing, and nor does a time whose end never came.
 
 use super::occurrences::Occurrences;
 use super::{Check, CheckKind};
@@ -37,7 +38,7 @@ impl Check for Never {
             return Finding::never_exercised(format_args!("{since} never came"));
         };
         found.retain(|occurrence| occurrence.is_admitted);
-        let checked = history.nodes().count() as u64;
+        let checked = self.0.nodes(history);
         let certain = found.iter().filter(|occurrence| occurrence.is_certain);
         let violations = certain.clone().count() as u64;
         if let Some(first) = certain.min_by_key(|occurrence| (occurrence.seen.at, occurrence.seen.number)) {
@@ -49,8 +50,13 @@ impl Check for Never {
             let summary = format!("{event} was written just before or just after {since}{until}");
             return Finding::unknown(checked, summary).showing(first.seen.number);
         }
+        if checked == 0 {
+            return Finding::never_exercised(self.0.nobody());
+        }
+        if let Some(why) = self.0.cut(history) {
+            return Finding::unknown(checked, why);
+        }
         match checked {
-            0 => Finding::never_exercised("no node ran"),
             1 => Finding::held(1, format!("no {event} at 1 node")),
             _ => Finding::held(checked, format!("no {event} at {checked} nodes")),
         }
@@ -61,6 +67,7 @@ impl Check for Never {
 mod tests {
     use super::super::testing::check;
     use crate::history::History;
+    use crate::observation::StepState;
     use crate::stories::Story;
     use crate::verdict::Outcome;
 
@@ -87,7 +94,7 @@ mod tests {
     #[test]
     fn only_what_lies_between_two_steps_counts() {
         let never = check("never = { event = 'leads', since = 'crash', until = 'return' }");
-        let begun = |story: &mut Story, step| _ = story.step(step, crate::observation::StepState::Begun);
+        let begun = |story: &mut Story, step| _ = story.step(step, StepState::Begun);
         let mut story = Story::of(&["a"]);
         story.at(1).leads("a", 1).at(2);
         begun(&mut story, 1);
@@ -111,5 +118,35 @@ mod tests {
         assert_eq!(never.judge(&story.history).outcome, Outcome::Held);
         story.at(3).leads("b", 2).at(4).says("a", "stepped_down", &[]);
         assert_eq!(never.judge(&story.history).summary, "stepped_down at a");
+    }
+
+    #[test]
+    fn silence_of_a_node_that_never_ran_shows_nothing() {
+        let never = check("never = { event = 'leads', from = 'c' }");
+        let mut story = Story::of(&["a", "b"]);
+        let finding = never.judge(&story.history);
+        assert_eq!(
+            (finding.outcome, finding.summary.as_str()),
+            (Outcome::Unknown, "never exercised: no node of c ran")
+        );
+        assert_eq!(check("never = { event = 'leads', from = '!a' }").judge(&story.history).checked, 1);
+        // Who was down all the time that is meant was not looked at either; who came back in it was.
+        let later = check("never = { event = 'leads', from = 'a', since = 'crash' }");
+        story.at(1).kill("a").at(2).step(1, StepState::Begun);
+        assert_eq!(later.judge(&story.history).summary, "never exercised: no node of a ran in that time");
+        story.at(3).restart("a");
+        assert_eq!(later.judge(&story.history).summary, "no leads at 1 node");
+    }
+
+    #[test]
+    fn a_time_whose_end_never_came_is_unknown_and_what_was_seen_in_it_counts() {
+        let never = check("never = { event = 'leads', since = 'crash', until = 'return' }");
+        let mut story = Story::of(&["a"]);
+        story.at(1).step(1, StepState::Begun).at(2);
+        let finding = never.judge(&story.history);
+        assert_eq!((finding.outcome, finding.checked), (Outcome::Unknown, 1));
+        assert_eq!(finding.summary, "the step `return` never came, so it is only known up to the end of the run");
+        story.leads("a", 1);
+        assert_eq!(never.judge(&story.history).outcome, Outcome::Violated);
     }
 }

@@ -1,5 +1,7 @@
 //! Which nodes a check looks at.
 
+use std::fmt;
+
 use crate::cluster::ClusterState;
 use crate::history::History;
 use crate::names::Names;
@@ -25,14 +27,21 @@ impl Scope {
     /// Reads a key that may be absent; the outer `None` means that it is wrong, which is reported.
     pub(super) fn parse(table: &Table<'_, '_>, key: &'static str, names: &Names<'_>) -> Option<Option<Self>> {
         let Some(item) = table.item(key) else { return Some(None) };
-        if item.is_text() {
-            match item.text()?.value {
-                "target" => return Some(Some(Self::Hit)),
-                "!target" => return Some(Some(Self::NotHit)),
-                _ => {}
-            }
-        }
         Target::parse(&item, names, Purpose::Look).map(|target| Some(Self::Target(target)))
+    }
+
+    /// The same in a check that has a fault in question: there, `target` means whom it hit.
+    pub(super) fn parse_beside_fault(
+        table: &Table<'_, '_>,
+        key: &'static str,
+        names: &Names<'_>,
+    ) -> Option<Option<Self>> {
+        let text = table.item(key).filter(|item| item.is_text()).and_then(|item| item.text());
+        match text.map(|text| text.value) {
+            Some("target") => Some(Some(Self::Hit)),
+            Some("!target") => Some(Some(Self::NotHit)),
+            _ => Self::parse(table, key, names),
+        }
     }
 
     /// True if the node is meant, where `hit` are the nodes of the fault in question.
@@ -42,6 +51,16 @@ impl Scope {
             Self::Target(target) => target.matches(node, state),
             Self::Hit => is_hit(),
             Self::NotHit => !is_hit(),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target(target) => target.fmt(f),
+            Self::Hit => f.write_str("target"),
+            Self::NotHit => f.write_str("!target"),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::{CHECKS, Check};
+use super::{CHECKS, Check, CheckKind};
 use crate::cluster::Role;
 use crate::diagnostic::{Diagnostic, Problems};
+use crate::history::History;
 use crate::names::{FieldKind, Names};
 use crate::observation::{Ending, MAIN, Name, PANIC, Phase, What};
-use crate::stories::{NODES, plausible, renamed, shifted, wild};
+use crate::stories::{NODES, plausible, renamed, shifted, talkative, wild};
 use crate::table::{Key, Kind, Table, parse_document};
 use crate::verdict::Outcome;
 
@@ -18,15 +19,35 @@ pub(super) fn check(text: &str) -> Box<dyn Check> {
 
 /// Reads a check for the nodes of the stories, called as `rename` says.
 pub(super) fn parse(text: &str, rename: fn(&str) -> String) -> Result<Box<dyn Check>, Vec<Diagnostic>> {
+    parse_for(&NODES.map(rename), text)
+}
+
+/// Reads a check for a cluster of these nodes.
+pub(super) fn parse_for(nodes: &[impl AsRef<str>], text: &str) -> Result<Box<dyn Check>, Vec<Diagnostic>> {
+    let (check, problems) = read(nodes, text, |kind, table, names| (kind.parse)(table, names));
+    let has_errors = problems.iter().any(|problem| problem.is_error);
+    assert_eq!(check.is_none(), has_errors, "{text}: a check that is refused says why, and only then");
+    check.ok_or(problems)
+}
+
+/// Has the table of a check read, by itself or by a test that wants what is inside.
+pub(super) fn read<R>(
+    nodes: &[impl AsRef<str>],
+    text: &str,
+    read: impl FnOnce(&CheckKind, &Table<'_, '_>, &Names<'_>) -> Option<R>,
+) -> (Option<R>, Vec<Diagnostic>) {
     let problems = Problems::new();
     let mut names = Names::new(&problems);
-    for node in NODES {
-        names.add_node(rename(node), [Name::from(MAIN)]);
+    for node in nodes {
+        names.add_node(node.as_ref(), [Name::from(MAIN)]);
     }
     names.add_event("leads", [("term".into(), FieldKind::Int)]);
     names.add_event("follows", [("leader".into(), FieldKind::Node)]);
     names.add_event("stepped_down", []);
     names.add_event(PANIC, []);
+    names.add_event("view", [("id".into(), FieldKind::Int), ("members".into(), FieldKind::Nodes)]);
+    names.add_event("applied", [("index".into(), FieldKind::Int), ("value".into(), FieldKind::Text)]);
+    names.add_event("holds", [("amount".into(), FieldKind::Int)]);
     names.add_role("leader");
     names.define_roles(&[Role {
         name: "leader".into(),
@@ -49,10 +70,8 @@ pub(super) fn parse(text: &str, rename: fn(&str) -> String) -> Result<Box<dyn Ch
         Some(short) => item.table_or(short, kind.keys, kind.name),
         None => item.table(kind.keys, kind.name),
     };
-    let check = table.and_then(|table| (kind.parse)(&table, &names));
-    let has_errors = problems.has_errors();
-    assert_eq!(check.is_none(), has_errors, "{text}: a check that is refused says why, and only then");
-    check.ok_or_else(|| problems.into_sorted())
+    let read = table.and_then(|table| read(kind, &table, &names));
+    (read, problems.into_sorted())
 }
 
 /// Some of every kind.
@@ -73,7 +92,18 @@ const EXAMPLES: &[&str] = &[
     "never = 'node.panic'",
     "never = { event = 'leads', where = { term = 3 }, from = 'all', since = 'crash' }",
     "never = { event = 'follows', from = 'leader' }",
+    "never = { event = 'follows', from = '!leader', since = 'crash', until = 'return' }",
     "sometimes = { event = 'leads', at_least = 2 }",
+    "view_changes = { event = 'view', id = 'id', members = 'members' }",
+    "view_changes = { event = 'view', id = 'id', members = 'members', ids = 'opaque', per = 'node', leave_within = '300ms', return_within = '400ms', min = 2, max = 9 }",
+    "monotonic = { event = 'applied', field = 'index' }",
+    "monotonic = { event = 'applied', field = 'index', key = 'value', per = 'life', strictly = true, of = '!killed' }",
+    "agree_on = { event = 'applied', key = 'index', value = 'value' }",
+    "agree_on = { event = 'view', key = 'id', value = 'members', of = 'all', where = { id = '>= 2' } }",
+    "unique = 'applied.index'",
+    "unique = { field = 'applied.value', per = 'node', where = { index = '>= 2' } }",
+    "conserved = { field = 'holds.amount', total = 3 }",
+    "conserved = { field = 'holds.amount', total = 3, quiet = '200ms', within = '500ms', of = '!paused' }",
     "process = {}",
     "process = { exit = 'any', of = '!killed', rss_max = '10MiB', open_files_max = 100 }",
     "exec = { command = ['check.py', '--strict'], timeout = '5s' }",
@@ -109,7 +139,32 @@ fn mistakes_are_reported_and_never_give_a_check() {
         "eventually = { event = 'leads', since = 'lunch', within = '1s' }",
         "always = { event = 'leads' }",
         "never = { event = 'leads', where = { term = 'x' } }",
+        "never = { event = 'leads', since = 'return', until = 'crash' }",
+        "never = { event = 'leads', since = 'crash', until = 'crash' }",
+        "never = { event = 'leads', from = '!target' }",
         "sometimes = { event = 'leads', at_least = 0 }",
+        "view_changes = { event = 'view', id = 'id' }",
+        "view_changes = { event = 'view', id = 'members', members = 'members' }",
+        "view_changes = { event = 'view', id = 'id', members = 'id' }",
+        "view_changes = { event = 'applied', id = 'value', members = 'value' }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', ids = 'random' }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', leave_within = 3 }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', min = 5, max = 4 }",
+        "monotonic = { event = 'applied' }",
+        "monotonic = { event = 'applied', field = 'value' }",
+        "monotonic = { event = 'applied', field = 'index', key = 'kee' }",
+        "monotonic = { event = 'applied', field = 'index', per = 'cluster' }",
+        "monotonic = { event = 'applied', field = 'index', strictly = 1 }",
+        "monotonic = { event = 'applied', field = 'index', of = 'nobody' }",
+        "agree_on = { event = 'applied', key = 'index' }",
+        "agree_on = { event = 'view', key = 'members', value = 'id' }",
+        "unique = 'applied'",
+        "unique = { field = 'view.members' }",
+        "unique = { field = 'applied.index', per = 'moon' }",
+        "conserved = { field = 'holds.amount' }",
+        "conserved = { field = 'applied.value', total = 3 }",
+        "conserved = { field = 'holds.amount', total = 1.5 }",
+        "conserved = { field = 'holds.amount', total = 1, quiet = 1 }",
         "process = { exit = 'some' }",
         "process = { rss_max = 7 }",
         "process = { open_files_max = 'x' }",
@@ -118,6 +173,10 @@ fn mistakes_are_reported_and_never_give_a_check() {
     ] {
         assert!(parse(wrong, str::to_owned).is_err(), "{wrong}");
     }
+}
+
+fn any_plausible() -> impl Strategy<Value = History> {
+    prop_oneof![plausible(), talkative()]
 }
 
 proptest! {
@@ -135,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn renaming_nodes_changes_no_outcome(history in plausible()) {
+    fn renaming_nodes_changes_no_outcome(history in any_plausible()) {
         let renamed = renamed(&history);
         for example in EXAMPLES.iter().filter(|example| !example.contains("'b'")) {
             let other = parse(example, |node| format!("zz-{node}")).expect("the same text with other nodes");
@@ -145,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn shifting_time_changes_no_outcome(history in plausible()) {
+    fn shifting_time_changes_no_outcome(history in any_plausible()) {
         let later = shifted(&history, 1234);
         for example in EXAMPLES {
             let (before, after) = (check(example).judge(&history), check(example).judge(&later));
@@ -154,7 +213,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_decided_before_the_end_is_not_open(history in plausible()) {
+    fn what_is_decided_before_the_end_is_not_open(history in any_plausible()) {
         for example in EXAMPLES {
             let check = check(example);
             if history.ended().is_none() && check.judge(&history).outcome == Outcome::Held && check.open_until(&history).is_some() {
@@ -165,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn a_run_that_goes_on_while_a_bound_is_open_is_decided_when_it_ends(history in plausible()) {
+    fn a_run_that_goes_on_while_a_bound_is_open_is_decided_when_it_ends(history in any_plausible()) {
         for example in EXAMPLES {
             let check = check(example);
             let mut history = history.clone();
