@@ -83,7 +83,8 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     store.write(&store.run_path(), &file.to_bytes())?;
 
     let mut recorder = Recorder::create(&store.history_path())?;
-    let mut world = World::new(guardian, clock, WorldConfig { log_dir: store.log_dir(), signals: Some(signals) })?;
+    let config = WorldConfig { log_dir: store.log_dir(), signals: Some(signals), desk: None };
+    let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let driven = driver::drive(Stage {
         plan,
