@@ -16,16 +16,14 @@ use crate::process::fork;
 #[derive(Debug)]
 pub struct Background {
     pid: Pid,
-    /// The other end of what it was given.
-    pub link: UnixStream,
 }
 
 impl Background {
-    /// Forks it, in a session of its own: the terminal's Ctrl-C and Ctrl-Z do not reach it. `work` gets one end of a stream and gives the
-    /// exit code. Standard output and error stay until it [lets go](let_go_of_terminal) of them.
+    /// Forks it, in a session of its own: the terminal's Ctrl-C and Ctrl-Z do not reach it. `work` gets one end of a stream, whose other end
+    /// is given back, and gives the exit code. Standard output and error stay until it [lets go](let_go_of_terminal) of them.
     ///
     /// Call it while the process has one thread.
-    pub fn fork(work: impl FnOnce(UnixStream) -> u8) -> Result<Self, WorldError> {
+    pub fn fork(work: impl FnOnce(UnixStream) -> u8) -> Result<(Self, UnixStream), WorldError> {
         let failed = |error: io::Error| WorldError::system("go to the background", error);
         let (link, its_link) = UnixStream::pair().map_err(failed)?;
         // The child gets both ends with its memory, and gives up the one that is not its own: else it would never see the other's end.
@@ -39,12 +37,7 @@ impl Background {
         })
         .map_err(|errno| failed(errno.into()))?;
         let (Some(link), _) = ends else { unreachable!("only the child gives it up") };
-        Ok(Self { pid, link })
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> i32 {
-        self.pid.as_raw()
+        Ok((Self { pid }, link))
     }
 
     /// Waits for its end and gives its exit code; 128 and the number if a signal ended it.

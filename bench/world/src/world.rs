@@ -211,6 +211,11 @@ impl World {
         sample(self.alive.iter().filter_map(|(life, alive)| Some((life, alive.pid?))))
     }
 
+    /// The process of the life's main program, while it runs.
+    pub fn pid(&self, life: &Life) -> Option<i32> {
+        self.alive.get(life)?.pid
+    }
+
     /// True if processes of the life exist, or may: from `spawn` until [`next`](Self::next) has given `NotStarted` or `Empty`.
     pub fn is_alive(&self, life: &Life) -> bool {
         self.alive.contains_key(life)

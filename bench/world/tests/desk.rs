@@ -1,5 +1,7 @@
 //! The desk: what callers say comes to the run, what they are told is read by them, also when the world is over.
 
+#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 mod stage;
 
 use std::io::{BufRead as _, BufReader, Write as _};
