@@ -32,6 +32,9 @@ pub enum BenchError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// A cluster that is up does not do what it was asked for.
+    #[error("{0}")]
+    Refused(String),
     /// A stored run cannot be used.
     #[error("{0}")]
     StoredRun(String),
@@ -45,6 +48,7 @@ impl BenchError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Scenario { .. } | Self::StoredRun(_) => 2,
+            Self::Refused(_) => 1,
             Self::NothingSelected(_) => 4,
             Self::Environment(_) | Self::File { .. } => 5,
             Self::World(_) => 70,

@@ -3,6 +3,8 @@
 //! The flow of a run stands in [`run`]; everything pure is in `dsbench-core`, everything Linux in `dsbench-world`.
 
 pub mod cli;
+mod console;
+mod control;
 mod driver;
 pub mod error;
 pub mod load;

@@ -3,6 +3,7 @@
 //! Everything that needs only Rust and a shell runs with `cargo test`; [`needs_more`] is the second suite, run by `.ci/run`.
 
 mod bites;
+mod by_hand;
 mod groups;
 mod hostile;
 mod interrupts;

@@ -49,6 +49,13 @@ impl Place {
 
     /// Runs dsbench to its end, and shows that no process of it is left.
     pub(crate) fn dsbench(&self, args: &[&str]) -> Assert {
+        let assert = self.beside(args);
+        self.wait_until_empty();
+        assert
+    }
+
+    /// Runs dsbench to its end beside a cluster that is up here. It has ended when nobody holds its output any more.
+    pub(crate) fn beside(&self, args: &[&str]) -> Assert {
         let child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dsbench starts");
         let pid = child.id();
         let (done, over) = std::sync::mpsc::channel();
@@ -59,7 +66,6 @@ impl Place {
             kill(pid, "KILL");
             panic!("dsbench {args:?} has not ended within {PATIENCE:?}");
         };
-        self.wait_until_empty();
         output.expect("dsbench's output").assert()
     }
 
@@ -107,6 +113,15 @@ impl Place {
     pub(crate) fn run_json(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.run_dir().join("run.json")).expect("the run was summed up");
         serde_json::from_str(&text).expect("run.json is JSON")
+    }
+}
+
+impl Drop for Place {
+    /// A test that has failed leaves no cluster behind either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            processes_in(self.dir.path()).iter().for_each(|(pid, _)| kill(*pid, "KILL"));
+        }
     }
 }
 

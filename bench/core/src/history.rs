@@ -13,6 +13,8 @@ use crate::time::RunTime;
 /// An append-only list of observations.
 #[derive(Debug, Clone, Default)]
 pub struct History {
+    /// The number of the first observation that is held.
+    first: u64,
     observations: Vec<Observation>,
     events: BTreeMap<Name, Vec<usize>>,
     actions: Vec<usize>,
@@ -115,10 +117,15 @@ impl History {
         Self { observations: Vec::with_capacity(observations), ..Self::default() }
     }
 
+    /// What comes after the first so many observations, which nobody needs any more.
+    pub fn after(observations: u64) -> Self {
+        Self { first: observations, ..Self::default() }
+    }
+
     /// Adds what was seen, with the next number.
     pub fn push(&mut self, at: RunTime, what: What) -> &Observation {
         let index = self.observations.len();
-        self.observations.push(Observation { number: index as u64, at, what });
+        self.observations.push(Observation { number: self.first + index as u64, at, what });
         self.last = self.last.max(at);
         // The answer of a check program comes when the run is over, and is about all of it.
         if self.is_judged(at) || matches!(self.observations[index].what, What::Answer(_)) {
@@ -171,12 +178,12 @@ impl History {
 
     /// The observation with this number.
     pub fn get(&self, number: u64) -> Option<&Observation> {
-        self.observations.get(usize::try_from(number).ok()?)
+        self.observations.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
     /// The number that the next observation will have.
     pub fn next_number(&self) -> u64 {
-        self.observations.len() as u64
+        self.first + self.observations.len() as u64
     }
 
     /// The occurrences of an event, by number.

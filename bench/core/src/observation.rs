@@ -92,6 +92,8 @@ pub enum Ending {
     },
     /// The environment failed before the first fault (a node did not start or did not become ready).
     Environment,
+    /// A person who had launched the cluster, to look at it and not to judge it, has ended it.
+    ByHand,
 }
 
 /// Names one life of one process of one node.

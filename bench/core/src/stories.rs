@@ -395,6 +395,7 @@ fn what() -> impl Strategy<Value = What> {
         Just(Ending::Abandoned),
         Just(Ending::Timeout),
         Just(Ending::EndStep),
+        Just(Ending::ByHand),
         Just(Ending::Environment),
         (1..20).prop_map(|signal| Ending::Interrupted { signal }),
     ];

@@ -3,7 +3,10 @@
 mod bug;
 mod check;
 mod config;
+mod hand;
+mod logs;
 mod plan;
+mod ps;
 mod recheck;
 mod run;
 mod schema;
@@ -11,6 +14,7 @@ mod select;
 mod show;
 mod stored;
 mod told;
+mod up;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,7 @@ Examples:
   dsbench run scenarios/leader-election.toml              run one scenario and judge it
   dsbench run                                             run every scenario in ./scenarios
   dsbench run x.toml --set nodes.count=5 --seed 7         change a value, fix the seed
+  dsbench up x.toml                                       launch its nodes to look at, and act by hand
   dsbench check scenarios/*.toml                          only look for mistakes
   dsbench show                                            print the last run again
   dsbench node sensor --help                              the reference node
@@ -46,6 +51,10 @@ Exit codes:
 enum Command {
     /// Run scenarios and judge them
     Run(run::RunArgs),
+    /// Launch a cluster for a demo: its nodes and logs, no steps and no verdict
+    Up(up::UpArgs),
+    #[command(flatten)]
+    Hand(hand::HandCommand),
     /// Look for mistakes in scenarios; start nothing
     Check(check::CheckArgs),
     /// Print who would run and what would happen when
@@ -111,6 +120,8 @@ fn answer(cli: Cli) -> u8 {
     }
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Up(args) => up::up(&args),
+        Command::Hand(command) => hand::act(&command),
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Config(args) => config::config(&args),

@@ -33,6 +33,7 @@ impl Driver<'_> {
         let now = self.now();
         self.record(now, What::Run(Phase::Ended { because: because.clone() }));
         self.ending.because = Some(because);
+        self.hands_off();
         self.jobs.clear();
         self.start_when_empty.clear();
         self.steps.close();
@@ -86,7 +87,12 @@ impl Driver<'_> {
             self.jobs.iter().filter(|job| job.awaits(key, Task::Start)).map(|job| job.purpose).collect();
         self.jobs.retain(|job| !job.awaits(key, Task::Start));
         for purpose in waiting {
+            if let Purpose::Hand(number) = purpose {
+                self.hand_failed(number, format!("{}: {why}", key.node));
+                continue;
+            }
             let (Purpose::Asked(origin) | Purpose::Undo(origin)) = purpose else {
+                self.hands_failed(format!("{}: {why}", key.node));
                 return self.end(Ending::Environment);
             };
             if !self.ending.has_faulted {
@@ -113,6 +119,8 @@ impl Driver<'_> {
 
     /// Tells the person who runs it; the history has what a check needs.
     pub(super) fn warn(&mut self, text: String) {
-        self.live.told(&format!("warning: {text}"));
+        let text = format!("warning: {text}");
+        self.live.told(&text);
+        self.tell_hands(&text);
     }
 }

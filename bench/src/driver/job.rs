@@ -46,6 +46,8 @@ pub(super) enum Purpose {
     Asked(Origin),
     /// The end of the `for` of what this one has asked for.
     Undo(Origin),
+    /// What somebody has asked for by hand, by number.
+    Hand(u64),
     /// The end of the run.
     Ending,
 }

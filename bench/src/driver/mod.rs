@@ -9,6 +9,7 @@ mod bounds;
 mod condition;
 mod ending;
 mod exec;
+mod hands;
 mod job;
 mod patterns;
 mod process;
@@ -33,6 +34,7 @@ use dsbench_world::{Happening, Outside, World};
 use crate::report::live::Live;
 use crate::store::{Recorder, Store};
 use agenda::Agenda;
+pub(crate) use hands::Held;
 use job::{Job, ProcessKey, Purpose, Task};
 use process::Process;
 pub(crate) use program::Setting;
@@ -71,6 +73,8 @@ enum Due {
     Screen,
     /// A bound of an invariant may be decided by now.
     Bounds,
+    /// Those who watch want to see the nodes as they are now.
+    News,
     /// The scenario's `timeout` is over.
     Timeout,
     /// The nodes had every chance to end.
@@ -84,6 +88,16 @@ pub(crate) fn drive(stage: Stage<'_>) -> Result<Option<i32>, String> {
     driver.begin_run();
     driver.run_loop();
     Ok(driver.ask_check_programs())
+}
+
+/// Starts the plan's nodes for people, who act by hand until they have enough. Steps and invariants are not looked at, and no time runs
+/// out.
+pub(crate) fn hold(stage: Stage<'_>) -> Result<Held, String> {
+    let mut driver = Driver::new(stage)?;
+    driver.hands = Some(hands::Hands::launched());
+    driver.begin_run();
+    driver.run_loop();
+    Ok(driver.held())
 }
 
 /// Everything that a run needs.
@@ -125,6 +139,8 @@ struct Driver<'r> {
     execs: exec::Execs,
     bounds: bounds::Bounds,
     ending: ending::EndingState,
+    /// Who may act by hand, if anybody may.
+    hands: Option<hands::Hands>,
 }
 
 impl<'r> Driver<'r> {
@@ -154,13 +170,16 @@ impl<'r> Driver<'r> {
             execs: exec::Execs::default(),
             bounds: bounds::Bounds::default(),
             ending: ending::EndingState::default(),
+            hands: None,
         })
     }
 
     fn begin_run(&mut self) {
         let now = self.now();
         self.record(now, What::Run(Phase::Started));
-        self.agenda.push(now + self.plan.scenario.timeout, Due::Timeout);
+        if self.hands.is_none() {
+            self.agenda.push(now + self.plan.scenario.timeout, Due::Timeout);
+        }
         self.agenda.push(now + sampling::FIRST, Due::Sample);
         if let Some(every) = self.live.every() {
             self.agenda.push(now + every, Due::Screen);
@@ -228,6 +247,7 @@ impl<'r> Driver<'r> {
             Due::Sample => self.sample(),
             Due::Screen => self.draw(now),
             Due::Bounds => self.look_at_bounds(),
+            Due::News => self.show_status(),
             Due::Timeout => self.end(Ending::Timeout),
             Due::GiveUp => self.give_up(),
         }
@@ -242,6 +262,8 @@ impl<'r> Driver<'r> {
                 self.record(at, What::Stall(Stall { since, of: "logs".into() }));
             }
             Happening::Signal(signal) => self.interrupted(signal),
+            Happening::Heard { from, line } => self.heard(from, line.as_deref()),
+            Happening::Left { caller } => self.caller_left(caller),
             Happening::Probed { id, result } => {
                 let _ = self.probed(id, result.clone()) || self.condition_probed(id, result);
             }
@@ -265,7 +287,10 @@ impl<'r> Driver<'r> {
         self.cluster.observe(observation);
         self.live.observed(observation);
         self.steps.observe(observation, &self.cluster);
-        observation.number
+        let number = observation.number;
+        let news = self.hands.as_mut().and_then(|hands| hands.news(observation));
+        self.pass_on(news);
+        number
     }
 
     /// A late loop is the bench's fault, and the history says so.
@@ -339,10 +364,15 @@ impl<'r> Driver<'r> {
                 self.record(now, What::Run(Phase::Ready));
                 // From here on people may follow the logs where they look for them.
                 self.store.show_logs(self.plan.scenario.nodes.iter().map(|node| &*node.name), false);
-                self.nodes_are_ready(now);
+                if self.hands.is_some() {
+                    self.hands_are_ready();
+                } else {
+                    self.nodes_are_ready(now);
+                }
             }
             Purpose::Asked(Origin::Step(step)) => self.step_acted(step),
             Purpose::Asked(_) | Purpose::Undo(_) => {}
+            Purpose::Hand(number) => self.hand_done(number),
             Purpose::Ending => self.nodes_are_down(),
         }
     }

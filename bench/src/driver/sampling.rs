@@ -13,6 +13,7 @@ const EVERY: Duration = Duration::from_secs(1);
 impl Driver<'_> {
     pub(super) fn sample(&mut self) {
         let now = self.now();
+        self.look_for_socket();
         for sample in self.world.sample() {
             self.record(now, What::Sample(sample));
         }

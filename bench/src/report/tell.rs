@@ -75,6 +75,7 @@ pub(crate) fn ending(because: &Ending) -> &'static str {
         Ending::Timeout => "its time is over",
         Ending::Interrupted { .. } => "interrupted",
         Ending::Environment => "the cluster could not be started",
+        Ending::ByHand => "asked to",
     }
 }
 
@@ -112,7 +113,8 @@ fn answered(exit: Option<Exit>) -> String {
     }
 }
 
-fn did(action: &Action) -> String {
+/// What was done, to whom: `kill peer2`.
+pub(crate) fn did(action: &Action) -> String {
     let nodes = action.nodes.join(", ");
     let verb = action.verb.key();
     let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();

@@ -1,6 +1,8 @@
 //! One run, from the plan to the verdict: the whole program on one screen.
 
+mod prepared;
 mod run_json;
+mod up;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,14 +13,15 @@ use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::plan::Plan;
 use dsbench_core::verdict::Verdict;
-use dsbench_world::{Clock, Guardian, Signals, World, WorldConfig};
+use dsbench_world::{World, WorldConfig};
 
+use self::prepared::Prepared;
+pub(crate) use self::up::up;
 use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
-use crate::store::{Recorder, RunFile, Store};
-use crate::{requirements, setting};
+use crate::store::{RunFile, Store};
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -68,22 +71,11 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Runs a plan while `live` watches. An error means that there is no verdict; whatever was started is gone in any case.
 pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchError> {
-    let Order { source, plan, .. } = order;
-    let scenario_dir = source.directory()?;
-    requirements::check(plan, &scenario_dir)?;
-
-    // Before any thread: the guardian is a fork of this process, and threads inherit the blocked signals.
-    let guardian = Guardian::fork()?;
-    let signals = Signals::block()?;
-    let clock = Clock::start();
-    let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
-    let (setting, ports) = setting::settle(plan, &store, &scenario_dir)?;
-    let mut file = run_json::begun(order, clock.wall_start(), &scenario_dir);
-    store.write(&store.scenario_path(), source.text().as_bytes())?;
-    store.write(&store.run_path(), &file.to_bytes())?;
-
-    let mut recorder = Recorder::create(&store.history_path())?;
-    let mut world = World::new(guardian, clock, WorldConfig { log_dir: store.log_dir(), signals: Some(signals) })?;
+    let plan = &order.plan;
+    let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
+        Prepared::new(order, true)?;
+    let config = WorldConfig { log_dir: store.log_dir(), signals: Some(signals), desk: None };
+    let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let driven = driver::drive(Stage {
         plan,

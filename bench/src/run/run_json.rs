@@ -24,6 +24,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         set: order.set.clone(),
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
+        up: false,
         environment: Environment::here(),
         end: None,
     }

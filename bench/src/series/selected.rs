@@ -26,7 +26,7 @@ pub struct Selected {
 
 impl Selected {
     /// The order for one repetition of it, planned anew.
-    pub(super) fn order(&self, logs: &Path, index: usize, round: u64) -> Order {
+    pub(crate) fn order(&self, logs: &Path, index: usize, round: u64) -> Order {
         // Its mistakes and warnings were shown when it was selected; the text is still the same.
         let scenario = self.source.parse_quietly(&self.overrides).expect("what was selected has no mistakes");
         let plan = Plan::new(scenario, self.seed.unwrap_or_else(fresh_seed));

@@ -10,6 +10,7 @@
 //!     history.jsonl                 every observation
 //!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
 //!     nodes/<node>/                 the nodes' data directories
+//!     control/socket                while the cluster is up: where other terminals reach it
 //! ```
 
 mod captured;
@@ -80,6 +81,11 @@ impl Store {
         Ok(Self { logs: logs.to_owned(), dir: select::find(logs, selector)?, _running: None })
     }
 
+    /// The directories of the stored runs that a selector fits, oldest first; of all without one.
+    pub(crate) fn fitting(logs: &Path, selector: Option<&str>) -> Vec<PathBuf> {
+        select::fitting(logs, selector)
+    }
+
     /// The run's directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -120,6 +126,11 @@ impl Store {
         self.dir.join("scenario.toml")
     }
 
+    /// Where a cluster that is up listens.
+    pub(crate) fn control_dir(&self) -> PathBuf {
+        self.dir.join(CONTROL)
+    }
+
     /// `run.json`.
     pub fn run_path(&self) -> PathBuf {
         self.dir.join("run.json")
@@ -141,6 +152,12 @@ impl Store {
         // The lock itself is let go with the store; without its file nobody looks for it.
         let _ = fs::remove_file(self.dir.join(RUNNING));
         written.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// The nodes of a cluster without a verdict are gone: its logs are complete.
+    pub(crate) fn close<'n>(&self, nodes: impl Iterator<Item = &'n str>) {
+        self.show_logs(nodes, true);
+        let _ = fs::remove_file(self.dir.join(RUNNING));
     }
 
     /// Writes a whole file of the run so that a reader sees all of it or none.
@@ -217,6 +234,9 @@ fn from_here(path: &Path) -> PathBuf {
 
 /// The file that is locked while a run goes on.
 const RUNNING: &str = "running";
+
+/// The directory of the socket in a run's directory.
+pub(crate) const CONTROL: &str = "control";
 
 /// The list of the logs that the last run put directly into `logs`.
 const SHOWN: &str = ".last-run";

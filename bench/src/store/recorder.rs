@@ -14,6 +14,9 @@ use crate::error::BenchError;
 /// Bytes that may wait to be written while observations pour in.
 const BUFFER: usize = 256 * 1024;
 
+/// How much is held in memory if it is not needed.
+const REMEMBERED: usize = 1024;
+
 /// The history in memory and its file.
 ///
 /// A line leaves the process at every [`flush`](Self::flush), so what `kill -9` can take is at most one torn last line, and what a power cut
@@ -24,6 +27,8 @@ pub struct Recorder {
     path: PathBuf,
     file: File,
     waiting: Vec<u8>,
+    /// True if only the file has all of it.
+    forgets: bool,
     /// Why the file could not be written, from then on; the history in memory stays whole, so the verdict is not lost.
     lost: Option<io::Error>,
 }
@@ -37,6 +42,7 @@ impl Recorder {
             path: path.to_owned(),
             file,
             waiting: lines::header().into_bytes(),
+            forgets: false,
             lost: None,
         };
         recorder.flush();
@@ -48,8 +54,16 @@ impl Recorder {
         &self.history
     }
 
+    /// From now on only the file has all of it: nobody will judge, and a cluster may be up for weeks.
+    pub(crate) fn forget(&mut self) {
+        self.forgets = true;
+    }
+
     /// Adds an observation.
     pub fn record(&mut self, at: RunTime, what: What) -> &Observation {
+        if self.forgets && self.history.observations().len() >= REMEMBERED {
+            self.history = History::after(self.history.next_number());
+        }
         let observation = self.history.push(at, what);
         if self.lost.is_none() {
             lines::encode(observation, &mut self.waiting);
@@ -102,6 +116,21 @@ mod tests {
         let read = dsbench_core::lines::read(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(read.history.observations(), recorder.history().observations());
         assert!(read.torn.is_none());
+    }
+
+    #[test]
+    fn what_is_forgotten_in_memory_is_whole_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.jsonl");
+        let mut recorder = Recorder::create(&path).unwrap();
+        recorder.forget();
+        for n in 0..5000 {
+            assert_eq!(recorder.record(RunTime(n), What::Run(Phase::Ready)).number, n);
+            assert!(recorder.history().observations().len() <= super::REMEMBERED);
+        }
+        recorder.flush();
+        let read = dsbench_core::lines::read(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(read.history.observations().len(), 5000);
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct RunFile {
     pub started: String,
     /// The nodes, in order.
     pub nodes: Vec<String>,
+    /// True if the cluster was launched to be looked at: it has no verdict.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub up: bool,
     /// The machine.
     pub environment: Environment,
     /// How it ended; none while it runs, or if dsbench was killed.

@@ -96,6 +96,17 @@ fn seed_digits(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Every stored run that a selector fits, oldest first; all of them without one.
+pub(super) fn fitting(logs: &Path, selector: Option<&str>) -> Vec<PathBuf> {
+    if let Some(path) = selector.map(Path::new).filter(|path| RECORDS.iter().any(|record| path.join(record).is_file()))
+    {
+        return vec![path.to_owned()];
+    }
+    let mut runs = all(&logs.join("runs"));
+    runs.retain(|run| selector.is_none_or(|selector| fits(run, selector)));
+    runs
+}
+
 fn shown(run: &Path) -> String {
     let name = run.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     format!("{}/{name}", scenario_of(run).unwrap_or_default())

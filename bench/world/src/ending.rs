@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dsbench_core::observation::Life;
 
+use crate::desk::Desk;
 use crate::outside::Outside;
 use crate::process::Order;
 use crate::world::World;
@@ -24,6 +25,8 @@ pub struct Ended {
     pub killed: Vec<Life>,
     /// What could not be killed or proven dead within the bound, for people. Empty: nothing of the run is left, proven.
     pub survivors: Vec<String>,
+    /// The callers at the desk, who can now be told what came of it.
+    pub desk: Option<Desk>,
 }
 
 impl World {
@@ -47,6 +50,10 @@ impl World {
         // From here on nobody gives orders. What helpers have left is killed by their keepers, who see the end of their channels.
         machinery.control.stop();
         machinery.capture.stop();
+        ended.desk = machinery.desk;
+        if let Some(desk) = &ended.desk {
+            desk.deafen();
+        }
         self.alive.clear();
         self.execs.clear();
         loop {

@@ -3,9 +3,11 @@
 //! One loop on one thread (the driver's) decides everything; what happens outside reaches it through [`World::next`]. Threads beside it
 //! move bytes by fixed rules and never choose.
 
+mod background;
 mod capture;
 mod clock;
 mod control;
+mod desk;
 mod ending;
 mod error;
 mod launch;
@@ -20,8 +22,10 @@ mod signals;
 mod thread;
 mod world;
 
+pub use background::{Background, let_go_of_terminal};
 pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meaning, Patterns};
 pub use clock::Clock;
+pub use desk::{CallerId, Desk, DeskConfig, LINE_HEARD_MAX, Socket};
 pub use ending::Ended;
 pub use error::WorldError;
 pub use lock::Lock;

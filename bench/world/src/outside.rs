@@ -3,6 +3,8 @@
 use dsbench_core::observation::{Event, Exit, Life, LogLine};
 use dsbench_core::time::RunTime;
 
+use crate::desk::CallerId;
+
 /// Names one [`World::exec`](crate::World::exec).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExecId(pub u64);
@@ -117,6 +119,18 @@ pub enum Happening {
         /// How it ended and what it said.
         result: Executed,
     },
+    /// A caller at the desk has said a line.
+    Heard {
+        /// Who.
+        from: CallerId,
+        /// What, without its newline; none if it was longer than [`LINE_HEARD_MAX`](crate::LINE_HEARD_MAX), after which nothing more is heard.
+        line: Option<Vec<u8>>,
+    },
+    /// A caller at the desk will say no more; it may still be told something.
+    Left {
+        /// Who.
+        caller: CallerId,
+    },
     /// A signal to dsbench (2 = SIGINT, 15 = SIGTERM, 1 = SIGHUP).
     Signal(i32),
     /// Output could not be read in time: what came in between is known only to that accuracy.
@@ -181,7 +195,9 @@ impl Happening {
             | Self::Resumed { of }
             | Self::Unkillable { of, .. }
             | Self::Input { of, .. } => Some(of),
-            Self::Probed { .. }
+            Self::Heard { .. }
+            | Self::Left { .. }
+            | Self::Probed { .. }
             | Self::Executed { .. }
             | Self::Signal(_)
             | Self::Stall { .. }

@@ -16,6 +16,7 @@ use nix::unistd::pipe2;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::control::{self, Control};
+use crate::desk::{Desk, DeskConfig};
 use crate::ending::Ended;
 use crate::error::WorldError;
 use crate::launch::{Launch, set_nonblocking};
@@ -35,6 +36,8 @@ pub struct WorldConfig {
     pub log_dir: PathBuf,
     /// The signals to dsbench that shall come as [`Happening::Signal`].
     pub signals: Option<Signals>,
+    /// Where other processes may speak to the run.
+    pub desk: Option<DeskConfig>,
 }
 
 /// Which processes of a life a signal goes to.
@@ -69,6 +72,7 @@ pub(crate) struct Machinery {
     pub(crate) guardian: Guardian,
     pub(crate) capture: Capture,
     pub(crate) control: Control,
+    pub(crate) desk: Option<Desk>,
     /// Held to the end: then signals act as they did before.
     _signals: Option<Signals>,
 }
@@ -97,8 +101,9 @@ impl World {
         let capture = Capture::start(clock, config.log_dir, outbox.clone())?;
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
+        let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
         let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox)?;
-        let machinery = Some(Machinery { guardian, capture, control, _signals: config.signals });
+        let machinery = Some(Machinery { guardian, capture, control, desk, _signals: config.signals });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs })
     }
@@ -206,9 +211,19 @@ impl World {
         sample(self.alive.iter().filter_map(|(life, alive)| Some((life, alive.pid?))))
     }
 
+    /// The process of the life's main program, while it runs.
+    pub fn pid(&self, life: &Life) -> Option<i32> {
+        self.alive.get(life)?.pid
+    }
+
     /// True if processes of the life exist, or may: from `spawn` until [`next`](Self::next) has given `NotStarted` or `Empty`.
     pub fn is_alive(&self, life: &Life) -> bool {
         self.alive.contains_key(life)
+    }
+
+    /// Where callers are spoken to, if there is a desk.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.machinery.as_ref()?.desk.as_ref()
     }
 
     /// The next thing from outside; none if nothing came until `deadline`.

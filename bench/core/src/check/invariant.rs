@@ -148,6 +148,10 @@ fn of_ending(history: &History) -> Option<Reason> {
         Ending::Abandoned => {
             reason(Judgement::Inconclusive, "the run was abandoned before its last step".into(), number)
         }
+        Ending::ByHand => {
+            let why = "the cluster was launched to be looked at, not to be judged";
+            reason(Judgement::Inconclusive, why.into(), number)
+        }
         Ending::Timeout => reason(Judgement::Inconclusive, "the run was cut by its timeout".into(), number),
         Ending::Interrupted { signal } => {
             reason(Judgement::Interrupted { signal }, format!("the run was interrupted by signal {signal}"), number)
@@ -297,6 +301,7 @@ mod tests {
         assert_eq!(judged(None, Ending::Complete).judgement, Judgement::Pass);
         assert_eq!(judged(None, Ending::Timeout).judgement, Judgement::Inconclusive);
         assert_eq!(judged(None, Ending::Abandoned).judgement, Judgement::Inconclusive);
+        assert_eq!(judged(None, Ending::ByHand).judgement, Judgement::Inconclusive);
         assert_eq!(judged(None, Ending::Environment).judgement, Judgement::Environment);
         assert_eq!(judged(None, Ending::Interrupted { signal: 2 }).judgement, Judgement::Interrupted { signal: 2 });
         let missed = judged(Some(StepState::ExpectMissed { why: why() }), Ending::Interrupted { signal: 2 });

@@ -12,6 +12,7 @@ mod requires;
 mod roles;
 mod start;
 pub(crate) mod steps;
+mod typed;
 mod vars;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub use events::PRESETS;
 pub use files::NodeFile;
 pub use nodes::{Node, Port};
 pub use overrides::Override;
-pub use process::{Process, Ready, Signal, Stop};
+pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};

@@ -105,21 +105,41 @@ const TERM: Signal = Signal { name: "TERM", number: 15 };
 impl Signal {
     /// Reads a signal's name, with or without `SIG`.
     pub(super) fn parse(text: &Located<&str>, table: &Table<'_, '_>) -> Option<Self> {
-        let name = text.value.strip_prefix("SIG").unwrap_or(text.value);
+        Self::named(text.value)
+            .map_err(|unknown| {
+                let UnknownSignal { message, help } = unknown;
+                let diagnostic = Diagnostic::error(diagnostic::BAD_WORD, message, text.span.clone(), "unknown signal");
+                table.report(diagnostic.help(help));
+            })
+            .ok()
+    }
+
+    /// The signal that this word means, with or without `SIG`.
+    ///
+    /// # Errors
+    /// If there is none that may be sent, with what to write instead.
+    pub fn named(word: &str) -> Result<Self, UnknownSignal> {
+        let name = word.strip_prefix("SIG").unwrap_or(word);
         if let Some(signal) = SIGNALS.iter().find(|signal| signal.name == name) {
-            return Some(*signal);
+            return Ok(*signal);
         }
-        let message = format!("no signal to send is called `{}`", text.value.escape_debug());
+        let message = format!("no signal to send is called `{}`", word.escape_debug());
         let help = match name {
             "KILL" => "the verb `kill` does that".to_owned(),
             "STOP" => "the verb `pause` does that".to_owned(),
             "CONT" => "the verb `resume` does that".to_owned(),
             name => suggestion(name, "signals", SIGNALS.iter().map(|signal| signal.name)),
         };
-        let diagnostic = Diagnostic::error(diagnostic::BAD_WORD, message, text.span.clone(), "unknown signal");
-        table.report(diagnostic.help(help));
-        None
+        Err(UnknownSignal { message, help })
     }
+}
+
+/// A word that is no signal which may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}: {help}")]
+pub struct UnknownSignal {
+    message: String,
+    help: String,
 }
 
 /// How long a process may take to become ready if the scenario does not say.

@@ -45,6 +45,28 @@ impl Target {
         item.wrong_type("a target (a node, a role, a word like \"all\", or a list of them)")
     }
 
+    /// Reads the words of somebody who acts while the nodes run, one or several: `leader`, `!killed`, `peer1 peer3`. Reports what is no
+    /// target.
+    pub fn typed<'w>(words: impl IntoIterator<Item = &'w str>, names: &Names<'_>) -> Option<Self> {
+        let read = |value| Self::parse_text(&Located { value, span: 0..0 }, names, Purpose::Act);
+        // Every word is read before anything is given up, so that all mistakes are told at once.
+        let targets: Vec<Option<Self>> = words.into_iter().map(read).collect();
+        let mut targets = targets.into_iter().collect::<Option<Vec<_>>>()?;
+        if targets.len() == 1 { targets.pop() } else { Some(Self::listed(targets)) }
+    }
+
+    /// The targets of a list: those with `!` are taken away from the others.
+    fn listed(targets: Vec<Self>) -> Self {
+        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
+        for target in targets {
+            match target {
+                Self { whom: Whom::Not(inner), process: None } => unwanted.push(*inner),
+                target => wanted.push(target),
+            }
+        }
+        Self { whom: Whom::Difference(wanted, unwanted), process: None }
+    }
+
     fn parse_list(item: &Item<'_, '_>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
         let items = item.array()?;
         if items.is_empty() {
@@ -55,16 +77,9 @@ impl Target {
             );
             return None;
         }
-        let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
-        let mut is_complete = true;
-        for item in items {
-            match Self::parse(&item, names, purpose) {
-                Some(Self { whom: Whom::Not(inner), process: None }) => unwanted.push(*inner),
-                Some(target) => wanted.push(target),
-                None => is_complete = false,
-            }
-        }
-        is_complete.then_some(Self { whom: Whom::Difference(wanted, unwanted), process: None })
+        // Every item is read before anything is given up, so that all mistakes are told at once.
+        let targets: Vec<Option<Self>> = items.iter().map(|item| Self::parse(item, names, purpose)).collect();
+        targets.into_iter().collect::<Option<Vec<_>>>().map(Self::listed)
     }
 
     fn parse_text(text: &Located<&str>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {

@@ -59,6 +59,9 @@ impl Driver<'_> {
 
     /// A line was taken by its node, or will not be.
     pub(crate) fn input_written(&mut self, id: InputId, of: &Life, result: Result<(), String>) {
+        if self.hand_typed(id, of, &result) {
+            return;
+        }
         let Some(position) = self.typing.on_their_way.iter().position(|on_its_way| *on_its_way == id) else { return };
         self.typing.on_their_way.remove(position);
         let step = self.typing.step;

@@ -70,7 +70,7 @@ impl Driver<'_> {
     }
 
     /// The process that a word to a node is meant for: the one that is named, else its main one.
-    fn addressee(&self, aim: &Aim) -> ProcessKey {
+    pub(super) fn addressee(&self, aim: &Aim) -> ProcessKey {
         let process = aim.process.clone().unwrap_or_else(|| dsbench_core::observation::MAIN.into());
         ProcessKey { node: aim.node.clone(), process }
     }

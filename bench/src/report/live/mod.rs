@@ -168,7 +168,7 @@ impl Live for Lines {
 }
 
 /// True for what only repeats a line that was shown before.
-fn is_routine(what: &What) -> bool {
+pub(crate) fn is_routine(what: &What) -> bool {
     match what {
         What::Process(process) => process.change == Change::Empty,
         What::Step(step) => step.state == StepState::Done,

@@ -17,7 +17,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, chdir, dup2_stdin, dup2_stdout, getpid, getppid, setsid};
+use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setsid};
 
 use super::channel::{Channel, Received};
 use super::keeper::{self, keep};
@@ -46,10 +46,19 @@ impl Guardian {
     ///
     /// Call it early, while the process is small and has one thread: a start of a node then costs as little as it can.
     pub fn fork() -> Result<Self, WorldError> {
+        Self::start(false)
+    }
+
+    /// The same for a dsbench that gives up its terminal: the guardian has none either, and no pipe whose end a shell waits for.
+    pub fn fork_without_terminal() -> Result<Self, WorldError> {
+        Self::start(true)
+    }
+
+    fn start(is_mute: bool) -> Result<Self, WorldError> {
         let failed = |errno: Errno| WorldError::system("fork the guardian", errno);
         let (channel, its_channel) = Channel::pair().map_err(failed)?;
         let bench = getpid();
-        let pid = sys::fork(|| match become_guardian(&its_channel, bench) {
+        let pid = sys::fork(|| match become_guardian(&its_channel, bench, is_mute) {
             Ok(signals) => GuardianProcess {
                 channel: Some(its_channel),
                 signals,
@@ -113,12 +122,15 @@ pub(crate) fn in_memory(bytes: &[u8]) -> io::Result<File> {
 }
 
 /// Turns the forked child into what a guardian must be.
-fn become_guardian(channel: &Channel, bench: Pid) -> io::Result<SignalFd> {
+fn become_guardian(channel: &Channel, bench: Pid, is_mute: bool) -> io::Result<SignalFd> {
     // Above all, no copy of dsbench's ends of pipes and sockets may live on here: their end is how others learn of its death.
     sys::close_all_but(channel.fd());
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
+    if is_mute {
+        dup2_stderr(&null)?;
+    }
     sys::reset_signal_actions();
     let signals = keeper::signals()?;
     setsid()?;

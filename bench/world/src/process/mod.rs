@@ -21,3 +21,4 @@ pub use guardian::Guardian;
 pub(crate) use guardian::in_memory;
 pub(crate) use message::{Notice, Order, Report, Reported};
 pub use spec::{ExecInput, ExecSpec, ProbeSpec, Program, SpawnSpec};
+pub(crate) use sys::fork;

@@ -1,0 +1,157 @@
+//! Acting by hand on a cluster that is up, from any terminal: `kill`, `restart`, `input`, `down` and the others.
+
+use clap::{Args, Subcommand};
+use dsbench_core::observation::ActionVerb;
+
+use super::{LOGS, logs, ps};
+use crate::control::{Ask, clusters, no_such_verb};
+use crate::error::BenchError;
+use crate::report::terminal::{clean, say};
+
+/// What can be done with clusters that are up.
+#[derive(Debug, Subcommand)]
+pub(super) enum HandCommand {
+    /// List the clusters that are up, and what every node does
+    Ps(ps::PsArgs),
+    /// Print the logs of a cluster that is up
+    Logs(logs::LogsArgs),
+    /// Kill nodes of a cluster that is up: SIGKILL to every process of them
+    Kill(TargetArgs),
+    /// Kill what is alive of nodes and start them again; returns when they are ready
+    Restart(TargetArgs),
+    /// Freeze nodes: they say, hear and do nothing, and do not know it
+    Pause(TargetArgs),
+    /// Let paused nodes go on
+    Resume(TargetArgs),
+    /// Ask nodes to end, as the scenario's `stop` says
+    Stop(TargetArgs),
+    /// Start nodes that do not run; returns when they are ready
+    Start(TargetArgs),
+    /// Send a signal (HUP, USR1 ...) to the main programs of nodes
+    Signal(SignalArgs),
+    /// Type a line into the standard input of nodes
+    Input(InputArgs),
+    /// End a cluster that is up; returns when nothing of it is left
+    Down(DownArgs),
+    #[command(hide = true)]
+    Partition(NetworkArgs),
+    #[command(hide = true)]
+    Heal(NetworkArgs),
+    #[command(hide = true)]
+    Link(NetworkArgs),
+    #[command(hide = true)]
+    Unplug(NetworkArgs),
+}
+
+/// Which cluster is meant.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Which cluster, if several are up: its run's directory, scenario or seed
+    #[arg(long, value_name = "RUN")]
+    pub(super) run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = TARGETS)]
+pub(super) struct TargetArgs {
+    /// Nodes, roles, or words like `all`
+    #[arg(value_name = "TARGET", required = true)]
+    target: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+const TARGETS: &str = "\
+Targets are those of scenarios:
+  peer2                  a node; peer2/sentinel one process of it
+  leader                 whoever holds this role of the scenario now
+  all  any  random       everybody; one at random
+  killed  paused         whoever was killed, is paused; restarted: whoever was started last
+  minority  majority     as many at random
+  '!leader'              everybody else; several targets are all of them, without those with `!`
+
+Examples:
+  dsbench kill leader
+  dsbench restart killed
+  dsbench pause all '!leader'
+  dsbench kill random --run leader-election";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  dsbench signal HUP peer1\n  dsbench signal USR1 all")]
+pub(super) struct SignalArgs {
+    /// HUP, INT, USR1 ...
+    #[arg(value_name = "SIGNAL")]
+    signal: String,
+    /// Nodes, roles, or words like `all`
+    #[arg(value_name = "TARGET", required = true)]
+    target: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  dsbench input peer1 status\n  dsbench input leader sell 2 30\n  dsbench input all ''"
+)]
+pub(super) struct InputArgs {
+    /// A node, a role, or a word like `all`
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// The line; several words are joined by spaces
+    #[arg(value_name = "TEXT", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    text: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  dsbench down\n  dsbench down --now\n  dsbench down --run leader-election")]
+pub(super) struct DownArgs {
+    /// Kill the nodes instead of asking them to end
+    #[arg(long)]
+    now: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NetworkArgs {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _words: Vec<String>,
+}
+
+pub(super) fn act(command: &HandCommand) -> Result<u8, BenchError> {
+    let acts = |verb, args: &TargetArgs| ask(&args.which, Ask::Act(verb, args.target.clone()));
+    match command {
+        HandCommand::Ps(args) => ps::ps(args),
+        HandCommand::Logs(args) => logs::logs(args),
+        HandCommand::Kill(args) => acts(ActionVerb::Kill, args),
+        HandCommand::Restart(args) => acts(ActionVerb::Restart, args),
+        HandCommand::Pause(args) => acts(ActionVerb::Pause, args),
+        HandCommand::Resume(args) => acts(ActionVerb::Resume, args),
+        HandCommand::Stop(args) => acts(ActionVerb::Stop, args),
+        HandCommand::Start(args) => acts(ActionVerb::Start, args),
+        HandCommand::Signal(args) => ask(&args.which, Ask::Signal(args.signal.clone(), args.target.clone())),
+        HandCommand::Input(args) => ask(&args.which, Ask::Input(args.text.join(" "), vec![args.target.clone()])),
+        HandCommand::Down(args) => ask(&args.which, Ask::Down { now: args.now }),
+        HandCommand::Partition(_) => Err(BenchError::Usage(no_such_verb("partition"))),
+        HandCommand::Heal(_) => Err(BenchError::Usage(no_such_verb("heal"))),
+        HandCommand::Link(_) => Err(BenchError::Usage(no_such_verb("link"))),
+        HandCommand::Unplug(_) => Err(BenchError::Usage(no_such_verb("unplug"))),
+    }
+}
+
+/// Asks the cluster that is meant, and says what was done.
+fn ask(which: &Which, ask: Ask) -> Result<u8, BenchError> {
+    let (_, mut call) = clusters::the_one(LOGS.as_ref(), which.run.as_deref())?;
+    let done = call.ask(ask)?;
+    say!("{}", clean(&done.text));
+    Ok(0)
+}
+
+/// A path as a person would type it here.
+pub(super) fn shown_here(path: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = std::path::Path::new(path);
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,63 @@
+//! `dsbench ps`: which clusters are up, and what every node does.
+
+use clap::Args;
+
+use super::LOGS;
+use super::hand::{Which, shown_here};
+use crate::control::clusters::{self, Cluster, NoCall};
+use crate::control::{Ask, NodeStatus, Status};
+use crate::error::BenchError;
+use crate::report::terminal::{self, clean_line, say};
+
+/// List the clusters that are up, and what every node does
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  dsbench ps\n  dsbench ps --json | jq -r '.[].nodes[].name'")]
+pub(super) struct PsArgs {
+    /// One JSON array on standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    which: Which,
+}
+
+pub(super) fn ps(args: &PsArgs) -> Result<u8, BenchError> {
+    let mut up = Vec::new();
+    for Cluster { run, call } in clusters::all(LOGS.as_ref(), args.which.run.as_deref()) {
+        let run = run.display();
+        match call.map(|mut call| call.ask(Ask::Status)) {
+            Ok(Ok(done)) => up.extend(done.status),
+            // It has ended this moment.
+            Ok(Err(_)) => {}
+            Err(NoCall::Dead) => say!("{run} was up when its dsbench was killed; nothing of it is left"),
+            Err(NoCall::Other(why)) => say!("{run} cannot be reached: {why}"),
+        }
+    }
+    if args.json {
+        let json = serde_json::to_string_pretty(&up).expect("plain data has JSON");
+        return terminal::data(|out| writeln!(out, "{json}")).map(|()| 0);
+    }
+    if up.is_empty() {
+        say!("no cluster is up (looked in {LOGS}/runs)");
+        return Ok(0);
+    }
+    terminal::data(|out| up.iter().try_for_each(|status| write!(out, "{}", shown(status))))?;
+    Ok(0)
+}
+
+/// A cluster and its nodes, a line each.
+fn shown(status: &Status) -> String {
+    let up = humantime::format_duration(std::time::Duration::from_secs(status.seconds.max(0.0) as u64));
+    let run = shown_here(&status.run);
+    let mut text = format!("{}  {}  {up}  {}\n", clean_line(&status.scenario), status.phase, clean_line(&run));
+    let width =
+        |of: fn(&NodeStatus) -> String| status.nodes.iter().map(|node| of(node).chars().count()).max().unwrap_or(0);
+    let (names, roles) = (width(|node| node.name.clone()), width(|node| node.roles.join(",")));
+    for node in &status.nodes {
+        let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let (name, role) = (clean_line(&node.name), node.roles.join(","));
+        let line = format!("  {name:<names$}  {:<7}  {role:<roles$}  {pid:>7}  {}", node.state, clean_line(&node.said));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
