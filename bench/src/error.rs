@@ -61,3 +61,30 @@ impl BenchError {
         move |source| Self::File { doing, path, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dsbench_core::judgement::EXIT_CODES;
+
+    use super::BenchError;
+
+    #[test]
+    fn every_exit_code_is_explained() {
+        let io = || std::io::Error::other("x");
+        let errors = [
+            BenchError::Usage(String::new()),
+            BenchError::Scenario { path: String::new(), errors: 1 },
+            BenchError::NothingSelected(String::new()),
+            BenchError::Environment(String::new()),
+            BenchError::File { doing: "read", path: "x".into(), source: io() },
+            BenchError::StoredRun(String::new()),
+        ];
+        for error in errors {
+            let code = error.exit_code();
+            assert!(
+                EXIT_CODES.iter().any(|(known, _)| *known == code),
+                "add {code} to EXIT_CODES in core's judgement.rs"
+            );
+        }
+    }
+}

@@ -24,6 +24,20 @@ pub enum Judgement {
 /// The exit code of a bug in dsbench itself.
 pub const BUG: u8 = 70;
 
+/// Every exit code of dsbench with what it means, in ascending order.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "pass: every promise was held, and each was put to the test"),
+    (1, "a promise was violated, an `expect` was missed, or a node did not come back after a fault"),
+    (2, "usage, or an invalid scenario: nothing was started"),
+    (3, "inconclusive: something could not be decided, or the scene of the test was never set"),
+    (4, "nothing was selected to run"),
+    (5, "environment: before the first fault a node did not start, a program is missing, a port is taken"),
+    (BUG, "a bug in dsbench, not in the cluster: please report it"),
+    (129, "the terminal was closed (SIGHUP): ended after clean-up"),
+    (130, "interrupted by Ctrl-C, after clean-up"),
+    (143, "asked to end by SIGTERM, after clean-up"),
+];
+
 impl Judgement {
     /// The exit code.
     pub fn exit_code(self) -> u8 {
@@ -57,6 +71,24 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_exit_code_is_explained() {
+        use Judgement::{Environment, Fail, Inconclusive, Interrupted, Pass};
+        let judgements = [
+            Pass,
+            Fail,
+            Inconclusive,
+            Environment,
+            Interrupted { signal: 1 },
+            Interrupted { signal: 2 },
+            Interrupted { signal: 15 },
+        ];
+        for code in judgements.map(Judgement::exit_code).into_iter().chain([BUG]) {
+            assert!(EXIT_CODES.iter().any(|(known, _)| *known == code), "{code} is not in EXIT_CODES");
+        }
+        assert!(EXIT_CODES.is_sorted_by_key(|(code, _)| code));
+    }
 
     #[test]
     fn a_violation_outweighs_everything_and_a_pass_nothing() {

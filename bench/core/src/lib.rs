@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod condition;
 pub mod confidence;
 pub mod diagnostic;
+pub mod explain;
 pub mod faults;
 pub mod filter;
 pub mod groups;

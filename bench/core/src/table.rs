@@ -150,6 +150,33 @@ impl Kind {
     }
 }
 
+/// A word of the language that stands where a value stands, for the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Word {
+    /// As it is written.
+    pub word: &'static str,
+    /// What it means, in a sentence or two.
+    pub doc: &'static str,
+}
+
+impl Word {
+    /// A word, in one line.
+    pub const fn new(word: &'static str, doc: &'static str) -> Self {
+        Self { word, doc }
+    }
+
+    /// The words without what they mean. `N` is their number.
+    pub const fn only<const N: usize>(words: &[Self]) -> [&'static str; N] {
+        let mut only = [""; N];
+        let mut index = 0;
+        while index < N {
+            only[index] = words[index].word;
+            index += 1;
+        }
+        only
+    }
+}
+
 /// A table being read.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'d, 's> {

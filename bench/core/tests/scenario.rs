@@ -38,7 +38,7 @@ fn parse(text: &str) -> Scenario {
 
 /// The overrides that a bad file asks for in its first lines.
 fn overrides(text: &str) -> Vec<Override> {
-    text.lines().filter_map(|line| Override::parse(line.strip_prefix("# --set ")?)).collect()
+    text.lines().filter_map(|line| Override::parse(line.strip_prefix("# --set ")?.split("# right:").next()?)).collect()
 }
 
 /// Every diagnostic of a text, errors and warnings.

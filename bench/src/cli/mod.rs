@@ -3,6 +3,7 @@
 mod bug;
 mod check;
 mod config;
+mod explain;
 mod hand;
 mod logs;
 mod plan;
@@ -65,6 +66,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Judge a stored run again, from its history alone
     Recheck(recheck::RecheckArgs),
+    /// Explain a mistake, a verb, a check, a key or any other word; without one, list them all
+    Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a scenario, from which editors complete and explain
     Schema(schema::SchemaArgs),
     /// The reference node: small distributed systems to try dsbench on
@@ -127,6 +130,7 @@ fn answer(cli: Cli) -> u8 {
         Command::Config(args) => config::config(&args),
         Command::Show(args) => show::show(&args),
         Command::Recheck(args) => recheck::recheck(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };

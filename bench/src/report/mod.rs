@@ -11,6 +11,7 @@ pub mod jsonl;
 pub mod junit;
 pub mod live;
 pub mod outlet;
+pub(crate) mod page;
 pub mod people;
 pub mod screen;
 pub mod summary;

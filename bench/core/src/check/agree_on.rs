@@ -18,9 +18,9 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "agree_on",
     keys: &[
-        Key::new("event", Kind::Event, "The event whose fields are compared."),
-        Key::new("key", Kind::Text, "The field that says what is agreed on: an index, an id, a round."),
-        Key::new("value", Kind::Text, "The field that must then be the same at all nodes."),
+        Key::required("event", Kind::Event, "The event whose fields are compared."),
+        Key::required("key", Kind::Text, "The field that says what is agreed on: an index, an id, a round."),
+        Key::required("value", Kind::Text, "The field that must then be the same at all nodes."),
         OF,
         WHERE,
     ],

@@ -32,8 +32,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) const KIND: CheckKind = CheckKind {
     name: "conserved",
     keys: &[
-        Key::new("field", Kind::EventField, "The event by which a node says what it holds, and its int field."),
-        Key::new("total", Kind::Int, "What the last values of all nodes sum up to when nothing is under way."),
+        Key::required("field", Kind::EventField, "The event by which a node says what it holds, and its int field."),
+        Key::required("total", Kind::Int, "What the last values of all nodes sum up to when nothing is under way."),
         Key::new("quiet", Kind::Duration, "How long no value changes when nothing is under way; 1s if not said."),
         Key::new("within", Kind::Duration, "How long after its last step the run waits for that; 10s if not said."),
         OF,

@@ -17,8 +17,8 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "monotonic",
     keys: &[
-        Key::new("event", Kind::Event, "The event whose field is looked at."),
-        Key::new("field", Kind::Text, "The field, an int or a float, whose value never goes down."),
+        Key::required("event", Kind::Event, "The event whose field is looked at."),
+        Key::required("field", Kind::Text, "The field, an int or a float, whose value never goes down."),
         Key::new("key", Kind::Text, "A field: only values beside the same value of it are compared."),
         Key::new(
             "per",

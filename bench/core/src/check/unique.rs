@@ -17,7 +17,7 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "unique",
     keys: &[
-        Key::new("field", Kind::EventField, "The event and its field whose values are all different."),
+        Key::required("field", Kind::EventField, "The event and its field whose values are all different."),
         Key::new(
             "per",
             Kind::OneOf(&["cluster", "node", "life"]),

@@ -11,10 +11,33 @@ use crate::cluster::ClusterState;
 use crate::groups::{ScopeId, Whose};
 use crate::names::Names;
 use crate::observation::Name;
+use crate::table::Word;
 
-/// The words that are targets by themselves; nothing else may have these names.
-pub const WORDS: &[&str] =
-    &["all", "any", "random", "killed", "paused", "restarted", "isolated", "minority", "majority"];
+/// The words that are targets by themselves, and what they mean.
+pub const GLOSSARY: &[Word] = &[
+    Word::new("all", "Every node."),
+    Word::new("any", "Where one looks: some node, whichever. Where a step acts: one at random, like `random`."),
+    Word::new("random", "One node, chosen by the seed among those that the step can do something to."),
+    Word::new("killed", "What was killed and does not run again yet."),
+    Word::new("paused", "What is frozen at this moment."),
+    Word::new("restarted", "What was started again after a kill, a stop or a crash."),
+    Word::new("isolated", "What a network fault has cut off. Needs the network laboratory; in host mode, `paused`."),
+    Word::new("minority", "At random, as many as are fewer than half of all nodes, alive or not: 2 of 5, nobody of 2."),
+    Word::new("majority", "At random, as many as are just more than half of all nodes, alive or not: 3 of 5."),
+];
+
+/// The words of the [`GLOSSARY`]; nothing else may have these names.
+pub const WORDS: &[&str] = &Word::only::<{ GLOSSARY.len() }>(GLOSSARY);
+
+/// How targets are written beside the words, for the reference.
+pub const FORMS: &[Word] = &[
+    Word::new("NODE", "One node by its name, such as `peer1`."),
+    Word::new("ROLE", "Who has the role of [roles] at this moment, such as `leader`."),
+    Word::new("GROUP", "Every node of the group of [groups]."),
+    Word::new("TARGET/PROCESS", "Only this process of each: `redis1/sentinel`, `all/sentinel`."),
+    Word::new("!TARGET", "Every node but these."),
+    Word::new("[TARGET, ..]", "All of these together; those with `!` are taken away: `[\"!leader\", \"!peer1\"]`."),
+];
 
 /// A set of nodes (or of single processes) as the scenario names it. What it means is decided when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod addresses;
 mod reading;
 
 pub use addresses::{Addresses, NodeAddress, Of, Place, Var};
-pub use reading::Setting;
+pub use reading::{PLACEHOLDERS, Setting};
 
 use self::addresses::{lacking, values, variable};
 use self::reading::{Reading, placeholder_word};

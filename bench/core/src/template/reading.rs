@@ -5,6 +5,27 @@ use crate::diagnostic::{did_you_mean, suggestion};
 use crate::groups::{ScopeId, Whose};
 use crate::names::Names;
 use crate::observation::{MAIN, Name};
+use crate::table::Word;
+
+/// Every placeholder, with what it stands for; names in capitals are the scenario's own.
+pub const PLACEHOLDERS: &[Word] = &[
+    Word::new("id", "The node's number within its group: 1, 2, 3 ..."),
+    Word::new("name", "The node's name."),
+    Word::new("ip", "The node's address without a port: 127.0.0.1 in host mode."),
+    Word::new("port", "The node's port, if it has one called `main` (as it has if `ports` is not given)."),
+    Word::new("port.NAME", "The node's port of this name: ports = [\"client\", \"peer\"]."),
+    Word::new("addr", "The node's address and port, if it has a port called `main`: 127.0.0.1:7001."),
+    Word::new("addr.NAME", "The node's address with the port of this name."),
+    Word::new("data_dir", "The node's own directory: empty at first, kept over restarts, and where it runs."),
+    Word::new("life", "How often the node's process was started, this time included: 1 at first."),
+    Word::new("peers", "All nodes of the group with their `main` ports: peer1=127.0.0.1:7001,peer2=127.0.0.1:7002."),
+    Word::new("NODE.addr", "A fact of another node, by its name: {peer2.addr}, {peer2.port.client}, {peer2.id} ..."),
+    Word::new("node", "Alone as an argument: dsbench's own executable and `node`, which is the reference node."),
+    Word::new("nodes.count", "How many nodes there are."),
+    Word::new("groups.NAME.count", "How many nodes the group has."),
+    Word::new("scenario_dir", "The directory of the scenario's file: {scenario_dir}/server.py."),
+    Word::new("vars.NAME", "The variable of this name, of [vars], the group or the node."),
+];
 
 /// The placeholders that stand by themselves.
 const WORDS: &[&str] =
@@ -213,4 +234,25 @@ fn from_all<T, E>(whose: Whose, names: &Names<'_>, look: impl Fn(ScopeId) -> Res
         (Err(error), Whose::Anybody | Whose::Nobody) => look(scope).map_err(|_| error),
         (seen, _) => seen,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADS, PLACEHOLDERS, WORDS};
+
+    #[test]
+    fn every_placeholder_is_explained() {
+        let is_explained = |word: &str| PLACEHOLDERS.iter().any(|known| known.word == word);
+        let has_tail = |head: &str| PLACEHOLDERS.iter().any(|known| known.word.starts_with(&format!("{head}.")));
+        for word in WORDS {
+            assert!(is_explained(word), "`{word}`: add it to PLACEHOLDERS, with what it stands for");
+        }
+        for head in HEADS {
+            assert!(has_tail(head), "`{head}.NAME`: add it to PLACEHOLDERS, with what it stands for");
+        }
+        for known in PLACEHOLDERS {
+            let head = known.word.split('.').next().unwrap_or_default();
+            assert!(WORDS.contains(&known.word) || HEADS.contains(&head) || head == "NODE", "{}", known.word);
+        }
+    }
 }

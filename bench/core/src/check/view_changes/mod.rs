@@ -42,9 +42,9 @@ use crate::verdict::Finding;
 pub(super) const KIND: CheckKind = CheckKind {
     name: "view_changes",
     keys: &[
-        Key::new("event", Kind::Event, "The event by which a node says that it has installed a view."),
-        Key::new("id", Kind::Text, "The field with the view's id."),
-        Key::new("members", Kind::Text, "The field with its members, a list of nodes."),
+        Key::required("event", Kind::Event, "The event by which a node says that it has installed a view."),
+        Key::required("id", Kind::Text, "The field with the view's id."),
+        Key::required("members", Kind::Text, "The field with its members, a list of nodes."),
         Key::new(
             "ids",
             Kind::OneOf(&["increasing", "opaque"]),
@@ -65,8 +65,12 @@ pub(super) const KIND: CheckKind = CheckKind {
             Kind::Duration,
             "In what time a node that runs is back in the views of those that had it in one, while a majority runs undisturbed.",
         ),
-        Key::new("min", Kind::Int, "How many different views there are at least, or the run shows nothing."),
-        Key::new("max", Kind::Int, "How many different views there are at most."),
+        Key::new(
+            "min",
+            Kind::IntIn(1, i64::MAX),
+            "How many different views there are at least, or the run shows nothing.",
+        ),
+        Key::new("max", Kind::IntIn(1, i64::MAX), "How many different views there are at most."),
         OF,
         WHERE,
     ],

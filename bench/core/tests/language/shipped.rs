@@ -18,13 +18,30 @@ fn is_as_generated(path: &str, generated: &str) {
     assert!(
         shipped == generated,
         "{path} is not what the tables of the language say (a key, a verb, a check or a text was changed). Write it again with\n  \
-         DSBENCH_WRITE=1 cargo test -p dsbench-core --test schema shipped\nand commit it. After a conflict do the same."
+         DSBENCH_WRITE=1 cargo test -p dsbench-core --test language shipped\nand commit it. After a conflict do the same."
     );
 }
 
 #[test]
 fn the_schema_is_the_one_that_is_shipped() {
     is_as_generated("scenarios/scenario.schema.json", &schema::text());
+}
+
+#[test]
+fn the_reference_is_the_one_that_is_shipped() {
+    is_as_generated("docs/reference.md", &dsbench_core::explain::reference());
+}
+
+#[test]
+fn the_readme_names_every_check() {
+    let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).expect("the README is read");
+    for check in dsbench_core::check::CHECKS {
+        assert!(
+            readme.contains(&format!("`{}`", check.name)),
+            "README.md, \"The checks\": nothing about `{}`",
+            check.name
+        );
+    }
 }
 
 #[test]

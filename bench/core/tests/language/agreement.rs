@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use dsbench_core::diagnostic::{CODES, Diagnostic, SYNTAX};
+use dsbench_core::explain::GOOD;
 use dsbench_core::scenario::{Override, Scenario};
 use dsbench_core::schema;
 use serde_json::json;
@@ -115,21 +116,20 @@ fn every_bad_file_whose_mistake_is_one_of_shape_is_refused() {
 
 #[test]
 fn reader_and_schema_agree_on_a_slice_of_the_changes_of_the_good_files() {
-    judge(|what| what.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 16 == 0, 100);
+    judge(|what| what.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into())) % 48 == 0, 80);
 }
 
 #[test]
-#[ignore = "takes a minute without optimization: cargo test --release -p dsbench-core --test schema -- --ignored"]
+#[ignore = "takes a minute without optimization: cargo test --release -p dsbench-core --test language -- --ignored"]
 fn reader_and_schema_agree_on_every_change_of_the_good_files() {
     judge(|_| true, 2000);
 }
 
 fn judge(is_asked: fn(&str) -> bool, at_least: usize) {
     let validator = Validator::new(schema::schema());
-    let documents = ["everything", "groups", "demonstration"].map(|name| {
-        let text = read(&Path::new(ROOT).join(format!("bench/core/tests/good/{name}.toml")));
-        toml::from_str::<Table>(&text).expect("a good file is TOML")
-    });
+    // The preset of leader-election.toml would be read a thousand times, and has nothing that the others have not.
+    let good = GOOD.iter().filter(|(name, _)| *name != "leader-election");
+    let documents: Vec<Table> = good.map(|(_, text)| toml::from_str(text).expect("a good file is TOML")).collect();
     let all = documents.iter().flat_map(changes);
     let changes: Vec<_> = all.filter(|(what, _)| is_asked(what) && !depends_on_names(what)).collect();
     let judged = changes.len();
