@@ -83,6 +83,11 @@ impl Sources {
 }
 
 impl SourceFile {
+    /// Its path as a person opens it; `scenario` is that of the scenario's own file.
+    pub fn shown(&self, scenario: &str) -> String {
+        beside(scenario, self.path.as_deref())
+    }
+
     /// Where its text begins in all of them together.
     pub fn start(&self) -> usize {
         self.start
@@ -98,13 +103,16 @@ impl SourceFile {
 impl SourceLine {
     /// As an editor opens it; `scenario` is the path of the scenario's own file.
     pub fn shown(&self, scenario: &str) -> String {
-        match &self.file {
-            None => format!("{scenario}:{}", self.number),
-            Some(file) => {
-                let directory = scenario.rsplit_once('/').map(|(directory, _)| format!("{directory}/"));
-                format!("{}{file}:{}", directory.unwrap_or_default(), self.number)
-            }
-        }
+        format!("{}:{}", beside(scenario, self.file.as_deref()), self.number)
+    }
+}
+
+/// The path of a file that a scenario extends, or of the scenario itself.
+fn beside(scenario: &str, file: Option<&str>) -> String {
+    match (file, scenario.rsplit_once('/')) {
+        (None, _) => scenario.to_owned(),
+        (Some(file), Some((directory, _))) => format!("{directory}/{file}"),
+        (Some(file), None) => file.to_owned(),
     }
 }
 

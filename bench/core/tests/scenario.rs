@@ -46,7 +46,7 @@ fn overrides(text: &str) -> Vec<Override> {
 fn diagnostics(text: &str) -> Vec<Diagnostic> {
     let sources = Sources::of(text);
     if let Some(case) = text.lines().find_map(|line| line.strip_prefix("# --case ")) {
-        let choice = Choice { case: Some(case.into()), overrides: overrides(text) };
+        let choice = Choice { case: Some(case.into()), overrides: overrides(text), ..Choice::default() };
         return Scenario::parse_choice(&sources, &choice)
             .map_or_else(|mistakes| mistakes, |scenario| scenario.warnings);
     }

@@ -35,8 +35,9 @@ fn with(more: &str) -> String {
 fn asked(set: &[&str], matrix: &[&str], cases: &[&str]) -> Asked {
     Asked {
         cases: cases.iter().map(|case| (*case).to_owned()).collect(),
-        set: set.iter().map(|text| Override::parse(text).unwrap()).collect(),
-        matrix: matrix.iter().map(|text| Axis::parse(text).unwrap()).collect(),
+        set: set.iter().map(|text| Override::parse(text).expect("PATH=VALUE")).collect(),
+        matrix: matrix.iter().map(|text| Axis::parse(text).expect("PATH=V1,V2")).collect(),
+        without_faults: false,
     }
 }
 
@@ -45,13 +46,14 @@ fn runs<T>(text: &str, asked: &Asked, look: impl Fn(&Scenario) -> T) -> Vec<(Str
     let mut all = Vec::new();
     let sources = Sources::of(text);
     let suite =
-        Suite::parse(&sources, asked, |variation, scenario| all.push((variation.label.clone(), look(scenario))));
+        Suite::parse(&sources, asked, |variation, scenario| all.push((variation.label.clone(), look(&scenario))));
     let suite = suite.unwrap_or_else(|mistakes| panic!("{}", told(&sources, &mistakes)));
     assert_eq!(suite.variations.len(), all.len());
     // Each is what a stored run of it reads again.
     for (variation, (label, _)) in suite.variations.iter().zip(&all) {
         assert_eq!(&variation.label, label);
-        let texts = variation.choice.overrides.iter().map(|this| Override::parse(&this.to_string()).unwrap());
+        let texts =
+            variation.choice.overrides.iter().map(|this| Override::parse(&this.to_string()).expect("what it writes"));
         let choice = dsbench_core::scenario::Choice { overrides: texts.collect(), ..variation.choice.clone() };
         Scenario::parse_choice(&sources, &choice).unwrap_or_else(|mistakes| panic!("{}", told(&sources, &mistakes)));
     }
@@ -73,7 +75,7 @@ fn mistakes(text: &str, asked: &Asked) -> Vec<String> {
 /// `base.toml:3 <the text at the place> message | help`
 fn told(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
     let told = |d: &Diagnostic| {
-        let file = sources.file_at(d.at.0.start).unwrap();
+        let file = sources.file_at(d.at.0.start).expect("a place in a file");
         let place = &file.text[file.local(&d.at.0)];
         let line = sources.line(d.at.0.start).shown("x.toml");
         format!("{line} <{place}> {} | {}\n", d.message, d.help.as_deref().unwrap_or("-"))
@@ -220,7 +222,7 @@ fn read(sources: &Sources) -> Scenario {
     let mut read = None;
     let suite = Suite::parse(sources, &Asked::default(), |variation, _| read = Some(variation.choice.clone()));
     suite.unwrap_or_else(|mistakes| panic!("{}", told(sources, &mistakes)));
-    Scenario::parse_choice(sources, &read.unwrap()).unwrap()
+    Scenario::parse_choice(sources, &read.expect("one run")).expect("it was read before")
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Begun {
             scenario: scenario.name.to_string(),
             file: order.source.path.display().to_string(),
             seed: seed_text(order.plan.seed),
-            set: order.set.clone(),
+            set: order.choice.overrides.iter().map(ToString::to_string).collect(),
             nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         }
     }

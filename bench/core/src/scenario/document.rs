@@ -95,7 +95,7 @@ fn merge<'s>(base: &mut Spanned<DeValue<'s>>, over: Spanned<DeValue<'s>>, is_top
                 let named = name_of(&element).and_then(|name| known.iter().position(|k| name_of(k) == Some(name)));
                 match named {
                     Some(position) => {
-                        let same = known.iter_mut().nth(position).expect("it has just been found");
+                        let same = known.get_mut(position).expect("it has just been found");
                         merge(same, element, false);
                     }
                     None => known.push(element),

@@ -45,6 +45,14 @@ impl Extended {
     }
 }
 
+impl Sources {
+    /// True if the file that was named says what it is called, and not only what it extends.
+    pub fn has_own_name(&self) -> bool {
+        let own = self.files().first();
+        own.is_some_and(|own| table::parse_document(&own.text, &Problems::new()).get_ref().contains_key("name"))
+    }
+}
+
 /// Reports a file whose `extends` was not followed: it cannot be, or nobody has read it.
 pub(super) fn refuse_unread(sources: &Sources, index: usize, document: &DeTable<'_>, problems: &Problems) {
     let (file, next) = (&sources.files()[index], sources.files().get(index + 1));

@@ -17,6 +17,7 @@ pub(crate) mod steps;
 mod suite;
 mod typed;
 mod vars;
+mod without_faults;
 
 use std::time::Duration;
 
@@ -165,7 +166,7 @@ impl Scenario {
     ///
     /// Every mistake of the file, in the order of the text.
     pub fn parse(text: &str, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_choice(&Sources::of(text), &Choice { case: None, overrides: overrides.to_vec() })
+        Self::parse_choice(&Sources::of(text), &Choice { overrides: overrides.to_vec(), ..Choice::default() })
     }
 
     /// Reads everything before giving up on anything, so that all mistakes are found.

@@ -28,6 +28,8 @@ pub struct Asked {
     pub set: Vec<Override>,
     /// Values to run it with, besides and instead of those of its matrix.
     pub matrix: Vec<Axis>,
+    /// Leave the faults out.
+    pub without_faults: bool,
 }
 
 /// One of the runs that a file means: what distinguishes it from the others.
@@ -37,6 +39,16 @@ pub struct Choice {
     pub case: Option<Name>,
     /// The values of the matrix that it has, and those of the command line.
     pub overrides: Vec<Override>,
+    /// Its faults are left out.
+    pub without_faults: bool,
+}
+
+impl Choice {
+    /// What people call it without knowing the matrix: `leader-election[sync,nodes.count=5]`.
+    pub fn label(&self, scenario: &str) -> String {
+        let shown = self.overrides.iter().map(|this| format!("{}={}", this.path, axis::cut(&this.value))).collect();
+        Variant { choice: self.clone(), shown }.label(scenario)
+    }
 }
 
 /// One of the runs that a file means, with its name.
@@ -66,7 +78,7 @@ impl Suite {
     pub fn parse(
         sources: &Sources,
         asked: &Asked,
-        mut each: impl FnMut(&Variation, &Scenario),
+        mut each: impl FnMut(&Variation, Scenario),
     ) -> Result<Self, Vec<Diagnostic>> {
         let problems = Problems::new();
         let document = Document::parse(sources, &problems);
@@ -82,7 +94,7 @@ impl Suite {
             gathered.add(&variant.shown(), diagnostics);
             if let Some(scenario) = scenario {
                 let variation = Variation { label: variant.label(&scenario.name), choice: variant.choice };
-                each(&variation, &scenario);
+                each(&variation, scenario);
                 variations.push(variation);
             }
         }
@@ -145,7 +157,10 @@ fn read(document: &Document<'_>, case_set: &[Override], choice: &Choice) -> (Opt
     let mut replaced = overrides::apply(&mut document, case_set, &problems);
     replaced.extend(overrides::apply(&mut document, &choice.overrides, &problems));
     let root = Table::root(&document.root, KEYS, "the scenario", &problems);
-    let scenario = Scenario::read(&root, document.sources);
+    let mut scenario = Scenario::read(&root, document.sources);
+    if choice.without_faults {
+        scenario.iter_mut().for_each(Scenario::leave_out_faults);
+    }
     let mut diagnostics = problems.into_sorted();
     overrides::explain(&mut diagnostics, &replaced);
     let is_right = !diagnostics.iter().any(|diagnostic| diagnostic.is_error);
@@ -220,10 +235,9 @@ impl<'a> Expanded<'a> {
     }
 
     fn variant(&self, case: Option<&Case>, varying: &[&Axis], index: u64) -> Variant {
-        let mut variant = Variant {
-            choice: Choice { case: case.map(|case| case.name.clone()), ..Choice::default() },
-            shown: Vec::new(),
-        };
+        let name = case.map(|case| case.name.clone());
+        let choice = Choice { case: name, overrides: Vec::new(), without_faults: self.asked.without_faults };
+        let mut variant = Variant { choice, shown: Vec::new() };
         let combination = axis::combination(varying, index);
         // In the order of the matrix, also for a path that the command line sets: the label is the same then.
         for axis in &self.axes {
@@ -270,7 +284,8 @@ impl Variant {
     /// What distinguishes it: `sync,nodes.count=5`.
     fn shown(&self) -> String {
         let case = self.choice.case.iter().map(|case| &**case);
-        case.chain(self.shown.iter().map(String::as_str)).collect::<Vec<_>>().join(",")
+        let faults = self.choice.without_faults.then_some("no-faults");
+        case.chain(self.shown.iter().map(String::as_str)).chain(faults).collect::<Vec<_>>().join(",")
     }
 
     fn label(&self, scenario: &str) -> String {
