@@ -146,7 +146,7 @@ mod tests {
         let told = |offset| sources.line(offset).shown("dir/x.toml");
         assert_eq!(
             [told(0), told(3), told(5)],
-            ["dir/shared/more.toml:1", "dir/shared/more.toml:3", "dir/shared/more.toml:3"]
+            ["dir/shared/more.toml:1", "dir/shared/more.toml:3", "dir/shared/more.toml:4"]
         );
         assert_eq!(told(6), "dir/base.toml:1");
         assert_eq!(

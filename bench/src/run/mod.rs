@@ -44,6 +44,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// The values that it has in the place of the file's, as on a command line: `nodes.count=5`.
+    pub fn set(&self) -> Vec<String> {
+        self.choice.overrides.iter().map(ToString::to_string).collect()
+    }
+
     /// The command line that does the same again.
     pub fn reproduce(&self) -> String {
         run_json::reproduce(self)

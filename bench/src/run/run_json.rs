@@ -23,7 +23,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         seed: seed_text(order.plan.seed),
         case: order.choice.case.as_deref().map(str::to_owned),
         no_faults: order.choice.without_faults,
-        set: order.choice.overrides.iter().map(ToString::to_string).collect(),
+        set: order.set(),
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         up: false,
@@ -54,8 +54,7 @@ pub(crate) fn end(
 /// The command line that does the same again.
 pub(super) fn reproduce(order: &Order) -> String {
     let case: String = order.choice.case.iter().map(|case| format!(" --case {}", quoted(case))).collect();
-    let set = order.choice.overrides.iter().map(ToString::to_string);
-    let set: String = set.map(|set| format!(" --set {}", quoted(&set))).collect();
+    let set: String = order.set().iter().map(|set| format!(" --set {}", quoted(set))).collect();
     let no_faults = if order.choice.without_faults { " --no-faults" } else { "" };
     format!(
         "dsbench run {}{case}{set}{no_faults} --seed {}",

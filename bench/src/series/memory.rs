@@ -53,11 +53,11 @@ pub struct Failed {
 
 impl Failed {
     fn of(order: &Order) -> Self {
-        let Choice { case, overrides, without_faults } = &order.choice;
+        let Choice { case, without_faults, .. } = &order.choice;
         Self {
             file: order.source.path.clone(),
             case: case.as_deref().map(str::to_owned),
-            set: overrides.iter().map(ToString::to_string).collect(),
+            set: order.set(),
             no_faults: *without_faults,
             seed: order.plan.seed,
         }
