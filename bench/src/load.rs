@@ -1,10 +1,10 @@
-//! From a file to a plan: read, parsed, every mistake shown.
+//! From files to scenarios: read, parsed, every mistake shown.
 
 use std::path::{Path, PathBuf};
 
 use dsbench_core::diagnostic::Diagnostic;
 use dsbench_core::plan::Plan;
-use dsbench_core::scenario::{Override, Scenario};
+use dsbench_core::scenario::{Asked, Axis, Choice, Extended, Override, Scenario, Suite, Variation};
 use dsbench_core::source::Sources;
 
 use crate::error::BenchError;
@@ -23,62 +23,69 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads a file.
+    /// Reads a scenario with everything that it extends.
     pub fn read(path: &Path) -> Result<Self, BenchError> {
-        let meta = std::fs::metadata(path).map_err(BenchError::file("read", path))?;
-        if !meta.is_file() {
-            return Err(BenchError::Usage(format!("{} is not a file", path.display())));
-        }
-        if meta.len() > LARGEST_BYTES {
-            return Err(BenchError::Usage(format!(
-                "{} has {} MB; a scenario has at most {}",
-                path.display(),
-                meta.len() >> 20,
-                LARGEST_BYTES >> 20
-            )));
-        }
-        let bytes = std::fs::read(path).map_err(BenchError::file("read", path))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
-            BenchError::Usage(format!("{}: line {line} is not UTF-8 text", path.display()))
-        })?;
-        Ok(Self { path: path.to_owned(), sources: Sources::of(text) })
+        Self::read_from(path, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Parses it; every mistake (and every warning) is printed.
-    pub fn parse(&self, overrides: &[Override]) -> Result<Scenario, BenchError> {
-        match Scenario::parse_sources(&self.sources, overrides) {
-            Ok(scenario) => {
-                self.show(&scenario.warnings);
-                Ok(scenario)
-            }
-            Err(diagnostics) => {
-                self.show(&diagnostics);
-                Err(self.refused(&diagnostics))
+    /// The same, when what it extends lies below another directory than its own.
+    pub fn read_from(path: &Path, directory: &Path) -> Result<Self, BenchError> {
+        let mut this = Self { path: path.to_owned(), sources: Sources::of(read_text(path)?) };
+        let mut read = vec![path.canonicalize().map_err(BenchError::file("find", path))?];
+        loop {
+            let next = Extended::next(&this.sources).map_err(|mistake| this.refuse(&[mistake]))?;
+            let Some(extended) = next else { return Ok(this) };
+            match this.read_extended(&extended, directory, &mut read) {
+                Ok(text) => this.sources.add(extended.path, text),
+                Err(why) => return Err(this.refuse(&[extended.unreadable(why)])),
             }
         }
     }
 
-    /// The same, when its mistakes and warnings have been shown before.
-    pub fn parse_quietly(&self, overrides: &[Override]) -> Result<Scenario, BenchError> {
-        Scenario::parse_sources(&self.sources, overrides).map_err(|diagnostics| self.refused(&diagnostics))
+    fn read_extended(&self, extended: &Extended, directory: &Path, read: &mut Vec<PathBuf>) -> Result<String, String> {
+        let path = directory.join(&extended.path);
+        let cause = |error: std::io::Error| error.to_string();
+        let within = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let (real, within) = (path.canonicalize().map_err(cause)?, within.canonicalize().map_err(cause)?);
+        if !real.starts_with(within) {
+            return Err("it is a link to a file outside of the directory".to_owned());
+        }
+        if read.contains(&real) {
+            return Err("it would extend itself".to_owned());
+        }
+        read.push(real);
+        read_text(&path).map_err(|error| match error {
+            BenchError::File { source, .. } => cause(source),
+            error => error.to_string(),
+        })
     }
 
-    fn refused(&self, diagnostics: &[Diagnostic]) -> BenchError {
-        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error).count();
-        BenchError::Scenario { path: self.path.display().to_string(), errors }
+    /// Every run that it means, each given to `each`; every mistake (and every warning) is printed once.
+    pub fn suite(&self, asked: &Asked, each: impl FnMut(&Variation, Scenario)) -> Result<Suite, BenchError> {
+        match Suite::parse(&self.sources, asked, each) {
+            Ok(suite) => {
+                self.show(&suite.warnings);
+                Ok(suite)
+            }
+            Err(mistakes) => Err(self.refuse(&mistakes)),
+        }
+    }
+
+    /// One of its runs, when its mistakes and warnings have been shown before.
+    pub fn scenario(&self, choice: &Choice) -> Result<Scenario, BenchError> {
+        Scenario::parse_choice(&self.sources, choice).map_err(|mistakes| self.refused(&mistakes))
+    }
+
+    /// One of its runs, with everything decided that the seed decides.
+    pub fn plan(&self, choice: &Choice, seed: Option<u64>) -> Result<Plan, BenchError> {
+        let scenario = Scenario::parse_choice(&self.sources, choice).map_err(|mistakes| self.refuse(&mistakes))?;
+        let seed = seed.or(scenario.seed).unwrap_or_else(fresh_seed);
+        Ok(Plan::new(scenario, seed))
     }
 
     /// The text of the file itself.
     pub fn text(&self) -> &str {
         self.sources.files().first().map_or("", |file| &file.text)
-    }
-
-    /// Parses it and decides what the seed decides.
-    pub fn plan(&self, overrides: &[Override], seed: Option<u64>) -> Result<Plan, BenchError> {
-        let scenario = self.parse(overrides)?;
-        let seed = seed.or(scenario.seed).unwrap_or_else(fresh_seed);
-        Ok(Plan::new(scenario, seed))
     }
 
     /// The directory of the file, absolute: commands are written relative to it.
@@ -89,8 +96,39 @@ impl Source {
 
     fn show(&self, diagnostics: &[Diagnostic]) {
         github::mistakes(&self.path, &self.sources, diagnostics);
-        terminal::page(&diagnostics::render(&self.path.display().to_string(), self.text(), diagnostics));
+        terminal::page(&diagnostics::render(&self.path.display().to_string(), &self.sources, diagnostics));
     }
+
+    /// Shows the mistakes, and says that there are some.
+    fn refuse(&self, mistakes: &[Diagnostic]) -> BenchError {
+        self.show(mistakes);
+        self.refused(mistakes)
+    }
+
+    fn refused(&self, mistakes: &[Diagnostic]) -> BenchError {
+        let errors = mistakes.iter().filter(|diagnostic| diagnostic.is_error).count();
+        BenchError::Scenario { path: self.path.display().to_string(), errors }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, BenchError> {
+    let meta = std::fs::metadata(path).map_err(BenchError::file("read", path))?;
+    if !meta.is_file() {
+        return Err(BenchError::Usage(format!("{} is not a file", path.display())));
+    }
+    if meta.len() > LARGEST_BYTES {
+        return Err(BenchError::Usage(format!(
+            "{} has {} MB; a scenario has at most {}",
+            path.display(),
+            meta.len() >> 20,
+            LARGEST_BYTES >> 20
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(BenchError::file("read", path))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        BenchError::Usage(format!("{}: line {line} is not UTF-8 text", path.display()))
+    })
 }
 
 /// Reads `PATH=VALUE` arguments.
@@ -98,6 +136,15 @@ pub fn overrides(given: &[String]) -> Result<Vec<Override>, BenchError> {
     let read = |text: &String| {
         Override::parse(text)
             .ok_or_else(|| BenchError::Usage(format!("--set {text}: expected PATH=VALUE, as in nodes.count=5")))
+    };
+    given.iter().map(read).collect()
+}
+
+/// Reads `PATH=V1,V2` arguments.
+pub fn axes(given: &[String]) -> Result<Vec<Axis>, BenchError> {
+    let read = |text: &String| {
+        Axis::parse(text)
+            .ok_or_else(|| BenchError::Usage(format!("--matrix {text}: expected PATH=V1,V2, as in nodes.count=3,5")))
     };
     given.iter().map(read).collect()
 }

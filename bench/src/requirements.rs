@@ -1,7 +1,7 @@
 //! What a scenario needs from the machine, looked at before anything starts. A missing part is an error, never a skip.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dsbench_core::plan::Plan;
@@ -9,39 +9,54 @@ use dsbench_core::template::{Place, Template};
 
 use crate::error::BenchError;
 
+/// One thing that must be there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// A program on PATH, and what to do if it is missing.
+    Program(String, Option<String>),
+    /// A file.
+    File(PathBuf),
+    /// A command that must succeed, run in a directory, and what it means if it does not.
+    Command { argv: Vec<String>, directory: PathBuf, hint: String },
+}
+
 /// Everything that is missing, in one error.
 pub(crate) fn check(plan: &Plan, scenario_dir: &Path) -> Result<(), BenchError> {
-    let missing = missing(plan, scenario_dir);
+    let missing: Vec<String> = needs(plan, scenario_dir).iter().filter_map(Need::missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
     Err(BenchError::Environment(format!("{} cannot run here:\n  {}", plan.scenario.name, missing.join("\n  "))))
 }
 
-/// One line for each thing that is missing, with what to do.
-pub(crate) fn missing(plan: &Plan, scenario_dir: &Path) -> Vec<String> {
-    let mut missing = Vec::new();
-    for (program, remedy) in plan.programs() {
-        if !is_on_path(&program) {
-            let remedy =
-                remedy.map_or_else(|| "is it installed, and on PATH?".into(), |remedy| format!("install it: {remedy}"));
-            missing.push(format!("`{program}` is not on PATH ({remedy})"));
-        }
-    }
+/// Everything that a run needs.
+pub(crate) fn needs(plan: &Plan, scenario_dir: &Path) -> Vec<Need> {
     let addresses = plan.addresses("", scenario_dir.to_string_lossy());
     let place = Place { addresses: &addresses, node: None, life: 1 };
-    for file in &plan.scenario.requires.files {
-        if !scenario_dir.join(file).exists() {
-            missing.push(format!("there is no {}", scenario_dir.join(file).display()));
+    let requires = &plan.scenario.requires;
+    let programs = plan.programs().into_iter().map(|(program, remedy)| Need::Program(program, remedy));
+    let files = requires.files.iter().map(|file| Need::File(scenario_dir.join(file)));
+    let commands = requires.exec.iter().map(|(hint, command)| Need::Command {
+        argv: Template::arguments(command, &place),
+        directory: scenario_dir.to_owned(),
+        hint: hint.clone(),
+    });
+    programs.chain(files).chain(commands).collect()
+}
+
+impl Need {
+    /// What is missing, with what to do; none if it is there.
+    pub(crate) fn missing(&self) -> Option<String> {
+        match self {
+            Self::Program(program, _) if is_on_path(program) => None,
+            Self::Program(program, None) => Some(format!("`{program}` is not on PATH (is it installed, and on PATH?)")),
+            Self::Program(program, Some(remedy)) => Some(format!("`{program}` is not on PATH (install it: {remedy})")),
+            Self::File(file) => (!file.exists()).then(|| format!("there is no {}", file.display())),
+            Self::Command { argv, directory, hint } => {
+                (!succeeds(argv, directory)).then(|| format!("`{}` does not succeed: {hint}", argv.join(" ")))
+            }
         }
     }
-    for (hint, command) in &plan.scenario.requires.exec {
-        let argv = Template::arguments(command, &place);
-        if !succeeds(&argv, scenario_dir) {
-            missing.push(format!("`{}` does not succeed: {hint}", argv.join(" ")));
-        }
-    }
-    missing
 }
 
 fn succeeds(argv: &[String], dir: &Path) -> bool {

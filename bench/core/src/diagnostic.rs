@@ -144,11 +144,19 @@ codes! {
     NOTHING_JUDGED = 165, "nothing is judged",
         "Without an invariant and without an `expect` step, whatever happens would pass.";
     UNKNOWN_INVARIANT = 170, "unknown invariant",
-        "`violates` names invariants by their `name`.";
+        "`violates` and `may_violate` name invariants by their `name`.";
     MISPLACED_KEY = 210 structure, "key of another table",
         "The key belongs to the language, but not to this table: what is true of all nodes of a group is said in [nodes] or [groups.NAME], and [override.NODE] is of one node.";
     PORT_REPLACED = 211, "port number that is replaced",
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
+    BAD_EXTENDS = 270, "file that cannot be extended",
+        "`extends` names a file by its path from the directory of the file that says it. It lies in or below that directory, so that a stored run can hold all of its scenario, and no file extends itself.";
+    TOO_MANY_RUNS = 271, "too many runs",
+        "A matrix means a run for every combination of its values, and these are more than anybody waits for.";
+    VALUE_TWICE = 272, "value given twice",
+        "Two values of a matrix are the same, so the same would be run twice under one name. `--repeat` runs everything several times.";
+    UNKNOWN_CASE = 273, "unknown case",
+        "No [[cases]] entry has this name.";
 }
 
 /// One mistake (or warning) in a scenario.
@@ -215,10 +223,20 @@ impl Problems {
     /// All of them, in the order of the text. A value that two readers looked at is reported once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut all = self.0.into_inner();
-        all.sort_by(|a, b| (a.at.0.start, a.code, &a.message).cmp(&(b.at.0.start, b.code, &b.message)));
-        all.dedup();
+        sort(&mut all);
         all
     }
+
+    /// True if one of them has this code.
+    pub fn has(&self, code: Code) -> bool {
+        self.0.borrow().iter().any(|d| d.code == code)
+    }
+}
+
+/// Puts them into the order of the text, each once.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| (a.at.0.start, a.code, &a.message).cmp(&(b.at.0.start, b.code, &b.message)));
+    diagnostics.dedup();
 }
 
 /// The candidate that was probably meant: the nearest one, if it is near; the first of several by the alphabet.

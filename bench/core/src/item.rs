@@ -43,6 +43,11 @@ impl<'d, 's> Item<'d, 's> {
         self.value.span()
     }
 
+    /// The value itself.
+    pub(crate) fn value(&self) -> &'d Spanned<DeValue<'s>> {
+        self.value
+    }
+
     /// Where mistakes are reported.
     pub fn problems(&self) -> &'d Problems {
         self.problems
@@ -64,6 +69,16 @@ impl<'d, 's> Item<'d, 's> {
     /// True if the value is a text.
     pub fn is_text(&self) -> bool {
         self.value.get_ref().is_str()
+    }
+
+    /// A number, `true` or `false` as it is written; none of anything else.
+    pub fn number_as_text(&self) -> Option<String> {
+        match self.value.get_ref() {
+            DeValue::Integer(number) => Some(number.to_string()),
+            DeValue::Float(number) => Some(number.to_string()),
+            DeValue::Boolean(value) => Some(value.to_string()),
+            _ => None,
+        }
     }
 
     /// True if the value is a list.

@@ -183,6 +183,7 @@ impl Plan {
                 Expectation::Hold => "",
                 Expectation::BeViolated => "  (a demonstration: to be caught being violated)",
                 Expectation::MayBeViolated => "  (may be violated)",
+                Expectation::HoldIfExercised => "  (if it is exercised without faults)",
             };
             writeln!(text, "  {}{kind}{warns}{expected}", invariant.name)?;
         }

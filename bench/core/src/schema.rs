@@ -24,7 +24,12 @@ pub fn text() -> String {
 /// The schema.
 pub fn schema() -> Value {
     let mut book = Book::default();
+    let whole = book.table(scenario::KEYS, "scenario");
+    // What a file leaves to the one that it extends is not missing.
+    book.is_partial = true;
     let mut root = book.table(scenario::KEYS, "scenario");
+    root.insert("if".into(), json!({ "not": { "required": ["extends"] } }));
+    root.insert("then".into(), whole.into());
     let definitions = std::mem::take(&mut book.definitions);
     let about = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,6 +53,8 @@ fn duration() -> String {
 /// What is written once and referred to: the tables of keys by their names and docs, and the shapes that are more than a type.
 #[derive(Default)]
 struct Book {
+    /// Tables are parts of tables: they need nothing, and only what stands in them is looked at.
+    is_partial: bool,
     definitions: BTreeMap<Place, (String, Value)>,
 }
 
@@ -104,7 +111,9 @@ impl Book {
 
     /// A table of keys, defined once under the path at which it is met first.
     fn refer_table(&mut self, keys: &'static [Key], path: &str) -> Value {
-        let place: Place = keys.iter().map(|key| (key.name, key.doc, key.need == Need::Required)).collect();
+        let (path, mark) = self.marked(path);
+        let place: Place = keys.iter().map(|key| (key.name, key.doc, key.need == Need::Required)).chain(mark).collect();
+        let path = &*path;
         if !self.definitions.contains_key(&place) {
             // First the name, then the table: it may refer to itself.
             self.definitions.insert(place.clone(), (path.to_owned(), Value::Null));
@@ -115,14 +124,23 @@ impl Book {
     }
 
     /// A shape that is written by hand, under its own name.
-    fn refer(&mut self, name: &'static str, write: impl FnOnce(&mut Self) -> Value) -> Value {
-        let place: Place = vec![(name, "", false)];
+    fn refer(&mut self, shape: &'static str, write: impl FnOnce(&mut Self) -> Value) -> Value {
+        let (name, mark) = self.marked(shape);
+        let place: Place = [(shape, "", false)].into_iter().chain(mark).collect();
         if !self.definitions.contains_key(&place) {
-            self.definitions.insert(place.clone(), (name.to_owned(), Value::Null));
+            self.definitions.insert(place.clone(), (name.clone(), Value::Null));
             let shape = write(self);
-            self.definitions.insert(place, (name.to_owned(), shape));
+            self.definitions.insert(place, (name.clone(), shape));
         }
         json!({ "$ref": format!("#/$defs/{name}") })
+    }
+
+    /// The name of a definition, and what tells it from the other of that name.
+    fn marked(&self, name: &str) -> (String, Option<(&'static str, &'static str, bool)>) {
+        match self.is_partial {
+            true => (format!("partial.{}", name.trim_start_matches("partial.")), Some(("partial", "", true))),
+            false => (name.to_owned(), None),
+        }
     }
 
     fn table(&mut self, keys: &'static [Key], path: &str) -> Map<String, Value> {
@@ -137,13 +155,15 @@ impl Book {
         table.insert("type".into(), "object".into());
         table.insert("properties".into(), properties.into());
         table.insert("additionalProperties".into(), false.into());
-        needs(keys, &mut table);
+        if !self.is_partial {
+            needs(keys, &mut table);
+        }
         table
     }
 
     fn target(&mut self) -> Value {
         let words: Vec<&str> = target::WORDS.to_vec();
-        let list = json!({ "type": "array", "items": { "$ref": "#/$defs/target" }, "minItems": 1 });
+        let list = json!({ "type": "array", "items": { "$ref": format!("#/$defs/{}", self.marked("target").0) }, "minItems": 1 });
         let name = json!({
             "type": "string",
             "description": "A node, NODE/PROCESS, a role, a word of the language, or one of these with `!` before it.",

@@ -45,17 +45,16 @@ impl Sources {
         sources
     }
 
-    /// Adds a file that the scenario extends. Gives its place among them.
-    pub fn add(&mut self, path: impl Into<Name>, text: impl Into<String>) -> usize {
+    /// Adds the file that the last one extends. Its places come before those of all others, as what it says does.
+    pub fn add(&mut self, path: impl Into<Name>, text: impl Into<String>) {
         self.push(Some(path.into()), text.into());
-        self.0.len() - 1
     }
 
     fn push(&mut self, path: Option<Name>, text: String) {
         // One apart, so that a place at the very end of a file is that file's.
-        let start = self.0.last().map_or(0, |last| last.start + last.text.len() + 1);
+        self.0.iter_mut().for_each(|file| file.start += text.len() + 1);
         let newlines = text.match_indices('\n').map(|(at, _)| at).collect();
-        self.0.push(SourceFile { path, text, start, newlines });
+        self.0.push(SourceFile { path, text, start: 0, newlines });
     }
 
     /// All files, the one that was named first.
@@ -65,8 +64,8 @@ impl Sources {
 
     /// The file in which a place lies.
     pub fn file_at(&self, offset: usize) -> Option<&SourceFile> {
-        let after = self.0.partition_point(|file| file.start <= offset);
-        self.0.get(after.checked_sub(1)?)
+        let after = self.0.partition_point(|file| file.start > offset);
+        self.0.get(after)
     }
 
     /// The line in which a place lies.
@@ -84,6 +83,11 @@ impl Sources {
 }
 
 impl SourceFile {
+    /// Its path as a person opens it; `scenario` is that of the scenario's own file.
+    pub fn shown(&self, scenario: &str) -> String {
+        beside(scenario, self.path.as_deref())
+    }
+
     /// Where its text begins in all of them together.
     pub fn start(&self) -> usize {
         self.start
@@ -99,13 +103,16 @@ impl SourceFile {
 impl SourceLine {
     /// As an editor opens it; `scenario` is the path of the scenario's own file.
     pub fn shown(&self, scenario: &str) -> String {
-        match &self.file {
-            None => format!("{scenario}:{}", self.number),
-            Some(file) => {
-                let directory = scenario.rsplit_once('/').map(|(directory, _)| format!("{directory}/"));
-                format!("{}{file}:{}", directory.unwrap_or_default(), self.number)
-            }
-        }
+        format!("{}:{}", beside(scenario, self.file.as_deref()), self.number)
+    }
+}
+
+/// The path of a file that a scenario extends, or of the scenario itself.
+fn beside(scenario: &str, file: Option<&str>) -> String {
+    match (file, scenario.rsplit_once('/')) {
+        (None, _) => scenario.to_owned(),
+        (Some(file), Some((directory, _))) => format!("{directory}/{file}"),
+        (Some(file), None) => file.to_owned(),
     }
 }
 
@@ -135,18 +142,21 @@ mod tests {
         let mut sources = Sources::of("a\nb");
         sources.add("base.toml", "");
         sources.add("shared/more.toml", "x\n\ny\n");
+        // The last added stands first: 0..5 is shared/more.toml, 6 base.toml, 7.. the scenario.
         let told = |offset| sources.line(offset).shown("dir/x.toml");
         assert_eq!(
-            [told(0), told(1), told(2), told(3)],
+            [told(0), told(3), told(5)],
+            ["dir/shared/more.toml:1", "dir/shared/more.toml:3", "dir/shared/more.toml:4"]
+        );
+        assert_eq!(told(6), "dir/base.toml:1");
+        assert_eq!(
+            [told(7), told(8), told(9), told(10)],
             ["dir/x.toml:1", "dir/x.toml:1", "dir/x.toml:2", "dir/x.toml:2"]
         );
-        assert_eq!(told(4), "dir/base.toml:1");
-        assert_eq!(
-            [told(5), told(8), told(9)],
-            ["dir/shared/more.toml:1", "dir/shared/more.toml:3", "dir/shared/more.toml:3"]
-        );
+        let first = &sources.files()[0];
+        assert_eq!(&first.text[first.local(&(9..10))], "b");
         let last = &sources.files()[2];
-        assert_eq!(&last.text[last.local(&(8..9))], "y");
+        assert_eq!(&last.text[last.local(&(3..4))], "y");
         assert_eq!(last.local(&(0..99)), 0..5, "never outside its text");
     }
 

@@ -106,6 +106,8 @@ pub enum Expectation {
     BeViolated,
     /// Either (`may_violate`).
     MayBeViolated,
+    /// It holds, or was not exercised: faults that would have done so were left out.
+    HoldIfExercised,
 }
 
 /// One invariant, judged.
@@ -133,12 +135,15 @@ impl InvariantVerdict {
     /// What this invariant alone means for the run.
     pub fn judgement(&self) -> Judgement {
         match (self.expectation, self.finding.outcome) {
-            (Expectation::Hold, _) if self.severity == Severity::Warn => Judgement::Pass,
-            (Expectation::Hold, Outcome::Violated) | (Expectation::BeViolated, Outcome::Held) => Judgement::Fail,
+            (Expectation::Hold | Expectation::HoldIfExercised, _) if self.severity == Severity::Warn => Judgement::Pass,
+            (Expectation::Hold | Expectation::HoldIfExercised, Outcome::Violated)
+            | (Expectation::BeViolated, Outcome::Held) => Judgement::Fail,
             (Expectation::Hold | Expectation::BeViolated, Outcome::Unknown) => Judgement::Inconclusive,
             (Expectation::Hold, Outcome::Held) | (Expectation::BeViolated, Outcome::Violated) => Judgement::Pass,
             // Whichever it was, it was allowed.
-            (Expectation::MayBeViolated, _) => Judgement::Pass,
+            (Expectation::MayBeViolated, _) | (Expectation::HoldIfExercised, Outcome::Held | Outcome::Unknown) => {
+                Judgement::Pass
+            }
         }
     }
 }

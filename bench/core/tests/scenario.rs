@@ -4,7 +4,8 @@
 
 use dsbench_core::diagnostic::{CODES, Diagnostic, MISSING_KEY, Meaning};
 use dsbench_core::plan::Plan;
-use dsbench_core::scenario::{Override, Scenario};
+use dsbench_core::scenario::{Asked, Choice, Override, Scenario, Suite};
+use dsbench_core::source::Sources;
 use dsbench_core::verdict::Expectation;
 use proptest::prelude::*;
 
@@ -41,9 +42,16 @@ fn overrides(text: &str) -> Vec<Override> {
     text.lines().filter_map(|line| Override::parse(line.strip_prefix("# --set ")?.split("# right:").next()?)).collect()
 }
 
-/// Every diagnostic of a text, errors and warnings.
+/// Every diagnostic of a text and all of its variations, errors and warnings.
 fn diagnostics(text: &str) -> Vec<Diagnostic> {
-    Scenario::parse(text, &overrides(text)).map_or_else(|mistakes| mistakes, |scenario| scenario.warnings)
+    let sources = Sources::of(text);
+    if let Some(case) = text.lines().find_map(|line| line.strip_prefix("# --case ")?.split("# right:").next()) {
+        let choice = Choice { case: Some(case.trim().into()), overrides: overrides(text), ..Choice::default() };
+        return Scenario::parse_choice(&sources, &choice)
+            .map_or_else(|mistakes| mistakes, |scenario| scenario.warnings);
+    }
+    let asked = Asked { set: overrides(text), ..Asked::default() };
+    Suite::parse(&sources, &asked, |_, _| {}).map_or_else(|mistakes| mistakes, |suite| suite.warnings)
 }
 
 #[test]
@@ -147,7 +155,8 @@ fn overrides_replace_add_and_reach_steps_by_their_name() {
         let overrides: Vec<Override> = values.iter().map(|value| Override::parse(value).expect("PATH=VALUE")).collect();
         Scenario::parse(&text, &overrides)
     };
-    let scenario = set(&["nodes.count=5", "steps.crash.after=200ms", "vars.x=hello", "steps.crash.kill=[\"peer5\"]"]);
+    let scenario =
+        set(&["nodes.count=5", "steps.crash.after=200ms", "nodes.env.GREETING=hello", "steps.crash.kill=[\"peer5\"]"]);
     let scenario = scenario.unwrap_or_else(|d| panic!("{}", told(&d, &text)));
     assert_eq!(scenario.nodes.len(), 5);
     assert_eq!(scenario.steps[1].verb.to_string(), "kill peer5");
@@ -158,9 +167,9 @@ fn overrides_replace_add_and_reach_steps_by_their_name() {
     assert_eq!(&text[mistakes[0].at.0.clone()], "3");
     let help = mistakes[0].help.as_deref();
     assert_eq!(help, Some("the value is that of `--set nodes.count=0`"));
-    let mistakes = set(&["nodes.cuont=3", "name.x=1", "steps.carsh.after=1s"]).expect_err("no such keys");
+    let mistakes = set(&["nodes.cuont=3", "name.x=1", "steps.carsh.after=1s", "vars.x=1"]).expect_err("no such keys");
     let codes: Vec<String> = mistakes.iter().map(|d| d.code.to_string()).collect();
-    assert_eq!(codes, ["DS0160", "DS0160", "DS0101"]);
+    assert_eq!(codes, ["DS0160", "DS0160", "DS0160", "DS0101"]);
 }
 
 #[test]

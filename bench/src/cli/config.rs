@@ -1,12 +1,12 @@
 //! `dsbench config`: the resolved scenario, with every node's commands as they would be executed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 
-use super::{LOGS, ScenarioArgs};
+use super::LOGS;
+use super::one::OneArgs;
 use crate::error::BenchError;
-use crate::load::{self, Source};
 use crate::report::terminal;
 use crate::setting;
 
@@ -19,15 +19,12 @@ Examples:
 
 It is JSON. Ports are those that are free now; a run may get others. The data directory is that of a run named `RUN`.")]
 pub(super) struct ConfigArgs {
-    /// The scenario's file
-    scenario: PathBuf,
     #[command(flatten)]
-    args: ScenarioArgs,
+    one: OneArgs,
 }
 
 pub(super) fn config(args: &ConfigArgs) -> Result<u8, BenchError> {
-    let source = Source::read(&args.scenario)?;
-    let plan = source.plan(&load::overrides(&args.args.set)?, args.args.seed)?;
+    let (source, plan) = args.one.plan()?;
     let nodes = Path::new(LOGS).join("runs").join(&*plan.scenario.name).join("RUN").join("nodes");
     let (addresses, _ports) = setting::address(&plan, &source.directory()?, &nodes)?;
     let json = serde_json::to_string_pretty(&plan.to_json(Some(&addresses))).expect("plain data has JSON");

@@ -5,7 +5,9 @@ mod check;
 mod config;
 mod explain;
 mod hand;
+mod list;
 mod logs;
+mod one;
 mod plan;
 mod ps;
 mod recheck;
@@ -16,12 +18,14 @@ mod show;
 mod stored;
 mod told;
 mod up;
+mod values;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::report::terminal;
+pub(crate) use values::ValueArgs;
 
 /// A test bench for clusters: starts real nodes, breaks things, and says with evidence whether the promises held.
 #[derive(Debug, Parser)]
@@ -58,6 +62,8 @@ enum Command {
     Hand(hand::HandCommand),
     /// Look for mistakes in scenarios; start nothing
     Check(check::CheckArgs),
+    /// Print the runs that a command line means, without running them
+    List(list::ListArgs),
     /// Print who would run and what would happen when
     Plan(plan::PlanArgs),
     /// Print the resolved scenario: every node's commands, addresses and files
@@ -79,17 +85,6 @@ enum Command {
 
 /// Where runs are stored, in the directory in which dsbench is started.
 const LOGS: &str = "logs";
-
-/// What is the same wherever a scenario is read.
-#[derive(Debug, Clone, Default, Args)]
-pub(crate) struct ScenarioArgs {
-    /// Change a value of the scenario: a path and a TOML value (repeatable)
-    #[arg(long = "set", value_name = "PATH=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// The seed of every random choice, decimal or 0x hexadecimal [default: the scenario's, else a fresh one]
-    #[arg(long, value_name = "N", value_parser = parse_seed)]
-    pub(crate) seed: Option<u64>,
-}
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Colour {
@@ -126,6 +121,7 @@ fn answer(cli: Cli) -> u8 {
         Command::Up(args) => up::up(&args),
         Command::Hand(command) => hand::act(&command),
         Command::Check(args) => check::check(&args),
+        Command::List(args) => list::list(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Config(args) => config::config(&args),
         Command::Show(args) => show::show(&args),

@@ -1,12 +1,9 @@
 //! `dsbench plan`: who would run, and what would happen when.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::ScenarioArgs;
+use super::one::OneArgs;
 use crate::error::BenchError;
-use crate::load::{self, Source};
 use crate::report::terminal;
 
 /// Print who would run and what would happen when
@@ -15,17 +12,16 @@ use crate::report::terminal;
 Examples:
   dsbench plan scenarios/leader-election.toml
   dsbench plan x.toml --seed 7                   the random choices of this seed
+  dsbench plan x.toml --case sync --set nodes.count=5
 
 `dsbench config` prints the commands with addresses filled in.")]
 pub(super) struct PlanArgs {
-    /// The scenario's file
-    scenario: PathBuf,
     #[command(flatten)]
-    args: ScenarioArgs,
+    one: OneArgs,
 }
 
 pub(super) fn plan(args: &PlanArgs) -> Result<u8, BenchError> {
-    let plan = Source::read(&args.scenario)?.plan(&load::overrides(&args.args.set)?, args.args.seed)?;
+    let (_, plan) = args.one.plan()?;
     terminal::data(|out| write!(out, "{}", terminal::clean(&plan.describe())))?;
     Ok(0)
 }

@@ -1,15 +1,15 @@
 //! `dsbench run`: run and judge.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
+use super::LOGS;
+use super::select::SelectArgs;
 use super::told::ReportArgs;
-use super::{LOGS, ScenarioArgs, select};
+use super::values::parse_duration;
 use crate::error::BenchError;
-use crate::load::{self, Source};
-use crate::series::{self, Rounds, Selected, Series};
+use crate::series::{self, Memory, Rounds, Series};
 
 /// Run scenarios and judge them
 #[derive(Debug, Args)]
@@ -18,46 +18,39 @@ Examples:
   dsbench run scenarios/leader-election.toml
   dsbench run scenarios --seed 7
   dsbench run x.toml --set nodes.count=5 --set steps.crash.after=200ms
+  dsbench run x.toml --matrix nodes.count=3,5,7           three runs
+  dsbench run -t smoke -k 'leader*' --shard 2/4           the second quarter of these
+  dsbench run x.toml --repeat 200                         how often does it fail?
+  dsbench run x.toml --for 1h -x                          until it fails, or the hour is over
+  dsbench run --last-failed                               again what failed, with its seeds
+
+Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have this one: the same schedule each time, so what
+differs is timing alone. There are no retries: a run that passes sometimes is flaky, and that is a failure.
 
 The last run's logs are in logs/<node>_log.txt; everything else of it is in logs/runs/<scenario>/<utc>-<seed>/.")]
 pub(super) struct RunArgs {
-    /// Scenario files or directories of them [default: ./scenarios]
-    #[arg(value_name = "SCENARIO|DIR")]
-    scenarios: Vec<PathBuf>,
     #[command(flatten)]
-    scenario: ScenarioArgs,
+    select: SelectArgs,
+    /// Stop after the first run that is not a pass
+    #[arg(short = 'x', long, help_heading = "Repetition")]
+    fail_fast: bool,
+    /// Make every run N times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Repetition", conflicts_with = "for_time")]
+    repeat: Option<u64>,
+    /// Repeat the runs until this time is over; the one in progress is finished, and each is made at least once
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, help_heading = "Repetition")]
+    for_time: Option<Duration>,
     #[command(flatten)]
     reports: ReportArgs,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
-    let files = select::scenarios(&args.scenarios)?;
-    let overrides = load::overrides(&args.scenario.set)?;
-    // Every file is read before anything starts: a mistake in the last one is told now, not in an hour.
-    let mut runs = Vec::new();
-    let mut mistake = None;
-    for file in &files {
-        let source = Source::read(file)?;
-        match source.parse(&overrides) {
-            Ok(scenario) => {
-                let set = args.scenario.set.clone();
-                let seed = args.scenario.seed.or(scenario.seed);
-                let label = label(&scenario.name, &set);
-                let overrides = overrides.clone();
-                runs.push(Selected { source: Arc::new(source), label, set, overrides, seed });
-            }
-            Err(error) => mistake = Some(error),
-        }
-    }
-    if let Some(error) = mistake {
-        return Err(error);
-    }
-    let series = Series { runs, rounds: Rounds::Times(1), stops_early: false, logs: LOGS.into() };
+    let rounds = match (args.for_time, args.repeat) {
+        (Some(time), _) => Rounds::For(time),
+        (None, times) => Rounds::Times(times.unwrap_or(1)),
+    };
+    let series = Series { runs: args.select.runs()?, rounds, stops_early: args.fail_fast, logs: LOGS.into() };
     let mut audience = args.reports.audience()?;
+    audience.push(Box::new(Memory::new(&series.logs)));
     Ok(series::run(&series, &mut audience).exit_code())
-}
-
-/// `leader-election[nodes.count=5]`
-fn label(name: &str, set: &[String]) -> String {
-    if set.is_empty() { name.to_owned() } else { format!("{name}[{}]", set.join(",")) }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
+use dsbench_core::observation::Name;
 use dsbench_core::plan::Plan;
+use dsbench_core::scenario::Choice;
 use dsbench_core::verdict::Verdict;
 use dsbench_core::{check, lines};
 
@@ -36,7 +38,9 @@ impl Stored {
         }
         let file = RunFile::read(&store.run_path())?;
         let overrides = load::overrides(&file.set)?;
-        let plan = Source::read(&store.scenario_path())?.plan(&overrides, Some(0))?;
+        let case = file.case.as_deref().map(Name::from);
+        let choice = Choice { case, overrides, without_faults: file.no_faults };
+        let plan = Source::read_from(&store.scenario_path(), &store.extended_dir())?.plan(&choice, Some(0))?;
         let path = store.history_path();
         let bytes = std::fs::read(&path).map_err(BenchError::file("read", &path))?;
         let recorded =

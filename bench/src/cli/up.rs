@@ -1,22 +1,20 @@
 //! `dsbench up`: launch a cluster to look at.
 
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use dsbench_world::Background;
 
 use super::hand::shown_here;
-use super::{LOGS, ScenarioArgs, bug};
+use super::one::OneArgs;
+use super::{LOGS, bug};
 use crate::console::{self, Attended};
 use crate::control::call::Call;
 use crate::control::{Ask, Status};
 use crate::error::BenchError;
-use crate::load::{self, Source, seed_text};
+use crate::load::seed_text;
 use crate::report::terminal::{self, clean, say, tell_error};
 use crate::run::{self, Order};
-use crate::series::Selected;
 
 /// Launch a cluster for a demo: its nodes and logs, no steps and no verdict
 #[derive(Debug, Args)]
@@ -31,18 +29,15 @@ Examples:
 
 Nothing of the cluster survives its end, also if dsbench is killed. Its logs are in logs/<node>_log.txt.")]
 pub(super) struct UpArgs {
-    /// The scenario whose nodes are launched
-    #[arg(value_name = "SCENARIO")]
-    file: PathBuf,
     #[command(flatten)]
-    scenario: ScenarioArgs,
+    one: OneArgs,
     /// Return when all nodes are ready; the cluster lives on without a terminal
     #[arg(short, long)]
     detach: bool,
 }
 
 pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
-    let order = order(args)?;
+    let order = args.one.selected()?.order(LOGS.as_ref(), 0, 1);
     say_header(&order);
     // From here on two processes: one holds the cluster, this one has the terminal.
     let (held, link) = Background::fork(|owner| bug::guarded(|| hold(&order, owner)))?;
@@ -66,20 +61,6 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
             )),
         },
     }
-}
-
-fn order(args: &UpArgs) -> Result<Order, BenchError> {
-    let source = Source::read(&args.file)?;
-    let overrides = load::overrides(&args.scenario.set)?;
-    let scenario = source.parse(&overrides)?;
-    let selected = Selected {
-        source: Arc::new(source),
-        label: scenario.name.to_string(),
-        set: args.scenario.set.clone(),
-        overrides,
-        seed: args.scenario.seed.or(scenario.seed),
-    };
-    Ok(selected.order(Path::new(LOGS), 0, 1))
 }
 
 /// The life of the process that holds the cluster; gives its exit code.

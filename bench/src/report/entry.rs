@@ -41,6 +41,8 @@ pub(super) struct Impossible {
     scenario: String,
     file: String,
     seed: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<String>,
     set: Vec<String>,
     result: &'static str,
     exit_code: u8,
@@ -57,10 +59,10 @@ impl Entry {
     }
 
     pub(super) fn impossible(order: &Order, error: &BenchError) -> Self {
-        let Begun { label, scenario, file, seed, set, .. } = Begun::of(order);
+        let Begun { label, scenario, file, seed, case, set, .. } = Begun::of(order);
         let exit_code = error.exit_code();
         let (result, error) = (word(exit_code), told(error));
-        Self::Impossible(Impossible { label, scenario, file, seed, set, result, exit_code, error })
+        Self::Impossible(Impossible { label, scenario, file, seed, case, set, result, exit_code, error })
     }
 }
 
@@ -71,6 +73,8 @@ pub(super) struct Begun {
     scenario: String,
     file: String,
     pub(super) seed: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    case: Option<String>,
     set: Vec<String>,
     nodes: Vec<String>,
 }
@@ -83,7 +87,8 @@ impl Begun {
             scenario: scenario.name.to_string(),
             file: order.source.path.display().to_string(),
             seed: seed_text(order.plan.seed),
-            set: order.set.clone(),
+            case: order.choice.case.as_deref().map(str::to_owned),
+            set: order.set(),
             nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         }
     }

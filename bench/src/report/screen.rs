@@ -183,9 +183,15 @@ impl Screen<'_> {
         let (style, mark, said) = match (finding.outcome, invariant.expectation, invariant.severity) {
             (Outcome::Held, Expectation::BeViolated, _) => (AnsiColor::Red, "x ", "held, but was to be caught".into()),
             (Outcome::Held, ..) => (AnsiColor::Green, "ok", finding.summary.clone()),
+            (Outcome::Unknown, Expectation::HoldIfExercised, _) => {
+                (AnsiColor::Green, "- ", format!("not judged without faults: {}", finding.summary))
+            }
             (Outcome::Unknown, ..) => (AnsiColor::Yellow, "? ", format!("unknown: {}", finding.summary)),
             (Outcome::Violated, Expectation::BeViolated, _) => {
                 (AnsiColor::Green, "ok", violated("caught being violated", invariant))
+            }
+            (Outcome::Violated, Expectation::MayBeViolated, _) => {
+                (AnsiColor::Green, "ok", violated("violated, as it may be", invariant))
             }
             (Outcome::Violated, _, Severity::Warn) => {
                 (AnsiColor::Yellow, "! ", violated("violated (a warning)", invariant))

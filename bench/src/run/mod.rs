@@ -12,6 +12,7 @@ use dsbench_core::check;
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::plan::Plan;
+use dsbench_core::scenario::Choice;
 use dsbench_core::verdict::Verdict;
 use dsbench_world::{World, WorldConfig};
 
@@ -32,8 +33,8 @@ pub struct Order {
     pub plan: Plan,
     /// What people call the run: `leader-election[nodes.count=5]`.
     pub label: String,
-    /// The values that were changed, as on a command line: `nodes.count=5`.
-    pub set: Vec<String>,
+    /// Which of the scenario's runs it is.
+    pub choice: Choice,
     /// Where runs are stored; the current directory's `logs`.
     pub logs: PathBuf,
     /// Which of the selected runs it is, from 0.
@@ -43,6 +44,11 @@ pub struct Order {
 }
 
 impl Order {
+    /// The values that it has in the place of the file's, as on a command line: `nodes.count=5`.
+    pub fn set(&self) -> Vec<String> {
+        self.choice.overrides.iter().map(ToString::to_string).collect()
+    }
+
     /// The command line that does the same again.
     pub fn reproduce(&self) -> String {
         run_json::reproduce(self)

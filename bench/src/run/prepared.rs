@@ -34,7 +34,7 @@ impl Prepared {
         let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
         let (setting, ports) = setting::settle(plan, &store, &scenario_dir)?;
         let file = run_json::begun(order, clock.wall_start(), &scenario_dir);
-        store.write(&store.scenario_path(), source.text().as_bytes())?;
+        store.write_scenario(&source.sources)?;
         store.write(&store.run_path(), &file.to_bytes())?;
         let recorder = Recorder::create(&store.history_path())?;
         Ok(Self { guardian, signals, clock, store, setting, ports, file, recorder })

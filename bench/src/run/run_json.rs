@@ -21,7 +21,9 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         file: order.source.path.display().to_string(),
         scenario_dir: scenario_dir.display().to_string(),
         seed: seed_text(order.plan.seed),
-        set: order.set.clone(),
+        case: order.choice.case.as_deref().map(str::to_owned),
+        no_faults: order.choice.without_faults,
+        set: order.set(),
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         up: false,
@@ -51,9 +53,11 @@ pub(crate) fn end(
 
 /// The command line that does the same again.
 pub(super) fn reproduce(order: &Order) -> String {
-    let set: String = order.set.iter().map(|set| format!(" --set {}", quoted(set))).collect();
+    let case: String = order.choice.case.iter().map(|case| format!(" --case {}", quoted(case))).collect();
+    let set: String = order.set().iter().map(|set| format!(" --set {}", quoted(set))).collect();
+    let no_faults = if order.choice.without_faults { " --no-faults" } else { "" };
     format!(
-        "dsbench run {}{set} --seed {}",
+        "dsbench run {}{case}{set}{no_faults} --seed {}",
         quoted(&order.source.path.display().to_string()),
         seed_text(order.plan.seed)
     )

@@ -1,6 +1,8 @@
 //! The kinds of failure in a series: what failed in the same way is counted, and shown once.
 
 use dsbench_core::judgement::Judgement;
+use dsbench_core::observation::What;
+use dsbench_core::verdict::Reason;
 
 use crate::load::seed_text;
 use crate::run::{Order, Outcome};
@@ -75,15 +77,26 @@ impl Kinds {
     }
 }
 
-/// What speaks against a pass most, up to where a reason begins to speak of this run alone.
+/// More parts than this of a signature only make it long.
+const PARTS: usize = 3;
+
+/// What speaks against a pass most, up to where a reason begins to speak of this run alone. A step that went wrong says more than all
+/// that could not be judged after it.
 fn signature(outcome: &Outcome) -> String {
-    let reasons = outcome.verdict.reasons.iter().filter(|reason| reason.judgement == outcome.judgement);
-    let mut parts: Vec<&str> = reasons.map(|reason| constant(&reason.text)).collect();
+    let reasons = || outcome.verdict.reasons.iter().filter(|reason| reason.judgement == outcome.judgement);
+    let is_step = |reason: &&Reason| {
+        let seen = reason.observation.and_then(|number| outcome.history.get(number));
+        seen.is_some_and(|seen| matches!(seen.what, What::Step(_)))
+    };
+    let steps: Vec<&Reason> = reasons().filter(is_step).collect();
+    let told = if steps.is_empty() { reasons().collect() } else { steps };
+    let mut parts: Vec<&str> = told.iter().map(|reason| constant(&reason.text)).collect();
     parts.dedup();
-    match parts.is_empty() {
+    match parts.len() {
         // What weighs more than the verdict is told beside it.
-        true => outcome.judgement.word().to_owned(),
-        false => parts.join("; "),
+        0 => outcome.judgement.word().to_owned(),
+        all if all > PARTS => format!("{}; and {} more", parts[..PARTS].join("; "), all - PARTS),
+        _ => parts.join("; "),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A series of runs: which, how often, an audience that is told of each, and what they come to together.
 
 mod audience;
+mod filter;
 mod kinds;
+mod memory;
 mod selected;
 mod tally;
 
@@ -12,8 +14,10 @@ use dsbench_core::judgement::Judgement;
 use dsbench_world::Clock;
 
 pub use audience::Audience;
+pub use filter::{Filter, Pattern, Shard, Tag};
 pub use kinds::{Kind, Kinds};
-pub use selected::Selected;
+pub use memory::{Failed, Memory};
+pub use selected::{Selected, distinguish};
 pub use tally::{Record, Tally};
 
 use crate::error::BenchError;

@@ -6,7 +6,7 @@
 //! logs/runs/<scenario>/<utc>-<seed>/
 //!     run.json                      what was run, how it ended, the verdict
 //!     running                       locked while the run goes on, and gone when it is over
-//!     scenario.toml                 the scenario as given
+//!     scenario.toml                 the scenario as given; extends/ what it extends
 //!     history.jsonl                 every observation
 //!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
 //!     nodes/<node>/                 the nodes' data directories
@@ -31,6 +31,7 @@ pub use run_file::{End, Environment, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
 use dsbench_core::judgement::Judgement;
+use dsbench_core::source::Sources;
 use dsbench_core::verdict::Verdict;
 use dsbench_world::Lock;
 
@@ -129,6 +130,27 @@ impl Store {
     /// Where a cluster that is up listens.
     pub(crate) fn control_dir(&self) -> PathBuf {
         self.dir.join(CONTROL)
+    }
+
+    /// Where the files lie that the scenario extends.
+    pub fn extended_dir(&self) -> PathBuf {
+        self.dir.join("extends")
+    }
+
+    /// Writes the scenario as given, with what it extends.
+    pub fn write_scenario(&self, sources: &Sources) -> Result<(), BenchError> {
+        for file in sources.files() {
+            let path = match &file.path {
+                None => self.scenario_path(),
+                // It was read from below the scenario's directory: no part of it leads out of this one.
+                Some(path) => self.extended_dir().join(&**path),
+            };
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(BenchError::file("create", parent))?;
+            }
+            self.write(&path, file.text.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// `run.json`.

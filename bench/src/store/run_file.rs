@@ -31,7 +31,13 @@ pub struct RunFile {
     pub scenario_dir: String,
     /// The seed: `0x5eed1234`.
     pub seed: String,
-    /// Values that were changed: `nodes.count=5`.
+    /// Which of the scenario's cases it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+    /// Its faults were left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_faults: bool,
+    /// Values that were changed, by the command line and the matrix: `nodes.count=5`.
     pub set: Vec<String>,
     /// When it started, RFC 3339.
     pub started: String,

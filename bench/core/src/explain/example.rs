@@ -15,12 +15,13 @@ pub const GOOD: &[(&str, &str)] = &[
     ("promises", include_str!("../../tests/good/promises.toml")),
     ("demonstration", include_str!("../../tests/good/demonstration.toml")),
     ("everything", include_str!("../../tests/good/everything.toml")),
+    ("variations", include_str!("../../tests/good/variations.toml")),
 ];
 
 /// A file with one mistake, and the same file without it.
 ///
 /// A comment `# right: LINE` at the end of a line says what that line should be; on a line of its own, it is a line that is missing;
-/// without a LINE, its line should not be there. `# --set PATH=VALUE` in the first lines stands for the command line.
+/// without a LINE, its line should not be there. `# --set PATH=VALUE` or `# --case NAME` in the first lines stands for the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadFile {
     /// As it is.
@@ -34,14 +35,14 @@ pub struct BadFile {
 pub struct Sample {
     /// The whole scenario.
     pub text: String,
-    /// The `--set` arguments that go with it.
-    pub set: Vec<String>,
+    /// The arguments that go with it: `--set nodes.count=5`, `--case sync`.
+    pub arguments: Vec<String>,
     /// What is shown of it: the paragraphs that differ.
     pub shown: String,
 }
 
 const RIGHT: &str = "# right:";
-const SET: &str = "# --set ";
+const ARGUMENT: &str = "# --";
 
 impl BadFile {
     /// Reads the two versions of a file.
@@ -71,19 +72,20 @@ impl BadFile {
 
 impl Sample {
     fn add(&mut self, paragraph: &[&str], differs: bool) {
-        let is_set = |line: &&str| line.starts_with(SET);
-        self.set.extend(paragraph.iter().filter_map(|line| line.strip_prefix(SET)).map(str::to_owned));
+        let is_argument = |line: &&str| line.starts_with(ARGUMENT);
+        self.arguments
+            .extend(paragraph.iter().filter(|line| is_argument(line)).map(|line| line[2..].trim().to_owned()));
         self.text.push_str(&paragraph.join("\n"));
         self.text.push_str("\n\n");
         let is_comment = |line: &&&str| line.starts_with("# ");
-        let (sets, lines): (Vec<&str>, Vec<&str>) = paragraph.iter().copied().partition(is_set);
+        let (arguments, lines): (Vec<&str>, Vec<&str>) = paragraph.iter().copied().partition(is_argument);
         if !differs || paragraph.is_empty() {
             return;
         }
-        let shown: Vec<String> = if sets.is_empty() {
+        let shown: Vec<String> = if arguments.is_empty() {
             lines.iter().filter(|line| !is_comment(line)).map(|line| (*line).to_owned()).collect()
         } else {
-            sets.iter().map(|set| format!("dsbench run x.toml --set {}", &set[SET.len()..])).collect()
+            arguments.iter().map(|argument| format!("dsbench run x.toml {}", &argument[2..])).collect()
         };
         if !self.shown.is_empty() {
             self.shown.push_str("\n\n");
@@ -201,7 +203,10 @@ mod tests {
         assert_eq!(file.right.shown, "a = 1\nb = 3\n\n[d]\ne = 5");
         assert_eq!(file.right.text, "# told: x\na = 1\nb = 3\n\n[d]\ne = 5\n\n[f]\ng = 6\n\n");
         let file = BadFile::of("# --set a=   # right: # --set a=1\na = 0\n");
-        assert_eq!((file.wrong.set, file.right.set), (vec!["a=".to_owned()], vec!["a=1".to_owned()]));
+        assert_eq!(
+            (file.wrong.arguments, file.right.arguments),
+            (vec!["--set a=".to_owned()], vec!["--set a=1".to_owned()])
+        );
         assert_eq!(file.right.shown, "dsbench run x.toml --set a=1");
     }
 }

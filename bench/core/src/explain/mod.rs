@@ -9,7 +9,7 @@ mod keys;
 mod reference;
 mod words;
 
-pub use self::example::{BadFile, GOOD};
+pub use self::example::{BadFile, GOOD, Sample};
 pub use self::find::{Found, find};
 pub use self::reference::reference;
 

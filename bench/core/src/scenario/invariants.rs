@@ -5,7 +5,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::source::Sources;
-use crate::table::{Key, Kind, Need, Table};
+use crate::table::{Item, Key, Kind, Need, Table};
 use crate::verdict::{Expectation, Severity};
 
 const OWN_KEYS: &[Key] = &[
@@ -77,7 +77,7 @@ fn parse_invariant(table: &Table<'_, '_>, names: &Names<'_>, sources: &Sources) 
     Some(Invariant { name, kind: kind.name, line, severity, expectation: Expectation::Hold, check })
 }
 
-/// Reads what has to come out: `expect` and `violates`. True if the scenario is a demonstration.
+/// Reads what has to come out: `expect`, `violates` and `may_violate`. True if the scenario is a demonstration.
 pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invariant], names: &Names<'_>) -> bool {
     let is_demonstration = root.word("expect").is_some_and(|word| word.value == "violated");
     let violates = root.item("violates");
@@ -103,6 +103,19 @@ pub(super) fn parse_expectations(root: &Table<'_, '_>, invariants: &mut [Invaria
                 }
             }
         }
+    }
+    for name in root.texts("may_violate").unwrap_or_default() {
+        let index = names.invariant(&name);
+        let Some(invariant) = index.and_then(|index| invariants.get_mut(index)) else { continue };
+        if invariant.expectation == Expectation::BeViolated {
+            let message = format!("`{}` cannot be violated both certainly and perhaps", name.value.escape_debug());
+            let at = violates.as_ref().map_or_else(|| root.span(), Item::span);
+            root.report(
+                Diagnostic::error(diagnostic::CONTRADICTION, message, name.span, "it may be violated")
+                    .also(at, "it must be violated"),
+            );
+        }
+        invariant.expectation = Expectation::MayBeViolated;
     }
     is_demonstration
 }

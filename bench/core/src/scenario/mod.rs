@@ -1,7 +1,9 @@
 //! The scenario: what a file asks for, read with every mistake found.
 
 mod differences;
+mod document;
 mod events;
+mod extends;
 mod files;
 mod groups;
 mod invariants;
@@ -12,12 +14,15 @@ mod requires;
 mod roles;
 mod start;
 pub(crate) mod steps;
+mod suite;
 mod typed;
 mod vars;
+mod without_faults;
 
 use std::time::Duration;
 
 pub use events::PRESETS;
+pub use extends::Extended;
 pub use files::NodeFile;
 pub use nodes::{Node, Port};
 pub use overrides::Override;
@@ -25,16 +30,17 @@ pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};
+pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
 
 use crate::check::Invariant;
 use crate::cluster::Role;
-use crate::diagnostic::{self, Diagnostic, Problems};
+use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern::EventPattern;
 use crate::source::{SourceLine, Sources};
-use crate::table::{self, Key, Kind, Need, Table};
+use crate::table::{Key, Kind, Need, Table};
 
 /// What a scenario file asks for.
 #[derive(Debug)]
@@ -87,6 +93,18 @@ pub const KEYS: &[Key] = &[
     Key::new("expect", Kind::OneOf(&["held", "violated"]), "What has to come out; \"violated\" makes a demonstration."),
     Key::new("violates", Kind::Texts, "With expect = \"violated\": the invariants that must be caught being violated.")
         .with(Need::Beside(&["expect"])),
+    Key::new(
+        "may_violate",
+        Kind::Texts,
+        "The invariants that may be violated, besides; the run does not fail by them.",
+    ),
+    Key::new("extends", Kind::Text, "A file in or below this directory whose tables this one builds on."),
+    Key::new(
+        "matrix",
+        Kind::Map(&Kind::Either(&[Kind::List(&Kind::Any), Kind::Map(&Kind::Any)])),
+        "Values to run it with, by their paths: every combination is a run of its own.",
+    ),
+    Key::new("cases", Kind::Tables(suite::cases::KEYS), "Variations with names and verdicts of their own."),
     Key::new("network", Kind::Table(NETWORK_KEYS), "The network that the nodes share."),
     Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs, if all nodes are of one kind.").with(WHO),
     Key::new(
@@ -112,9 +130,12 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("steps", Kind::Tables(steps::KEYS), "What happens, in this order."),
     Key::new("invariants", Kind::Tables(invariants::KEYS), "What must hold."),
-    Key::new("vars", Kind::Map(vars::KIND), "Texts for {vars.NAME}: a text, a list, { each, of, join } or { path }."),
+    Key::new(
+        "vars",
+        Kind::Map(vars::KIND),
+        "Texts for {vars.NAME}: a text, a number, a list, { each, of, join } or { path }.",
+    ),
     Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
-    Key::new("matrix", Kind::Later, "Variations: until then, `--set PATH=VALUE` varies one run."),
     Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
     Key::new("workloads", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
     Key::new("nemesis", Kind::Later, "Random faults: until then, steps with random targets."),
@@ -130,9 +151,6 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("teardown", Kind::Later, "Steps on every end."),
     Key::new("artifacts", Kind::Later, "Files to keep: data directories of failed runs are kept anyway."),
-    Key::new("cases", Kind::Later, "Variations with verdicts of their own: until then, two files."),
-    Key::new("extends", Kind::Later, "Shared parts: until then, repeat them."),
-    Key::new("may_violate", Kind::Later, "Invariants that may be violated: until then, severity = \"warn\"."),
 ];
 
 const NETWORK_KEYS: &[Key] = &[Key::new(
@@ -142,38 +160,13 @@ const NETWORK_KEYS: &[Key] = &[Key::new(
 )];
 
 impl Scenario {
-    /// Reads a scenario file, with values of the command line put in the place of its own.
+    /// Reads a scenario of one file, with values in the place of its own; its cases and its matrix are not looked at.
     ///
     /// # Errors
     ///
     /// Every mistake of the file, in the order of the text.
     pub fn parse(text: &str, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_sources(&Sources::of(text), overrides)
-    }
-
-    /// The same, of a scenario that may have several files.
-    ///
-    /// # Errors
-    ///
-    /// Every mistake of the files, in their order.
-    pub fn parse_sources(sources: &Sources, overrides: &[Override]) -> Result<Self, Vec<Diagnostic>> {
-        let problems = Problems::new();
-        let text = sources.files().first().map_or("", |file| &file.text);
-        let mut document = table::parse_document(text, &problems);
-        let replaced = overrides::apply(&mut document, overrides, &problems);
-        let root = Table::root(&document, KEYS, "the scenario", &problems);
-        let scenario = Self::read(&root, sources);
-        let has_errors = problems.has_errors();
-        let mut diagnostics = problems.into_sorted();
-        forgive_broken_lines(&mut diagnostics, sources);
-        overrides::explain(&mut diagnostics, &replaced);
-        match scenario {
-            Some(mut scenario) if !has_errors => {
-                scenario.warnings = diagnostics;
-                Ok(scenario)
-            }
-            _ => Err(diagnostics),
-        }
+        Self::parse_choice(&Sources::of(text), &Choice { overrides: overrides.to_vec(), ..Choice::default() })
     }
 
     /// Reads everything before giving up on anything, so that all mistakes are found.
@@ -181,6 +174,7 @@ impl Scenario {
         let problems = root.problems();
         let mut names = Names::new(problems);
         root.required("schema", |root, key| root.int(key, 1..=1));
+        root.text("extends");
         let name = root.required("name", Table::nonempty_text);
         if let Some(name) = &name {
             nodes::refuse_unsafe(name.value, &name.span, "the scenario's name", problems);
@@ -233,8 +227,16 @@ impl Scenario {
 /// What the parser made of a line that is not TOML is no mistake of its own.
 fn forgive_broken_lines(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     let line = |diagnostic: &Diagnostic| sources.line(diagnostic.at.0.start);
+    // A value that could not be read at all has no place: it stands, without any extent, at the beginning of its file.
+    let is_nowhere = |diagnostic: &Diagnostic| {
+        let span = &diagnostic.at.0;
+        span.is_empty() && sources.file_at(span.start).is_some_and(|file| file.start() == span.start)
+    };
     let broken: Vec<SourceLine> = diagnostics.iter().filter(|d| d.code == diagnostic::SYNTAX).map(line).collect();
-    diagnostics.retain(|d| d.code == diagnostic::SYNTAX || !broken.contains(&line(d)));
+    let is_of_it = |d: &Diagnostic| broken.contains(&line(d)) || d.code != diagnostic::MISSING_KEY && is_nowhere(d);
+    if !broken.is_empty() {
+        diagnostics.retain(|d| d.code == diagnostic::SYNTAX || !is_of_it(d));
+    }
 }
 
 fn refuse_other_networks(root: &Table<'_, '_>) {

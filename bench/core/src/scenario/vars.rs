@@ -14,7 +14,7 @@ use crate::template::{Of, Setting, Template, Var};
 pub type Vars = BTreeMap<Name, Var>;
 
 /// What stands at the name of a variable.
-pub(super) const KIND: &Kind = &Kind::Either(&[Kind::Texts, Kind::Table(KEYS)]);
+pub(super) const KIND: &Kind = &Kind::Either(&[Kind::Texts, Kind::Int, Kind::Float, Kind::Bool, Kind::Table(KEYS)]);
 
 const VALUE: Need = Need::OneOf("a value");
 
@@ -70,8 +70,12 @@ fn parse_var(item: &Item<'_, '_>, of: Option<ScopeId>, names: &Names<'_>) -> Opt
         let texts: Vec<_> = item.texts()?.iter().map(|text| Template::parse(text, setting, names)).collect();
         return texts.into_iter().collect::<Option<_>>().map(Var::List);
     }
+    // A number is what it looks like: `vars.limit = 5`, and a matrix of them.
+    if let Some(text) = item.number_as_text() {
+        return Some(Var::Text(Template::text(text)));
+    }
     if !item.is_table() {
-        return item.wrong_type("a text, a list of texts, { each = .. } or { path = .. }");
+        return item.wrong_type("a text, a number, a list of texts, { each = .. } or { path = .. }");
     }
     let table = item.table(KEYS, "a variable")?;
     match table.exactly_one(&["each", "path"], "a value", "a text for each node (`each`), or a `path`")?.key() {

@@ -131,6 +131,16 @@ impl Target {
         }
     }
 
+    /// True if it means nobody unless a fault has hit somebody.
+    pub fn needs_a_fault(&self) -> bool {
+        match &self.whom {
+            Whom::Killed | Whom::Paused | Whom::Restarted => true,
+            Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.needs_a_fault(),
+            Whom::Difference(wanted, _) => !wanted.is_empty() && wanted.iter().all(Self::needs_a_fault),
+            Whom::All | Whom::Node(_) | Whom::Group(..) | Whom::Role(_) | Whom::Not(_) => false,
+        }
+    }
+
     /// The nodes that are meant, in the order of the scenario.
     pub fn members<'s>(&self, state: &'s ClusterState) -> Vec<&'s Name> {
         state.nodes().iter().filter(|node| self.matches(node, state)).collect()

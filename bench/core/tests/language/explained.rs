@@ -5,14 +5,27 @@
 use std::collections::BTreeSet;
 
 use dsbench_core::diagnostic::{CODES, Diagnostic};
-use dsbench_core::explain::{BadFile, Chapter, Entry, Found, GOOD, Part, all, find};
-use dsbench_core::scenario::{Override, Scenario, VERBS};
+use dsbench_core::explain::{BadFile, Chapter, Entry, Found, GOOD, Part, Sample, all, find};
+use dsbench_core::scenario::{Asked, Choice, Override, Scenario, Suite, VERBS};
+use dsbench_core::source::Sources;
 use dsbench_core::{check, target};
 
 /// Every diagnostic of a scenario, errors and warnings.
-fn diagnostics(text: &str, set: &[String]) -> Vec<Diagnostic> {
-    let overrides: Vec<Override> = set.iter().filter_map(|set| Override::parse(set)).collect();
-    Scenario::parse(text, &overrides).map_or_else(|mistakes| mistakes, |scenario| scenario.warnings)
+fn diagnostics(Sample { text, arguments, .. }: &Sample) -> Vec<Diagnostic> {
+    let given = |name: &'static str| arguments.iter().filter_map(move |argument| argument.strip_prefix(name));
+    let set: Vec<Override> = given("--set ").filter_map(Override::parse).collect();
+    let sources = Sources::of(text.as_str());
+    match given("--case ").next() {
+        Some(case) => {
+            let choice = Choice { case: Some(case.into()), overrides: set, ..Choice::default() };
+            let read = Scenario::parse_choice(&sources, &choice);
+            read.map_or_else(|mistakes| mistakes, |scenario| scenario.warnings)
+        }
+        None => {
+            let asked = Asked { set, ..Asked::default() };
+            Suite::parse(&sources, &asked, |_, _| {}).map_or_else(|mistakes| mistakes, |suite| suite.warnings)
+        }
+    }
 }
 
 #[test]
@@ -26,9 +39,9 @@ fn the_wrong_example_of_every_code_gets_it_and_the_right_one_gets_nothing() {
              `timout = \"60s\"   # right: timeout = \"60s\"`; a line `# right: LINE` is one that is missing, and `# right:` alone means that \
              its line should not be there. `dsbench explain {code}` shows the paragraphs that differ."
         );
-        let wrong = diagnostics(&file.wrong.text, &file.wrong.set);
+        let wrong = diagnostics(&file.wrong);
         assert!(!wrong.is_empty() && wrong.iter().all(|found| found.code == code), "{code}: {wrong:?}");
-        let right = diagnostics(&file.right.text, &file.right.set);
+        let right = diagnostics(&file.right);
         assert!(right.is_empty(), "{code}: the right version is not right: {right:?}\n{}", file.right.text);
         assert!(!file.right.shown.is_empty(), "{code}: nothing is shown as right");
     }
@@ -98,7 +111,8 @@ fn an_unknown_word_gets_the_one_that_was_probably_meant() {
 fn every_good_file_may_serve_as_an_example() {
     let dir = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/good")).expect("good files");
     let stem = |path: std::path::PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let files: BTreeSet<String> = dir.flatten().filter_map(|entry| stem(entry.path())).collect();
+    let files: BTreeSet<String> =
+        dir.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).filter_map(stem).collect();
     let known: BTreeSet<String> = GOOD.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(files, known, "every file of bench/core/tests/good stands in GOOD of bench/core/src/explain/example.rs");
 }

@@ -63,6 +63,8 @@ impl Validator {
             "allOf" => all(value).iter().all(|schema| self.holds(schema, instance)),
             "oneOf" => all(value).iter().filter(|schema| self.holds(schema, instance)).count() == 1,
             "not" => !self.holds(value, instance),
+            "if" => !self.holds(value, instance) || siblings.get("then").is_none_or(|then| self.holds(then, instance)),
+            "then" => true,
             keyword => {
                 let Value::Object(table) = instance else { return true };
                 let parts = || value.as_object().expect("a table of schemas").iter();
