@@ -73,7 +73,7 @@ impl Story {
             of: self.life(node),
             fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
             uncertainty: Nanos(self.early * 1_000_000),
-            log: LogLine { stderr: self.stderr, offset: line * 10, line, text: format!("{node} {event}") },
+            log: LogLine { stderr: self.stderr, file: None, offset: line * 10, line, text: format!("{node} {event}") },
         };
         self.stderr = false;
         self.push(What::Event(what))
@@ -460,14 +460,15 @@ fn event() -> impl Strategy<Value = Event> {
         vec(node(), 0..3).prop_map(Value::Nodes),
     ];
     let early = prop_oneof![Just(0), 0..100_000_000_u64, any::<u64>()];
-    let log = (any::<bool>(), any::<u64>(), any::<u64>(), text());
+    let file = prop_oneof![3 => Just(None), 1 => text().prop_map(|file| Some(Name::from(file)))];
+    let log = (any::<bool>(), file, any::<u64>(), any::<u64>(), text());
     let fields = vec((field, value), 0..3);
-    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, offset, line, text))| Event {
+    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, file, offset, line, text))| Event {
         name: name.into(),
         of,
         fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
         uncertainty: Nanos(early),
-        log: LogLine { stderr, offset, line, text },
+        log: LogLine { stderr, file, offset, line, text },
     })
 }
 

@@ -5,6 +5,7 @@ mod events;
 mod files;
 mod groups;
 mod invariants;
+mod logs;
 mod nodes;
 mod overrides;
 mod process;
