@@ -1,5 +1,4 @@
 //! Promises about files that are followed: every line is found in its place, whatever a node does to its file, and nothing else is read.
-#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 mod stage;
 

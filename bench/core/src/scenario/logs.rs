@@ -8,7 +8,7 @@ use crate::table::{Key, Kind, Table};
 use crate::template::{Setting, Template};
 
 /// The keys of `[nodes.logs]`.
-pub(super) const KEYS: &[Key] = &[Key::new(
+pub(super) const KEYS: &[Key] = &[Key::required(
     "file",
     Kind::Texts,
     "A file in the node's data directory, or several: \"server.log\"; it may come late, be truncated, or be replaced.",
