@@ -335,7 +335,8 @@ pub(crate) fn placements(history: &History) -> Vec<Vec<u64>> {
         // Nothing is written before the life that writes it.
         let born = history.life(&event.of).map_or(0, |life| life.started.0 / 1_000_000);
         let earliest = earliest.max(born);
-        let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of && other.log.stderr == event.log.stderr);
+        let same_stream =
+            |other: &Observation| matches!(&other.what, What::Event(other) if other.source() == event.source());
         let before = history.observations()[..index].iter().rposition(same_stream);
         ways = ways
             .into_iter()
