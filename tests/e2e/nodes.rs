@@ -201,3 +201,60 @@ sometimes = { event = "up", at_least = 3 }
     let said = run(&place, scenario, 0);
     assert!(said.contains("resume peer1") && said.contains("restart peer2"), "{said}");
 }
+
+#[test]
+fn a_log_file_is_read_like_an_output_also_when_it_is_rotated() {
+    let place = Place::new();
+    let scenario = r#"schema = 1
+name = "followed"
+timeout = "60s"
+[groups.server]
+count = 2
+command = ["sh", "-c", "log() { echo \"$1\" >> log/server.log; }; mkdir -p log; echo on the terminal; log \"ready life {life}\"; while read -r word; do mv log/server.log log/server.log.1; log \"got $word\"; done"]
+ready = { log = 'ready life' }
+[groups.server.logs]
+file = "{data_dir}/log/server.log"
+[groups.other]
+count = 1
+command = ["sh", "-c", "ln -s /etc/passwd out.log; echo up; while :; do sleep 1; done"]
+ready = { log = 'up' }
+logs = { file = "out.log" }
+[events]
+ready = { log = 'ready life (?<n>\d+)', fields = { n = "int" }, stream = "file" }
+got = { log = 'got (?<word>\w+)', stream = "file" }
+terminal = { log = 'on the terminal', stream = "file" }
+root = 'root:'
+[[steps]]
+input = ["one", "two"]
+to = "server"
+[[steps]]
+expect = { event = "got", each = "server", where = { word = "two" } }
+[[steps]]
+restart = "server1"
+[[steps]]
+expect = { event = "ready", from = "server1", where = { n = 2 } }
+[[invariants]]
+name = "a file and an output are told apart"
+never = "terminal"
+[[invariants]]
+name = "nobody else's file is read"
+never = "root"
+[[invariants]]
+name = "nobody gets two"
+never = { event = "got", where = { word = "two" } }
+"#;
+    let said = run(&place, scenario, 1);
+    assert!(said.contains("other1: out.log: it is a link that leads out of the data directory"), "{said}");
+    let evidence = ["server1", "server2"].map(|node| {
+        let log = place.read(&format!("logs/{node}_log.txt"));
+        let two = log.lines().position(|line| line == "[log/server.log] got two").expect("it is in the readable log");
+        assert!(log.contains("\non the terminal\n") && log.contains("another file has its name"), "{log}");
+        format!("logs/{node}_log.txt:{}", two + 1)
+    });
+    assert!(evidence.iter().any(|line| said.contains(line)), "none of {evidence:?} in\n{said}");
+    let raw = std::fs::read(place.run_dir().join("logs/raw/server2.main.1.file.log+server.log")).unwrap();
+    assert_eq!(raw, b"ready life 1\ngot one\ngot two\n");
+    let verdict = std::fs::read(place.run_dir().join("verdict.json")).unwrap();
+    place.dsbench(&["recheck"]).code(1);
+    assert_eq!(std::fs::read(place.run_dir().join("verdict.json")).unwrap(), verdict);
+}

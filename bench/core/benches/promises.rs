@@ -95,7 +95,7 @@ impl Cluster {
 
     fn says(&mut self, node: u64, event: &str, fields: Vec<(Name, Value)>) {
         let line = self.history.next_number();
-        let log = LogLine { stderr: false, offset: line * 80, line, text: "a line".into() };
+        let log = LogLine { stderr: false, file: None, offset: line * 80, line, text: "a line".into() };
         let of = self.life(node);
         self.push(What::Event(Event { name: event.into(), of, fields, uncertainty: Nanos(20_000), log }));
     }

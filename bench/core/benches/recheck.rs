@@ -107,7 +107,7 @@ impl Cluster {
 
     fn says(&mut self, node: u64, event: &str, fields: Vec<(Name, Value)>, text: String) {
         let line = self.history.next_number();
-        let log = LogLine { stderr: false, offset: line * 80, line, text };
+        let log = LogLine { stderr: false, file: None, offset: line * 80, line, text };
         let (of, uncertainty) = (self.life(node), Nanos(200_000));
         self.push(What::Event(Event { name: event.into(), of, fields, uncertainty, log }));
     }

@@ -297,7 +297,7 @@ mod tests {
     }
 
     fn led(node: &str, term: i64) -> What {
-        let log = LogLine { stderr: false, offset: 0, line: 1, text: String::new() };
+        let log = LogLine { stderr: false, file: None, offset: 0, line: 1, text: String::new() };
         let fields = vec![("term".into(), Value::Int(term))];
         What::Event(Event { name: "led".into(), of: life(node, 1), fields, uncertainty: Nanos(0), log })
     }

@@ -229,7 +229,7 @@ mod tests {
             of: Life { node: "n1".into(), process: MAIN.into(), life: 1 },
             fields: vec![(field.into(), value)],
             uncertainty: Nanos(0),
-            log: LogLine { stderr: false, offset: 0, line: 1, text: String::new() },
+            log: LogLine { stderr: false, file: None, offset: 0, line: 1, text: String::new() },
         };
         filter.unwrap().admits(&event, &state)
     }

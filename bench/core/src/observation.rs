@@ -188,7 +188,15 @@ pub struct Event {
     pub log: LogLine,
 }
 
+/// Where lines come from in a known order: one stream of one life. The order of lines of different ones is only as good as their times.
+pub type Source<'a> = (&'a Life, bool, Option<&'a Name>);
+
 impl Event {
+    /// Which stream its line stood in.
+    pub fn source(&self) -> Source<'_> {
+        (&self.of, self.log.stderr, self.log.file.as_ref())
+    }
+
     /// The value of a field; none if the line did not hold it (a group of the pattern that took no part).
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.iter().find(|(field, _)| &**field == name).map(|(_, value)| value)
@@ -211,6 +219,8 @@ impl From<Nanos> for Duration {
 pub struct LogLine {
     /// True for standard error.
     pub stderr: bool,
+    /// The file that was followed, if it was neither of the program's outputs: its path in the data directory.
+    pub file: Option<Name>,
     /// Byte offset of the line's start in the raw file of this life and stream.
     pub offset: u64,
     /// Line number, from 1, in the node's readable `<node>_log.txt`.

@@ -27,6 +27,8 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+    /// A file that is followed.
+    File,
 }
 
 /// An event as the scenario defines it.

@@ -281,6 +281,7 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
                 "env": process.env.iter().map(|(name, value)| (name, text(value))).collect::<BTreeMap<_, _>>(),
                 "inherit_env": process.inherit_env,
                 "cwd": process.cwd.as_ref().map(text),
+                "logs": process.logs.iter().map(text).collect::<Vec<_>>(),
                 "stop": { "signal": process.stop.signal.name, "grace": humantime::format_duration(process.stop.grace).to_string() },
             })
         })

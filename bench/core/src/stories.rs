@@ -73,7 +73,7 @@ impl Story {
             of: self.life(node),
             fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
             uncertainty: Nanos(self.early * 1_000_000),
-            log: LogLine { stderr: self.stderr, offset: line * 10, line, text: format!("{node} {event}") },
+            log: LogLine { stderr: self.stderr, file: None, offset: line * 10, line, text: format!("{node} {event}") },
         };
         self.stderr = false;
         self.push(What::Event(what))
@@ -335,7 +335,8 @@ pub(crate) fn placements(history: &History) -> Vec<Vec<u64>> {
         // Nothing is written before the life that writes it.
         let born = history.life(&event.of).map_or(0, |life| life.started.0 / 1_000_000);
         let earliest = earliest.max(born);
-        let same_stream = |other: &Observation| matches!(&other.what, What::Event(other) if other.of == event.of && other.log.stderr == event.log.stderr);
+        let same_stream =
+            |other: &Observation| matches!(&other.what, What::Event(other) if other.source() == event.source());
         let before = history.observations()[..index].iter().rposition(same_stream);
         ways = ways
             .into_iter()
@@ -460,14 +461,15 @@ fn event() -> impl Strategy<Value = Event> {
         vec(node(), 0..3).prop_map(Value::Nodes),
     ];
     let early = prop_oneof![Just(0), 0..100_000_000_u64, any::<u64>()];
-    let log = (any::<bool>(), any::<u64>(), any::<u64>(), text());
+    let file = prop_oneof![3 => Just(None), 1 => text().prop_map(|file| Some(Name::from(file)))];
+    let log = (any::<bool>(), file, any::<u64>(), any::<u64>(), text());
     let fields = vec((field, value), 0..3);
-    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, offset, line, text))| Event {
+    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, file, offset, line, text))| Event {
         name: name.into(),
         of,
         fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
         uncertainty: Nanos(early),
-        log: LogLine { stderr, offset, line, text },
+        log: LogLine { stderr, file, offset, line, text },
     })
 }
 

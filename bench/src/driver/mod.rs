@@ -272,6 +272,7 @@ impl<'r> Driver<'r> {
             }
             Happening::Input { id, of, result } => self.input_written(id, &of, result),
             Happening::LogLost { file, why } => self.warn(format!("the log {file} is not whole: {why}")),
+            Happening::NotFollowed { of, file, why } => self.warn(format!("{}: {file}: {why}", of.node)),
             Happening::Broken { why } => self.broken(why),
             what => {
                 if let Some(of) = what.of().cloned() {

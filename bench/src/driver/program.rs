@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use dsbench_core::pattern::{EventPattern, Matcher, Stream};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario;
 use dsbench_core::template::{Addresses, Place, Template};
-use dsbench_world::{NodeEnv, Program, SpawnSpec, node_env};
+use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
 use super::job::ProcessKey;
 use super::patterns::{Output, READY};
@@ -42,6 +42,8 @@ pub(super) struct ProcessSpec<'r> {
     label: bool,
     stdout: Arc<Matcher>,
     stderr: Arc<Matcher>,
+    /// Of the files that are followed, if there are any.
+    file: Option<Arc<Matcher>>,
     /// Where its `tcp` condition connects.
     pub(super) ready_tcp: Option<SocketAddr>,
 }
@@ -95,6 +97,7 @@ impl<'r> ProcessSpec<'r> {
         Ok(Self {
             stdout: matchers.of(node, process, Stream::Stdout),
             stderr: matchers.of(node, process, Stream::Stderr),
+            file: (!process.logs.is_empty()).then(|| matchers.of(node, process, Stream::File)),
             key,
             process,
             setting,
@@ -144,8 +147,20 @@ impl<'r> ProcessSpec<'r> {
             program: self.program(command, life.life),
             stdout: Some(Output::boxed(self.stdout.clone())),
             stderr: Some(Output::boxed(self.stderr.clone())),
+            files: self.files(life.life),
             label: self.label,
         }
+    }
+
+    /// The files that are followed.
+    fn files(&self, life: u32) -> Vec<FollowSpec> {
+        let Some(matcher) = &self.file else { return Vec::new() };
+        let follow = |file: &Template| {
+            let path = PathBuf::from(file.expand(&self.place(life)));
+            let path = path.strip_prefix(&self.data_dir).map(Path::to_owned).unwrap_or(path);
+            FollowSpec { dir: self.data_dir.clone(), path, patterns: Some(Output::boxed(matcher.clone())) }
+        };
+        self.process.logs.iter().map(follow).collect()
     }
 
     /// The program of its `exec` condition.

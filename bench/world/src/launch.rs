@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
-use crate::capture::{self, Opening, Patterns};
+use crate::capture::{self, Follow, Opening, Patterns};
 use crate::control;
 use crate::error::WorldError;
 use crate::outside::Who;
@@ -25,6 +25,7 @@ pub(crate) struct Launch {
     pub(crate) its_stdin: OwnedFd,
     pub(crate) stdin: Option<OwnedFd>,
     pub(crate) patterns: [Option<Box<dyn Patterns>>; 2],
+    pub(crate) files: Vec<Follow>,
     pub(crate) label: bool,
 }
 
@@ -40,8 +41,8 @@ impl World {
         let cwd = std::path::absolute(&launch.program.cwd)
             .map_err(|error| WorldError::system("find the working directory", error))?;
         let program = Program { cwd, ..launch.program };
-        let Launch { who, patterns, label, .. } = launch;
-        let opening = Opening { key, who: who.clone(), pipes: [stdout, stderr], patterns, label };
+        let Launch { who, patterns, files, label, .. } = launch;
+        let opening = Opening { key, who: who.clone(), pipes: [stdout, stderr], patterns, files, label };
         machinery.capture.mailbox.put(capture::Task::Open(Box::new(opening)));
         let channel = Arc::new(channel);
         let stdin = launch.stdin;

@@ -32,6 +32,6 @@ pub use lock::Lock;
 pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;
-pub use process::{ExecInput, ExecSpec, Guardian, ProbeSpec, Program, SpawnSpec};
+pub use process::{ExecInput, ExecSpec, FollowSpec, Guardian, ProbeSpec, Program, SpawnSpec};
 pub use signals::{Signals, signal_name};
 pub use world::{Scope, World, WorldConfig};

@@ -1,6 +1,6 @@
 //! What comes to the bench from outside, in the order in which the driver gets it.
 
-use dsbench_core::observation::{Event, Exit, Life, LogLine};
+use dsbench_core::observation::{Event, Exit, Life, LogLine, Name};
 use dsbench_core::time::RunTime;
 
 use crate::desk::CallerId;
@@ -145,6 +145,15 @@ pub enum Happening {
         /// Why, for people.
         why: String,
     },
+    /// A file that should be followed is not, or not wholly. Reported once for each reason.
+    NotFollowed {
+        /// Whose.
+        of: Life,
+        /// Its path in the data directory.
+        file: Name,
+        /// Why, for people.
+        why: String,
+    },
     /// The bench itself is damaged (its guardian was killed): the nodes are being killed, and the run cannot go on.
     Broken {
         /// Why, for people.
@@ -194,6 +203,7 @@ impl Happening {
             | Self::Paused { of, .. }
             | Self::Resumed { of }
             | Self::Unkillable { of, .. }
+            | Self::NotFollowed { of, .. }
             | Self::Input { of, .. } => Some(of),
             Self::Heard { .. }
             | Self::Left { .. }

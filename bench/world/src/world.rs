@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::pipe2;
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Follow};
 use crate::clock::Clock;
 use crate::control::{self, Control};
 use crate::desk::{Desk, DeskConfig};
@@ -21,7 +21,7 @@ use crate::ending::Ended;
 use crate::error::WorldError;
 use crate::launch::{Launch, set_nonblocking};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
-use crate::process::{Channel, ExecInput, ExecSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
+use crate::process::{Channel, ExecInput, ExecSpec, FollowSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
 use crate::sample::sample;
 use crate::signals::Signals;
 
@@ -118,7 +118,7 @@ impl World {
     /// The life before it of the same process must be `Empty`.
     ///
     /// # Errors
-    /// If that life was started before, or the system gives no more pipes.
+    /// If that life was started before, a file to be followed is not below its directory, or the system gives no more pipes.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
         if !self.known.insert(life.clone()) {
             return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
@@ -131,6 +131,7 @@ impl World {
             its_stdin,
             stdin: Some(stdin),
             patterns: [spec.stdout, spec.stderr],
+            files: spec.files.into_iter().map(follow).collect::<Result<_, _>>()?,
             label: spec.label,
         })?;
         self.alive.insert(life, Alive { key, channel, pid: None });
@@ -185,6 +186,7 @@ impl World {
             its_stdin,
             stdin: None,
             patterns,
+            files: Vec::new(),
             label: false,
         })?;
         self.execs.insert(id, channel);
@@ -245,6 +247,16 @@ impl World {
     pub fn shutdown(mut self, bound: Duration) -> Ended {
         self.end(bound)
     }
+}
+
+/// Looks at a file that is to be followed, before its writer can write.
+fn follow(spec: FollowSpec) -> Result<Follow, WorldError> {
+    let FollowSpec { dir, path, patterns } = spec;
+    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(WorldError::Outside { path });
+    }
+    Follow::begin(&dir, path, patterns)
+        .map_err(|error| WorldError::system(format!("open the data directory {}", dir.display()), error))
 }
 
 impl World {

@@ -59,7 +59,10 @@ fn a_node_of_several_processes_has_one_log_that_names_them() {
     for process in ["main", "sentinel"] {
         let of = Life { process: process.into(), ..life("redis1", 1) };
         let program = stage.program(&["sh", "-c", "echo say hello; echo oops >&2"]);
-        stage.world.spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: words(), label: true }).unwrap();
+        stage
+            .world
+            .spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: words(), files: Vec::new(), label: true })
+            .unwrap();
         stage.until_empty(&of);
     }
     let log = fs::read_to_string(stage.path("redis1_log.txt")).unwrap();

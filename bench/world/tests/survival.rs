@@ -117,7 +117,10 @@ fn doomed_bench() {
         say(&format!("spawn {number}"));
         let mut program = stage.program(&["sh", "-c", STUBBORN]);
         program.env.push((MARK.into(), mark.clone().into()));
-        stage.world.spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: None, label: false }).unwrap();
+        stage
+            .world
+            .spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+            .unwrap();
         if role == "storm" && number % 3 != 0 {
             continue;
         }
@@ -181,7 +184,10 @@ fn when_a_keeper_is_killed_the_guardian_kills_its_tree_and_the_bench_is_told() {
     let mark = format!("{MARK}=keeper-{}", std::process::id());
     let mut program = stage.program(&["sh", "-c", STUBBORN]);
     program.env.push((MARK.into(), mark.split_once('=').unwrap().1.into()));
-    stage.world.spawn(one.clone(), SpawnSpec { program, stdout: words(), stderr: None, label: false }).unwrap();
+    stage
+        .world
+        .spawn(one.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+        .unwrap();
     stage.until_said("up");
     let pid = stage
         .seen

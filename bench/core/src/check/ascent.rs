@@ -2,14 +2,14 @@
 //! [`view_changes`](super::view_changes).
 //!
 //! The order of two lines of one stream is known exactly, and so is that of lines of different lives of a process, because nothing of a
-//! life is left when the next begins. The order of lines that one life wrote to its two streams is only known as far as their times are.
+//! life is left when the next begins. The order of lines that one life wrote to different streams is only known as far as their times are.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::moment::Moment;
 use crate::history::Seen;
-use crate::observation::{Event, Value};
+use crate::observation::{Event, Source, Value};
 use crate::time::RunTime;
 
 /// What is asked of a sequence.
@@ -77,15 +77,14 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 
 /// The last life of a sequence that was seen.
 struct Track<'h> {
-    life: u32,
-    stderr: bool,
+    source: Source<'h>,
     highest: Told<'h>,
 }
 
 impl Ascent {
     /// Judges sequences of lines, given by number, each with what tells its sequence from others.
     pub(super) fn course<'h, K: Ord>(&self, lines: impl Iterator<Item = (K, Told<'h>)> + Clone) -> Course<'h> {
-        self.in_one_stream(lines.clone()).unwrap_or_else(|| self.in_both_streams(lines))
+        self.in_one_stream(lines.clone()).unwrap_or_else(|| self.in_several_streams(lines))
     }
 
     fn is_low(&self, value: &Value, before: &Value) -> bool {
@@ -96,22 +95,22 @@ impl Ascent {
         }
     }
 
-    /// The usual case, in one pass: no life used both streams, and lives come in order. None if one did, or if they do not.
+    /// The usual case, in one pass: no life used two streams, and lives come in order. None if one did, or if they do not.
     fn in_one_stream<'h, K: Ord>(&self, lines: impl Iterator<Item = (K, Told<'h>)>) -> Option<Course<'h>> {
         let mut tracks: BTreeMap<K, Track<'h>> = BTreeMap::new();
         let mut course = Course::default();
         for (key, told) in lines {
-            let (life, stderr) = (told.seen.what.of.life, told.seen.what.log.stderr);
+            let source = told.seen.what.source();
             let Some(track) = tracks.get_mut(&key) else {
-                tracks.insert(key, Track { life, stderr, highest: told });
+                tracks.insert(key, Track { source, highest: told });
                 continue;
             };
-            match life.cmp(&track.life) {
+            match source.0.life.cmp(&track.source.0.life) {
                 Ordering::Less => return None,
-                Ordering::Equal if stderr != track.stderr => return None,
+                Ordering::Equal if source != track.source => return None,
                 Ordering::Equal => {}
                 Ordering::Greater => {
-                    (track.life, track.stderr) = (life, stderr);
+                    track.source = source;
                     if !self.over_lives {
                         track.highest = told;
                         continue;
@@ -128,29 +127,32 @@ impl Ascent {
         Some(course)
     }
 
-    /// Any case: each life of a sequence with its two streams, and the highest value of the lives before.
-    fn in_both_streams<'h, K: Ord>(&self, lines: impl Iterator<Item = (K, Told<'h>)>) -> Course<'h> {
-        let mut sequences: BTreeMap<K, BTreeMap<u32, [Vec<Told<'h>>; 2]>> = BTreeMap::new();
+    /// Any case: each life of a sequence with its streams, and the highest value of the lives before.
+    fn in_several_streams<'h, K: Ord>(&self, lines: impl Iterator<Item = (K, Told<'h>)>) -> Course<'h> {
+        let mut sequences: BTreeMap<K, BTreeMap<u32, BTreeMap<Source<'h>, Vec<Told<'h>>>>> = BTreeMap::new();
         for (key, told) in lines {
-            let Event { of, log, .. } = told.seen.what;
-            sequences.entry(key).or_default().entry(of.life).or_default()[usize::from(log.stderr)].push(told);
+            let source = told.seen.what.source();
+            let life = sequences.entry(key).or_default().entry(source.0.life).or_default();
+            life.entry(source).or_default().push(told);
         }
         let mut course = Course::default();
         for lives in sequences.into_values() {
             let mut before = None;
             for streams in lives.into_values() {
-                for (stream, other) in [(&streams[0], &streams[1]), (&streams[1], &streams[0])] {
-                    self.stream(stream, &Beside::new(other), before, &mut course);
+                for (source, stream) in &streams {
+                    let others = streams.iter().filter(|(other, _)| *other != source);
+                    let others: Vec<Told<'h>> = others.flat_map(|(_, lines)| lines).copied().collect();
+                    self.stream(stream, &Beside::new(&others), before, &mut course);
                 }
                 if self.over_lives {
-                    before = streams.iter().flatten().copied().chain(before).reduce(higher);
+                    before = streams.values().flatten().copied().chain(before).reduce(higher);
                 }
             }
         }
         course
     }
 
-    /// One stream of a life, beside the other one.
+    /// One stream of a life, beside the others.
     fn stream<'h>(&self, stream: &[Told<'h>], beside: &Beside<'h>, before: Option<Told<'h>>, course: &mut Course<'h>) {
         let mut highest = before;
         for &told in stream {
@@ -180,7 +182,7 @@ fn higher<'h>(a: Told<'h>, b: Told<'h>) -> Told<'h> {
     if compare(b.value, a.value) == Ordering::Greater { b } else { a }
 }
 
-/// The other stream, with the highest value up to any instant.
+/// The other streams, with the highest value up to any instant.
 struct Beside<'h> {
     by_latest: Vec<(RunTime, Told<'h>)>,
     by_earliest: Vec<(RunTime, Told<'h>)>,

@@ -110,7 +110,7 @@ impl<'h> Ledger<'h> {
         }
         // Of one stream the order is known; a line of another one may have been written later than it was read.
         let is_other = |before: &&Holding<'_>| {
-            (&before.seen.what.of, before.seen.what.log.stderr) != (&seen.what.of, seen.what.log.stderr)
+            before.seen.what.source() != seen.what.source()
                 && before.seen.what.of.life == seen.what.of.life
                 && Moment::of(&before.seen).latest >= Moment::of(&seen).earliest
                 && before.value != value

@@ -109,7 +109,7 @@ impl Deadline {
                 What::Event(event) => {
                     let seen = Seen { number, at, what: event };
                     if self.starts_at_event(event) {
-                        let source = Some((&event.of, event.log.stderr));
+                        let source = Some(event.source());
                         let start = Start { number, when: Moment::of(&seen), source };
                         let nodes = self.nodes(history, std::slice::from_ref(&event.of.node), &state);
                         obligations.push(Obligation { start, nodes });

@@ -9,12 +9,9 @@ use std::time::Duration;
 use super::moment::{Moment, bound, exactly, seconds};
 use super::spans::Spans;
 use crate::history::Seen;
-use crate::observation::{Event, Life, Name};
+use crate::observation::{Event, Name, Source};
 use crate::time::RunTime;
 use crate::verdict::Finding;
-
-/// Where lines come from in a known order: one stream of one life.
-pub(super) type Source<'h> = (&'h Life, bool);
 
 /// An instant from which the bound runs.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +32,7 @@ pub(super) struct Arrival<'h> {
 
 impl<'h> Arrival<'h> {
     pub(super) fn of(event: &Seen<'h, Event>) -> Self {
-        let source = (&event.what.of, event.what.log.stderr);
+        let source = event.what.source();
         Self { number: event.number, when: Moment::of(event), source }
     }
 

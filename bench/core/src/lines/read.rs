@@ -176,6 +176,8 @@ enum EventKey {
 struct LogText {
     #[serde(default)]
     stderr: bool,
+    #[serde(default)]
+    file: Option<String>,
     offset: u64,
     line: u64,
     text: String,
@@ -204,13 +206,14 @@ impl<'de> Object<'de> for EventOf<'_> {
                 EventKey::Later => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        let LogText { stderr, offset, line, text } = log.ok_or_else(|| Error::missing_field("log"))?;
+        let LogText { stderr, file, offset, line, text } = log.ok_or_else(|| Error::missing_field("log"))?;
+        let file = file.map(|file| symbols.name(&file));
         Ok(Event {
             name: name.ok_or_else(|| Error::missing_field("name"))?,
             of: of.whole(symbols)?,
             fields,
             uncertainty: early.ok_or_else(|| Error::missing_field("early"))?,
-            log: LogLine { stderr, offset, line, text },
+            log: LogLine { stderr, file, offset, line, text },
         })
     }
 }

@@ -66,6 +66,8 @@ struct EventLine<'a> {
 struct LogText<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stderr: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     offset: u64,
     line: u64,
     text: &'a str,
@@ -98,8 +100,8 @@ fn is_main(process: &&str) -> bool {
 impl<'a> From<&'a Event> for EventLine<'a> {
     fn from(Event { name, of, fields, uncertainty, log }: &'a Event) -> Self {
         let Life { node, process, life } = of;
-        let LogLine { stderr, offset, line, text } = log;
-        let log = LogText { stderr: *stderr, offset: *offset, line: *line, text };
+        let LogLine { stderr, file, offset, line, text } = log;
+        let log = LogText { stderr: *stderr, file: file.as_deref(), offset: *offset, line: *line, text };
         Self { name, node, process, life: *life, fields: Fields(fields), early: *uncertainty, log }
     }
 }

@@ -24,7 +24,11 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Map(&Kind::OneOf(FieldKind::WORDS)),
         "The types of the pattern's named groups; those not named here are texts.",
     ),
-    Key::new("stream", Kind::OneOf(&["stdout", "stderr"]), "Only this output is searched; both if not given."),
+    Key::new(
+        "stream",
+        Kind::OneOf(&["stdout", "stderr", "file"]),
+        "Only this output is searched (\"file\": those that `logs` follows); all if not given.",
+    ),
     Key::new("process", Kind::Text, "Only the log of this process of a node is searched."),
     Key::new("alias", Kind::Map(&Kind::Text), "What this event calls the nodes: { \"node_3\" = \"peer3\" }."),
 ];
@@ -125,7 +129,11 @@ fn parse_event(entry: &Item<'_, '_>, names: &Names<'_>) -> Option<EventPattern> 
             refuse_missing_group(&field, log);
         }
     }
-    let stream = table.word("stream").map(|word| if word.value == "stderr" { Stream::Stderr } else { Stream::Stdout });
+    let stream = table.word("stream").map(|word| match word.value {
+        "stdout" => Stream::Stdout,
+        "stderr" => Stream::Stderr,
+        _ => Stream::File,
+    });
     let process = table.text("process").map(|process| names.process(&process));
     let alias: Vec<_> =
         table.map("alias").iter().map(|item| Some((item.key().to_owned(), names.node(&item.text()?)?))).collect();

@@ -7,6 +7,7 @@ mod extends;
 mod files;
 mod groups;
 mod invariants;
+mod logs;
 mod nodes;
 mod overrides;
 mod process;

@@ -81,7 +81,6 @@ const OWN_KEYS: &[Key] = &[
         Kind::Later,
         "Commands before a node's first start: until then, one command that is a shell's line.",
     ),
-    Key::new("logs", Kind::Later, "Log files to follow: until then, standard output and error are read."),
 ];
 
 /// The keys of `[nodes]` and of a group: their own, and those of their main process.

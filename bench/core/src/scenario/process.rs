@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use super::logs;
 use crate::condition;
 use crate::diagnostic::{self, Diagnostic, Located, suggestion};
 use crate::groups::Whose;
@@ -33,6 +34,8 @@ pub struct Process {
     pub ready: Option<Ready>,
     /// How it is asked to end.
     pub stop: Stop,
+    /// Files in its node's data directory that are followed as its further outputs.
+    pub logs: Vec<Template>,
     /// False leaves it to `start` steps, even when its node starts.
     pub starts_with_node: bool,
 }
@@ -162,6 +165,11 @@ pub(super) const COMMON_KEYS: &[Key] = &[
         "When it is ready: a line of its log, an open port, a command that succeeds.",
     ),
     Key::new("stop", Kind::Table(STOP_KEYS), "How it is asked to end: { signal = \"TERM\", grace = \"5s\" }."),
+    Key::new(
+        "logs",
+        Kind::Table(logs::KEYS),
+        "Files that it writes and that are read like its output: { file = \"server.log\" }.",
+    ),
 ];
 
 /// The keys of `[nodes.process.NAME]`.
@@ -195,6 +203,7 @@ pub(super) struct Parts {
     cwd: Option<Template>,
     ready: Option<Ready>,
     stop: Option<Stop>,
+    logs: Option<Vec<Template>>,
     starts_with_node: Option<bool>,
 }
 
@@ -212,6 +221,7 @@ impl Parts {
             signal: stop.text("signal").and_then(|signal| Signal::parse(&signal, &stop)).unwrap_or(TERM),
             grace: stop.duration("grace").map_or(GRACE, |grace| grace.value),
         });
+        let logs = table.item("logs").map(|_| logs::parse(&table.table("logs", "logs")?, whose, names));
         Some(Self {
             command: optional(command)?,
             restart_command: optional(restart_command)?,
@@ -220,6 +230,7 @@ impl Parts {
             cwd: optional(cwd)?,
             ready: optional(ready)?,
             stop,
+            logs: optional(logs)?,
             starts_with_node: None,
         })
     }
@@ -244,6 +255,7 @@ impl Parts {
             cwd: other.cwd.or(self.cwd),
             ready: other.ready.or(self.ready),
             stop: other.stop.or(self.stop),
+            logs: other.logs.or(self.logs),
             starts_with_node: other.starts_with_node.or(self.starts_with_node),
         }
     }
@@ -259,6 +271,7 @@ impl Parts {
             cwd: self.cwd,
             ready: self.ready,
             stop: self.stop.unwrap_or(Stop { signal: TERM, grace: GRACE }),
+            logs: self.logs.unwrap_or_default(),
             starts_with_node: self.starts_with_node.unwrap_or(true),
         })
     }

@@ -145,6 +145,15 @@ impl Template {
         }
     }
 
+    /// The text with the same word for every placeholder: what it is like, whatever they stand for.
+    pub fn outline(&self, word: &str) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Hole(_) => word.to_owned(),
+        };
+        self.pieces.iter().map(piece).collect()
+    }
+
     /// The text with its placeholders replaced.
     pub fn expand(&self, place: &Place<'_>) -> String {
         let mut text = String::new();

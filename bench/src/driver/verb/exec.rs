@@ -51,7 +51,7 @@ impl Driver<'_> {
         for line in said.split(|byte| *byte == b'\n') {
             for found in self.process(&key).spec.matcher().line(line) {
                 let text = last_line(line).unwrap_or_default();
-                let log = LogLine { stderr: false, offset: 0, line: 0, text };
+                let log = LogLine { stderr: false, file: None, offset: 0, line: 0, text };
                 let event =
                     Event { name: found.event, of: of.clone(), fields: found.fields, uncertainty: Nanos(0), log };
                 self.record(now, What::Event(event));

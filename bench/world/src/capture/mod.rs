@@ -1,6 +1,8 @@
 //! Output of nodes: read without loss, stored as it is, shown as people read it, and searched for events.
 
+mod beneath;
 mod file;
+mod follow;
 mod index;
 mod output;
 mod patterns;
@@ -11,6 +13,7 @@ mod text;
 mod thread;
 mod view;
 
+pub(crate) use follow::Follow;
 pub use index::{INDEX_RECORD_BYTES, IndexRecord};
 pub use patterns::{Found, LINE_CONSIDERED, Meaning, Patterns};
 pub(crate) use thread::{Capture, Opening, Task};

@@ -34,7 +34,12 @@ pub(super) struct Sinks<'a> {
 
 impl Sinks<'_> {
     /// Lets a stream use them; then tells which of its files has failed.
-    fn with(&mut self, stream: &mut LineStream, at: RunTime, act: impl FnOnce(&mut LineStream, &mut Sink<'_>)) {
+    pub(super) fn with(
+        &mut self,
+        stream: &mut LineStream,
+        at: RunTime,
+        act: impl FnOnce(&mut LineStream, &mut Sink<'_>),
+    ) {
         let view = self.views.get_mut(&stream.life().node).expect("a node's view is created before its streams");
         act(stream, &mut Sink { view, emit: self.emit });
         for (file, why) in [stream.take_failure(), view.take_failure()].into_iter().flatten() {

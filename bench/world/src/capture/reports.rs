@@ -6,6 +6,7 @@ use dsbench_core::observation::Exit;
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
+use super::follow::Follower;
 use super::output::{Into, Pipe, Progress, Sinks};
 use super::thread::{Reader, descriptor};
 use crate::outside::{Executed, Happening, Who};
@@ -23,6 +24,10 @@ pub(super) struct Captured {
     pub(super) label: bool,
     /// Standard output and error.
     pub(super) pipes: [Pipe; 2],
+    /// The files that are read beside them.
+    pub(super) followers: Vec<Follower>,
+    /// True once its program was executed.
+    pub(super) has_started: bool,
     /// How and when its main program ended, and (for a helper) how long to wait for its output's end.
     pub(super) exited: Option<(Exit, Ending)>,
     /// When it was proven that nothing of it is alive, and how long to wait for its output's end.
@@ -79,6 +84,8 @@ impl Reader {
     /// Marks the start in the readable log, and begins to read.
     pub(super) fn started(&mut self, key: u64, at: RunTime, pid: i32) {
         let Some(program) = self.programs.get_mut(&key) else { return };
+        program.has_started = true;
+        program.followers.iter_mut().for_each(|follower| follower.begin(at));
         for (stream, pipe) in program.pipes.iter_mut().enumerate() {
             pipe.is_polled = true;
             // It is empty at birth, and `at` is before that.
@@ -106,6 +113,9 @@ impl Reader {
         for pipe in &mut program.pipes {
             let more = |_: &usize| pipe.read(&mut self.buffer, &self.clock, &mut sinks) == Progress::More;
             let _ = (0..CHUNKS_MAX).take_while(more).count();
+        }
+        for follower in &mut program.followers {
+            follower.drain(&mut self.buffer, &self.clock, &mut sinks);
         }
     }
 
@@ -147,10 +157,24 @@ impl Reader {
         for pipe in &mut program.pipes {
             pipe.close(&self.clock, &mut sinks);
         }
+        let Who::Life(of) = program.who.clone() else { return };
+        for mut follower in program.followers.drain(..) {
+            follower.close(&self.clock, &mut sinks);
+            let file = (of.node.clone(), of.process.clone(), follower.name().clone());
+            let is_new = self.known_files.insert(file);
+            if is_new && !follower.was_there() {
+                follower.tell_absent(self.clock.now(), &mut sinks);
+            }
+        }
     }
 }
 
 impl Captured {
+    /// True while files of it are looked at.
+    pub(super) fn is_following(&self) -> bool {
+        self.has_started && !self.followers.is_empty()
+    }
+
     /// What a helper program has said.
     fn answer(&mut self, exit: Exit) -> Executed {
         let [(stdout, out_cut), (stderr, err_cut)] = self.pipes.each_mut().map(|pipe| match &mut pipe.into {

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use dsbench_core::observation::{Event, Life, LogLine, Nanos};
+use dsbench_core::observation::{Event, Life, LogLine, Name, Nanos};
 use dsbench_core::time::RunTime;
 
 use super::file::LogFile;
@@ -21,10 +21,19 @@ pub(super) struct Arrival {
     pub(super) uncertainty: Nanos,
 }
 
+/// Which output of a life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Output {
+    Stdout,
+    Stderr,
+    /// A file that is followed: its path in the data directory.
+    File(Name),
+}
+
 /// The state between two chunks.
 pub(super) struct LineStream {
     of: Life,
-    is_stderr: bool,
+    output: Output,
     key: StreamKey,
     /// What is put before each line in the readable log.
     prefix: String,
@@ -53,20 +62,24 @@ impl LineStream {
     pub(super) fn create(
         dir: &Path,
         of: &Life,
-        is_stderr: bool,
+        output: Output,
         key: StreamKey,
         label: bool,
         patterns: Option<Box<dyn Patterns>>,
     ) -> Self {
-        let stream = if is_stderr { "stderr" } else { "stdout" };
+        let (stream, mark) = match &output {
+            Output::Stdout => ("stdout".to_owned(), String::new()),
+            Output::Stderr => ("stderr".to_owned(), "[stderr] ".to_owned()),
+            // No name of a scenario has a `+`.
+            Output::File(path) => (format!("file.{}", path.replace('/', "+")), format!("[{path}] ")),
+        };
         let name = format!("raw/{}.{}.{}.{stream}", of.node, of.process, of.life);
         let process = if label { format!("[{}] ", of.process) } else { String::new() };
-        let mark = if is_stderr { "[stderr] " } else { "" };
         Self {
             of: of.clone(),
-            is_stderr,
+            output,
             key,
-            prefix: process + mark,
+            prefix: process + &mark,
             patterns,
             index: LogFile::create(dir, format!("{name}.index")),
             raw: LogFile::create(dir, name),
@@ -196,10 +209,14 @@ impl LineStream {
     /// Scans lines that patterns can take as they are.
     fn scan(&mut self, lines: &[u8], offset: u64, line: u64, arrival: Arrival, sink: &mut Sink<'_>) {
         let Some(patterns) = &mut self.patterns else { return };
-        let (of, is_stderr) = (&self.of, self.is_stderr);
+        let (of, output) = (&self.of, &self.output);
         patterns.scan(lines, &mut |found| {
             let log = LogLine {
-                stderr: is_stderr,
+                stderr: *output == Output::Stderr,
+                file: match output {
+                    Output::File(path) => Some(path.clone()),
+                    Output::Stdout | Output::Stderr => None,
+                },
                 offset: offset + found.line.start as u64,
                 line: line + found.index as u64,
                 text: readable(&lines[found.line]),
@@ -256,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("raw")).unwrap();
         let of = Life { node: "n".into(), process: "main".into(), life: 1 };
-        let mut stream = LineStream::create(dir.path(), &of, false, 0, false, Some(Box::new(Say)));
+        let mut stream = LineStream::create(dir.path(), &of, Output::Stdout, 0, false, Some(Box::new(Say)));
         let mut view = View::create(dir.path(), "n");
         let mut found = Vec::new();
         let mut emit = |outside: Outside| {

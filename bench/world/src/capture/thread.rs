@@ -14,10 +14,11 @@ use dsbench_core::observation::Name;
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::output::{CHUNK_BYTES, Into, Pipe, Sinks};
+use super::follow::{Follow, Follower};
+use super::output::{CHUNK_BYTES, Into, Pipe, Progress, Sinks};
 use super::patterns::Patterns;
 use super::reports::Captured;
-use super::stream::LineStream;
+use super::stream::{LineStream, Output};
 use super::tail::Tail;
 use super::view::View;
 use crate::clock::Clock;
@@ -27,8 +28,8 @@ use crate::outside::{Happening, Outside, Who};
 use crate::process::Reported;
 use crate::thread;
 
-/// The longest sleep while a pipe is open.
-const TICK: Duration = Duration::from_millis(10);
+/// The longest sleep while a pipe is open or a file is followed, and the time from one look at a file to the next.
+pub(super) const TICK: Duration = Duration::from_millis(10);
 /// A wake-up that is later than this is reported.
 const STALL: Duration = Duration::from_millis(50);
 /// The mailbox's place among the descriptors.
@@ -61,6 +62,8 @@ pub(crate) struct Opening {
     pub(crate) pipes: [OwnedFd; 2],
     /// What they are searched for.
     pub(crate) patterns: [Option<Box<dyn Patterns>>; 2],
+    /// The files that are followed beside them.
+    pub(crate) files: Vec<Follow>,
     /// Whether lines carry the process's name.
     pub(crate) label: bool,
 }
@@ -86,6 +89,8 @@ impl Capture {
             epoll,
             programs: BTreeMap::new(),
             views: BTreeMap::new(),
+            known_files: BTreeSet::new(),
+            next_look: RunTime::START,
             buffer: vec![0; CHUNK_BYTES],
         };
         thread::spawn("capture", clock, reader.outbox.clone(), || reader.run()).map_err(failed)?;
@@ -107,6 +112,10 @@ pub(super) struct Reader {
     pub(super) epoll: Epoll,
     pub(super) programs: BTreeMap<u64, Captured>,
     pub(super) views: BTreeMap<Name, View>,
+    /// Files that were there in some life of their process.
+    pub(super) known_files: BTreeSet<(Name, Name, Name)>,
+    /// When the files that are followed are looked at.
+    next_look: RunTime,
     pub(super) buffer: Vec<u8>,
 }
 
@@ -131,6 +140,9 @@ impl Reader {
                     self.read_once(event.data());
                 }
             }
+            if woke >= self.next_look {
+                self.next_look = if self.follow() == Progress::More { woke } else { woke + TICK };
+            }
             // After the pipes, so that what was read before a report was known stands before it.
             for task in self.mail.take() {
                 match task {
@@ -144,13 +156,21 @@ impl Reader {
         }
     }
 
-    /// True while a pipe is looked at.
+    /// True while a pipe is looked at, or a file.
     fn is_reading(&self) -> bool {
-        self.programs.values().any(|program| program.pipes.iter().any(|pipe| pipe.is_polled && pipe.end.is_some()))
+        self.programs.values().any(|program| {
+            let is_piped = program.pipes.iter().any(|pipe| pipe.is_polled && pipe.end.is_some());
+            is_piped || program.is_following()
+        })
     }
 
     fn patience(&self) -> EpollTimeout {
-        if self.is_reading() { EpollTimeout::try_from(TICK).unwrap_or(EpollTimeout::ZERO) } else { EpollTimeout::NONE }
+        if !self.is_reading() {
+            return EpollTimeout::NONE;
+        }
+        let is_behind = self.next_look <= self.clock.now() && self.programs.values().any(Captured::is_following);
+        let patience = if is_behind { Duration::ZERO } else { TICK };
+        EpollTimeout::try_from(patience).unwrap_or(EpollTimeout::ZERO)
     }
 
     /// Every pipe that was looked at and has nothing to read was empty at `looked`.
@@ -166,22 +186,39 @@ impl Reader {
     }
 
     fn open(&mut self, opening: Opening) {
-        let Opening { key, who, pipes: [stdout, stderr], patterns: [of_stdout, of_stderr], label } = opening;
+        let Opening { key, who, pipes: [stdout, stderr], patterns: [of_stdout, of_stderr], files, label } = opening;
         let pipe = |stream: usize, end, patterns| {
             let into = match &who {
                 Who::Exec(_) => Into::Tail(Tail::default()),
                 Who::Life(life) => {
                     let key = descriptor(key, stream);
-                    Into::Log(Box::new(LineStream::create(&self.dir, life, stream == 1, key, label, patterns)))
+                    let output = if stream == 1 { Output::Stderr } else { Output::Stdout };
+                    Into::Log(Box::new(LineStream::create(&self.dir, life, output, key, label, patterns)))
                 }
             };
             Pipe { end: Some(end), is_polled: false, into, empty_at: RunTime::START }
         };
         let pipes = [pipe(0, stdout, of_stdout), pipe(1, stderr, of_stderr)];
+        let mut followers = Vec::new();
         if let Who::Life(life) = &who {
+            for (index, mut file) in files.into_iter().enumerate() {
+                let (output, patterns) = (Output::File(file.name()), file.patterns.take());
+                let stream = file_stream(key, index);
+                let stream = LineStream::create(&self.dir, life, output, stream, label, patterns);
+                followers.push(Follower::new(file, stream));
+            }
             self.views.entry(life.node.clone()).or_insert_with(|| View::create(&self.dir, &life.node));
         }
-        let program = Captured { who, label, pipes, exited: None, empty: None, is_answered: false };
+        let program = Captured {
+            who,
+            label,
+            pipes,
+            followers,
+            has_started: false,
+            exited: None,
+            empty: None,
+            is_answered: false,
+        };
         self.programs.insert(key, program);
     }
 
@@ -193,6 +230,22 @@ impl Reader {
         let emit = &mut |outside| drop(outbox.send(outside));
         let mut sinks = Sinks { views: &mut self.views, emit };
         program.pipes[stream].read(&mut self.buffer, &self.clock, &mut sinks);
+    }
+
+    /// Looks at every file once.
+    fn follow(&mut self) -> Progress {
+        let outbox = &self.outbox;
+        let emit = &mut |outside| drop(outbox.send(outside));
+        let mut sinks = Sinks { views: &mut self.views, emit };
+        let mut progress = Progress::Drained;
+        for program in self.programs.values_mut().filter(|program| program.has_started) {
+            for follower in &mut program.followers {
+                if follower.look(&mut self.buffer, &self.clock, &mut sinks) == Progress::More {
+                    progress = Progress::More;
+                }
+            }
+        }
+        progress
     }
 
     fn stop(mut self) {
@@ -207,6 +260,11 @@ impl Reader {
     pub(super) fn say(&self, at: RunTime, what: Happening) {
         let _ = self.outbox.send(Outside { at, what });
     }
+}
+
+/// A followed file's name in a view.
+fn file_stream(key: u64, index: usize) -> u64 {
+    1 << 63 | key << 16 | index as u64
 }
 
 /// A pipe's name in epoll, and a stream's in a view.

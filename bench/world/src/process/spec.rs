@@ -26,6 +26,8 @@ pub struct SpawnSpec {
     pub stdout: Option<Box<dyn Patterns>>,
     /// What its standard error is searched for.
     pub stderr: Option<Box<dyn Patterns>>,
+    /// Files that it writes, followed beside its output.
+    pub files: Vec<FollowSpec>,
     /// True puts the process's name before each of its lines in the node's readable log: for nodes of several processes.
     pub label: bool,
 }
@@ -34,6 +36,16 @@ impl fmt::Debug for SpawnSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnSpec").field("program", &self.program).field("label", &self.label).finish_non_exhaustive()
     }
+}
+
+/// A file that a process writes and that is followed.
+pub struct FollowSpec {
+    /// The node's data directory.
+    pub dir: PathBuf,
+    /// Where the file is, relative to it. It need not exist, and nothing outside of the directory is ever read.
+    pub path: PathBuf,
+    /// What it is searched for.
+    pub patterns: Option<Box<dyn Patterns>>,
 }
 
 /// A helper program: a probe, an `exec` step, an `exec` check.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use dsbench_core::observation::{Exit, Life};
 use dsbench_world::{
-    Clock, Ended, Found, Guardian, Happening, Meaning, NodeEnv, Outside, Patterns, Program, Signals, SpawnSpec, World,
-    WorldConfig, node_env,
+    Clock, Ended, FollowSpec, Found, Guardian, Happening, Meaning, NodeEnv, Outside, Patterns, Program, Signals,
+    SpawnSpec, World, WorldConfig, node_env,
 };
 use tempfile::TempDir;
 
@@ -54,7 +54,17 @@ impl Stage {
     pub(crate) fn spawn(&mut self, life: &Life, argv: &[&str]) {
         let program = self.program(argv);
         let (stdout, stderr) = (words(), words());
-        self.world.spawn(life.clone(), SpawnSpec { program, stdout, stderr, label: false }).unwrap();
+        self.world.spawn(life.clone(), SpawnSpec { program, stdout, stderr, files: Vec::new(), label: false }).unwrap();
+    }
+
+    /// Starts a shell script that writes files of the stage's directory, which are followed; waits until it runs.
+    pub(crate) fn sh_writing(&mut self, life: &Life, script: &str, files: &[&str]) {
+        let program = self.program(&["sh", "-c", script]);
+        let follow = |file: &&str| FollowSpec { dir: self.dir.path().to_owned(), path: file.into(), patterns: words() };
+        let files = files.iter().map(follow).collect();
+        let spec = SpawnSpec { program, stdout: words(), stderr: words(), files, label: false };
+        self.world.spawn(life.clone(), spec).unwrap();
+        self.until(|what| matches!(what, Happening::Started { of, .. } if of == life));
     }
 
     /// Starts a shell script and waits until it runs; gives its pid.

@@ -134,7 +134,7 @@ impl<'h, 'v> Membership<'h, 'v> {
 fn two_streams<'t, 'h>(told: &[&'t View<'h>]) -> Option<(&'t View<'h>, &'t View<'h>)> {
     let differ = |pair: &&[&View<'_>]| {
         let [a, b] = [pair[0].seen.what, pair[1].seen.what];
-        a.of == b.of && a.log.stderr != b.log.stderr
+        a.of == b.of && a.source() != b.source()
     };
     told.windows(2).find(differ).map(|pair| (pair[0], pair[1]))
 }
