@@ -10,6 +10,7 @@ mod interrupts;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
+mod nemesis;
 mod nodes;
 mod promises;
 mod scenarios;

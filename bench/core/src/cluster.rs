@@ -47,6 +47,8 @@ struct ProcessState {
     killed_life: u32,
     stopped_life: u32,
     paused_life: u32,
+    /// The life whose end the bench has asked for, by whatever verb.
+    ending_life: u32,
 }
 
 impl ProcessState {
@@ -64,6 +66,15 @@ impl ProcessState {
 
     fn is_paused(&self) -> bool {
         self.is_up && self.paused_life == self.life
+    }
+
+    fn is_ending(&self) -> bool {
+        self.has_run() && self.ending_life == self.life
+    }
+
+    /// It is up, ready and not frozen, and nobody has asked for its end.
+    fn serves(&self) -> bool {
+        self.is_up && self.is_ready && !self.is_paused() && !self.is_ending()
     }
 }
 
@@ -93,7 +104,7 @@ impl ClusterState {
             What::Process(change) => self.process_changed(change),
             What::Event(event) => self.event_said(event),
             What::Action(action) => self.acted(action),
-            What::Run(_) | What::Step(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
+            What::Run(_) | What::Step(_) | What::Nemesis(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }
 
@@ -124,6 +135,9 @@ impl ClusterState {
         }
         for life in &action.hit {
             let Some(process) = self.process_mut(life) else { continue };
+            if matches!(action.verb, ActionVerb::Kill | ActionVerb::Stop | ActionVerb::Restart) {
+                process.ending_life = life.life;
+            }
             match action.verb {
                 ActionVerb::Kill => process.killed_life = life.life,
                 ActionVerb::Stop => process.stopped_life = life.life,
@@ -197,6 +211,17 @@ impl ClusterState {
     /// True if the bench stopped a process of the node, and that process was not started since.
     pub fn is_stopped(&self, node: &str) -> bool {
         self.any_process(node, ProcessState::is_stopped)
+    }
+
+    /// True if something of the node cannot serve: it is not alive, frozen, about to end or not ready yet. What was never started counts
+    /// only if all of the node was never started.
+    pub fn is_down(&self, node: &str) -> bool {
+        !self.has_run(node) || self.any_process(node, |process| process.has_run() && !process.serves())
+    }
+
+    /// True if something of the node is alive whose end the bench has not asked for.
+    pub fn is_staying(&self, node: &str) -> bool {
+        self.any_process(node, |process| process.is_up && !process.is_ending())
     }
 
     /// True if the node was brought back by the latest restart (or start of nodes that had run before).
@@ -324,6 +349,26 @@ mod tests {
         see(&mut state, action(ActionVerb::Resume, "n1", 1));
         see(&mut state, process("n2", 1, Change::Exited { exit: Exit::Signal(9), expected: true }));
         assert!(!state.is_paused("n1") && !state.is_paused("n2"));
+    }
+
+    #[test]
+    fn a_node_is_down_from_what_is_done_to_it_until_it_is_ready_again() {
+        let mut state = three_nodes();
+        assert!(state.is_down("n1"), "it is up, but not ready yet");
+        for node in ["n1", "n2"] {
+            see(&mut state, process(node, 1, Change::Ready));
+        }
+        assert!(!state.is_down("n1") && !state.is_down("n2"));
+        see(&mut state, action(ActionVerb::Restart, "n1", 1));
+        assert!(state.is_down("n1") && !state.is_staying("n1"), "its end was asked for");
+        see(&mut state, process("n1", 1, Change::Empty));
+        see(&mut state, process("n1", 2, Change::Started { pid: 2 }));
+        assert!(state.is_down("n1") && state.is_staying("n1"), "it is up again, but not ready");
+        see(&mut state, process("n1", 2, Change::Ready));
+        see(&mut state, action(ActionVerb::Pause, "n2", 1));
+        assert!(!state.is_down("n1") && state.is_down("n2"));
+        see(&mut state, action(ActionVerb::Resume, "n2", 1));
+        assert!(!state.is_down("n2"));
     }
 
     #[test]

@@ -284,6 +284,23 @@ pub fn parse_command(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -
 }
 
 impl EventPart {
+    /// Reads the next occurrence of an event: of the keys of a condition, `event`, `from`, `where` and `process`.
+    pub(crate) fn parse_occurrence(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Self> {
+        let event = table.required("event", Table::text).and_then(|name| names.event(&name));
+        let from = table.item("from").map_or(Some(Target::all()), |item| Target::parse(&item, names, Purpose::Look));
+        let filter = match (table.item("where"), &event) {
+            (Some(filter), Some(event)) => Filter::parse(&filter, event, names),
+            (Some(_), None) => None,
+            (None, _) => Some(Filter::default()),
+        };
+        let process = match table.text("process") {
+            Some(process) => names.process(&process).map(Some),
+            None => Some(None),
+        };
+        let (event, who, since) = (event?, Who::From(from?), Since::Start);
+        Some(Self { event, is_latest: false, who, filter: filter?, at_least: 1, process: process?, since })
+    }
+
     fn parse(table: &Table<'_, '_>, subject: &'static str, origin: &Origin, names: &Names<'_>) -> Option<Self> {
         let is_latest = subject == "latest";
         let event = table.text(subject).and_then(|name| names.event(&name));

@@ -149,6 +149,14 @@ codes! {
         "The key belongs to the language, but not to this table: what is true of all nodes of a group is said in [nodes] or [groups.NAME], and [override.NODE] is of one node.";
     PORT_REPLACED = 211, "port number that is replaced",
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
+    NO_FAULT_FITS = 230, "no fault fits",
+        "The time of the nemesis must have a beginning and an end, and hold at least one of its faults: `duration`, `stop`, a step with stop = \"nemesis\", or steps after whose last one it stops.";
+    NEMESIS_BY_STEPS = 231, "steps that do not fit the nemesis",
+        "With start = \"manual\" steps start the nemesis (start = \"nemesis\"); without it, it starts by itself. How long it goes on is said by `duration` or by a step with stop = \"nemesis\".";
+    NO_NEMESIS = 232, "no nemesis to start or stop",
+        "start = \"nemesis\" and stop = \"nemesis\" are about the table [nemesis], which this scenario does not have.";
+    NOBODY_MAY_BE_DOWN = 233, "nobody may be down",
+        "A minority of one or two nodes is nobody, so a nemesis that leaves a majority alone can do nothing to them. `max_down` may be a number.";
     BAD_EXTENDS = 270, "file that cannot be extended",
         "`extends` names a file by its path from the directory of the file that says it. It lies in or below that directory, so that a stored run can hold all of its scenario, and no file extends itself.";
     TOO_MANY_RUNS = 271, "too many runs",

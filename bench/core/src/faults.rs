@@ -27,7 +27,7 @@ pub struct Fault<'h> {
 pub struct Effect<'h> {
     /// Which process, in the life that was hit.
     pub of: &'h Life,
-    /// Until when: a pause, until it was thawed or ended; a kill or stop, until its next life began; a signal, no time at all. None if
+    /// Until when: a pause, until it was thawed or ended; a kill, stop or restart, until its next life began; a signal, no time at all. None if
     /// the run ended before.
     pub until: Option<RunTime>,
 }
@@ -41,10 +41,18 @@ impl Fault<'_> {
 
 /// Every fault of a run, by number.
 pub fn faults(history: &History) -> impl Iterator<Item = Fault<'_>> {
-    history.actions().filter(|action| action.what.verb.is_fault()).map(|Seen { number, at, what }| {
-        let effects = what.hit.iter().map(|of| Effect { of, until: until(history, at, what.verb, of) });
-        Fault { number, at, action: what, effects: effects.collect() }
-    })
+    history.actions().filter(|action| action.what.verb.is_fault()).map(|action| fault(history, action))
+}
+
+/// Every fault of the nemesis, by number: a restart is one here, because it was drawn as one.
+pub fn faults_of_nemesis(history: &History) -> impl Iterator<Item = Fault<'_>> {
+    let is_drawn = |action: &Action| action.nemesis.is_some() && action.undoes.is_none();
+    history.actions().filter(move |action| is_drawn(action.what)).map(|action| fault(history, action))
+}
+
+fn fault<'h>(history: &'h History, Seen { number, at, what }: Seen<'h, Action>) -> Fault<'h> {
+    let effects = what.hit.iter().map(|of| Effect { of, until: until(history, at, what.verb, of) });
+    Fault { number, at, action: what, effects: effects.collect() }
 }
 
 fn until(history: &History, at: RunTime, verb: ActionVerb, of: &Life) -> Option<RunTime> {
@@ -55,13 +63,12 @@ fn until(history: &History, at: RunTime, verb: ActionVerb, of: &Life) -> Option<
             let exited = life.exited.map(|exited| exited.at);
             pause.until.into_iter().chain(exited).min()
         }
-        ActionVerb::Kill | ActionVerb::Stop => {
-            let next = Life { life: of.life + 1, ..of.clone() };
-            history.life(&next).map(|next| next.started)
+        ActionVerb::Kill | ActionVerb::Stop | ActionVerb::Restart => {
+            // A life that could not be started has no number in between.
+            let later = history.lives(&of.node).filter(|life| life.of.process == of.process && life.of.life > of.life);
+            later.min_by_key(|life| life.of.life).map(|next| next.started)
         }
-        ActionVerb::Start | ActionVerb::Restart | ActionVerb::Resume | ActionVerb::Signal | ActionVerb::Input => {
-            Some(at)
-        }
+        ActionVerb::Start | ActionVerb::Resume | ActionVerb::Signal | ActionVerb::Input => Some(at),
     }
 }
 
@@ -131,7 +138,7 @@ pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::What;
+    use crate::observation::{Change, ProcessChange, What};
     use crate::stories::{Story, ms};
 
     fn told(story: &Story, at: u64) -> Vec<String> {
@@ -163,6 +170,22 @@ mod tests {
             told(&story, 100),
             ["pause a since T+0.100s by the nemesis (fault 3)", "pause a since T+0.100s by hand"]
         );
+    }
+
+    #[test]
+    fn a_killed_node_is_down_until_it_runs_again_also_if_a_start_failed_in_between() {
+        let mut story = Story::of(&["a"]);
+        let second = Life { life: 2, ..story.life("a") };
+        let third = Life { life: 3, ..second.clone() };
+        let change = |of: &Life, change| What::Process(ProcessChange { of: of.clone(), change });
+        story.at(100).kill("a");
+        story.at(200).push(change(&second, Change::NotStarted { why: "not there".into() }));
+        let until = |story: &Story| faults(&story.history).next().and_then(|fault| fault.effects[0].until);
+        assert_eq!(until(&story), None);
+        story.at(300).push(change(&third, Change::Started { pid: 7 }));
+        assert_eq!(until(&story), Some(ms(300)));
+        assert_eq!(told(&story, 250), ["kill a since T+0.100s (step 1, line 40)"]);
+        assert_eq!(told(&story, 350), ["kill a at T+0.100s (step 1, line 40)"]);
     }
 
     #[test]

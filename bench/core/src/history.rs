@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::observation::{
-    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, Observation, Phase, ProcessChange, Sample,
-    Stall, StepChange, What,
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, NemesisChange, Observation, Phase,
+    ProcessChange, Sample, Stall, StepChange, What,
 };
 use crate::time::RunTime;
 
@@ -19,6 +19,7 @@ pub struct History {
     events: BTreeMap<Name, Vec<usize>>,
     actions: Vec<usize>,
     steps: Vec<usize>,
+    nemesis: Vec<usize>,
     samples: Vec<usize>,
     stalls: Vec<usize>,
     answers: Vec<usize>,
@@ -159,6 +160,7 @@ impl History {
                 self.actions.push(index);
             }
             What::Step(_) => self.steps.push(index),
+            What::Nemesis(_) => self.nemesis.push(index),
             What::Sample(_) => self.samples.push(index),
             What::Stall(_) => self.stalls.push(index),
             What::Answer(_) => self.answers.push(index),
@@ -203,6 +205,11 @@ impl History {
     /// What became of the steps, by number.
     pub fn steps(&self) -> impl DoubleEndedIterator<Item = Seen<'_, StepChange>> + ExactSizeIterator {
         self.pick(&self.steps, |what| if let What::Step(step) = what { Some(step) } else { None })
+    }
+
+    /// What became of the nemesis, by number.
+    pub fn nemesis(&self) -> impl DoubleEndedIterator<Item = Seen<'_, NemesisChange>> + ExactSizeIterator {
+        self.pick(&self.nemesis, |what| if let What::Nemesis(nemesis) = what { Some(nemesis) } else { None })
     }
 
     /// The resources of processes, by number.

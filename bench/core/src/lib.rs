@@ -17,6 +17,7 @@ mod item;
 pub mod judgement;
 pub mod lines;
 pub mod names;
+pub mod nemesis;
 pub mod observation;
 pub mod pattern;
 pub mod plan;

@@ -70,6 +70,7 @@ pub struct Names<'p> {
     steps: Vec<Option<Name>>,
     invariants: Vec<Name>,
     groups: Groups,
+    has_nemesis: bool,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
 }
@@ -86,6 +87,7 @@ impl<'p> Names<'p> {
             steps: Vec::new(),
             invariants: Vec::new(),
             groups: Groups::default(),
+            has_nemesis: false,
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
         }
@@ -159,6 +161,16 @@ impl<'p> Names<'p> {
     /// Declares an invariant.
     pub fn add_invariant(&mut self, name: impl Into<Name>) {
         self.invariants.push(name.into());
+    }
+
+    /// Declares the nemesis.
+    pub fn add_nemesis(&mut self) {
+        self.has_nemesis = true;
+    }
+
+    /// True if there is a nemesis, which steps can start and stop.
+    pub fn has_nemesis(&self) -> bool {
+        self.has_nemesis
     }
 
     /// Declares a port of the nodes of the present group.

@@ -48,6 +48,8 @@ pub enum What {
     Action(Action),
     /// A step of the scenario changed its state.
     Step(StepChange),
+    /// The nemesis changed its state. What it does to nodes is an action.
+    Nemesis(NemesisChange),
     /// Resources of a process.
     Sample(Sample),
     /// The bench itself was late: what happened in this time is not to be blamed on the cluster.
@@ -471,6 +473,50 @@ pub enum StepState {
         /// Why, for people.
         why: String,
     },
+}
+
+/// Changes of the nemesis. Faults are told by their index, from 0, in its schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NemesisChange {
+    /// The cluster is ready, and the nemesis has not begun.
+    Waiting,
+    /// Its faults come from now on.
+    Begun,
+    /// A fault was not done.
+    PassedOver {
+        /// Which.
+        fault: usize,
+        /// What kind of reason it was.
+        because: PassedOver,
+        /// The reason, for people.
+        why: String,
+    },
+    /// A node did not come back after a fault: a failure of the cluster.
+    NotBack {
+        /// After which.
+        fault: usize,
+        /// Why, for people.
+        why: String,
+    },
+    /// No more faults come.
+    Stopped {
+        /// The event at which its faults were aimed, if that never came while one of them waited for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        never_came: Option<String>,
+    },
+    /// Everything that it did is undone, and whoever it hit is ready again (or has been given up).
+    Healed,
+}
+
+/// Why a fault was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedOver {
+    /// More nodes than allowed would have been down.
+    MaxDown,
+    /// There was nobody whom it could have hit.
+    Nobody,
 }
 
 /// Resources of one process tree.

@@ -11,6 +11,7 @@ use regex::Regex;
 use crate::check::process::PANICS;
 use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
+use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
@@ -45,6 +46,11 @@ impl Plan {
         };
         let delays = scenario.steps.iter().enumerate().map(delay).collect();
         Self { scenario, seed, delays, events }
+    }
+
+    /// The random faults, if the scenario has any.
+    pub fn schedule(&self) -> Option<Schedule<'_>> {
+        self.scenario.nemesis.as_ref().map(|nemesis| Schedule::new(nemesis, self.seed))
     }
 
     /// The randomness of a step's target.
@@ -175,6 +181,9 @@ impl Plan {
         if scenario.steps.is_empty() {
             writeln!(text, "  nothing; it ends when every bound of an invariant is met or elapsed")?;
         }
+        if let Some(schedule) = self.schedule() {
+            schedule.describe(scenario.timeout, text)?;
+        }
         writeln!(text, "\nwhat must hold")?;
         for invariant in &scenario.invariants {
             let kind = if invariant.name == invariant.kind { String::new() } else { format!("  ({})", invariant.kind) };
@@ -258,6 +267,7 @@ impl Plan {
             "nodes": nodes,
             "events": events,
             "steps": steps,
+            "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),
             "invariants": invariants,
         })
     }

@@ -82,6 +82,27 @@ impl Keyed {
     }
 }
 
+/// The index of the winner of a raffle: every entry has as many tickets as its weight, and the highest of them all wins; none if nobody
+/// has a ticket.
+///
+/// An entry's tickets follow from its name. So adding or removing one, or changing its weight, moves only the draws that it wins or loses,
+/// where one number drawn below the sum of all weights would move nearly all of them.
+pub fn raffle<'e>(
+    seed: u64,
+    key: &str,
+    index: u64,
+    entries: impl IntoIterator<Item = (&'e str, u32)>,
+) -> Option<usize> {
+    let best = |(name, weight): (&str, u32)| {
+        let mut tickets = Keyed::indexed(seed, &format!("{key}/{name}"), index);
+        (0..weight).map(|_| tickets.bits()).max()
+    };
+    let bests = entries.into_iter().map(best).enumerate();
+    // Of equal tickets, which nobody will ever see, the first wins.
+    let winner = bests.filter_map(|(entry, best)| Some((best?, std::cmp::Reverse(entry)))).max();
+    winner.map(|(_, std::cmp::Reverse(entry))| entry)
+}
+
 /// One step of splitmix64 (Steele, Lea, Flood 2014).
 fn splitmix(state: u64) -> u64 {
     let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -136,6 +157,42 @@ mod tests {
         assert_eq!(stream.weighted(&[0, 0]), None);
         assert_eq!(stream.weighted(&[0, 3, 0]), Some(1));
     }
+
+    #[test]
+    fn a_raffle_is_won_by_weight() {
+        let mut wins = [0_u32; 3];
+        for draw in 0..60_000 {
+            wins[raffle(7, "kind", draw, [("a", 3), ("b", 2), ("c", 1)]).unwrap()] += 1;
+        }
+        for (wins, expected) in wins.into_iter().zip([30_000_u32, 20_000, 10_000]) {
+            assert!(wins.abs_diff(expected) < 600, "{wins} of {expected}");
+        }
+        assert_eq!(raffle(7, "kind", 0, [("a", 0), ("b", 2)]), Some(1));
+        assert_eq!(raffle(7, "kind", 0, [("a", 0)]), None);
+    }
+
+    #[test]
+    fn a_raffle_without_one_of_its_entries_is_won_as_before_where_that_did_not_win() {
+        let all = [("a", 3), ("b", 2), ("c", 1)];
+        for draw in 0..1_000 {
+            let winner = all[raffle(7, "kind", draw, all).unwrap()].0;
+            let fewer = [all[0], all[2]];
+            let now = fewer[raffle(7, "kind", draw, fewer).unwrap()].0;
+            assert!(winner == "b" || now == winner);
+            let more = [all[0], all[1], ("c", 5)];
+            let now = more[raffle(7, "kind", draw, more).unwrap()].0;
+            assert!(now == winner || now == "c");
+        }
+    }
+
+    #[test]
+    fn a_raffle_has_the_same_winners_for_ever() {
+        let winners: Vec<_> =
+            (0..12).filter_map(|draw| raffle(42, "kind", draw, [("a", 3), ("b", 2), ("c", 1)])).collect();
+        assert_eq!(winners, GOLDEN_RAFFLE);
+    }
+
+    const GOLDEN_RAFFLE: [usize; 12] = [1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2];
 
     #[test]
     fn a_length_of_time_stays_within_its_bounds() {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::history::History;
 use crate::observation::{
-    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, Observation, Phase,
-    ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, NemesisChange,
+    Observation, PassedOver, Phase, ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
 };
 use crate::time::RunTime;
 
@@ -430,6 +430,16 @@ fn what() -> impl Strategy<Value = What> {
         text().prop_map(|why| StepState::Failed { why }),
         text().prop_map(|why| StepState::NotBack { why }),
     ];
+    let fault = || 0..9_usize;
+    let because = prop::sample::select(&[PassedOver::MaxDown, PassedOver::Nobody][..]);
+    let nemesis = prop_oneof![
+        Just(NemesisChange::Waiting),
+        Just(NemesisChange::Begun),
+        (fault(), because, text()).prop_map(|(fault, because, why)| NemesisChange::PassedOver { fault, because, why }),
+        (fault(), text()).prop_map(|(fault, why)| NemesisChange::NotBack { fault, why }),
+        prop::option::of(text()).prop_map(|never_came| NemesisChange::Stopped { never_came }),
+        Just(NemesisChange::Healed),
+    ];
     let sample = (life(), any::<u64>(), any::<u64>(), any::<u32>());
     let answer = (vec(text(), 0..3), prop::option::of(exit), text());
     prop_oneof![
@@ -438,6 +448,7 @@ fn what() -> impl Strategy<Value = What> {
         8 => event().prop_map(What::Event),
         3 => action.prop_map(What::Action),
         1 => (0..9_usize, state).prop_map(|(step, state)| What::Step(StepChange { step, state })),
+        1 => nemesis.prop_map(What::Nemesis),
         1 => sample.prop_map(|(of, cpu, rss_bytes, open_files)| What::Sample(Sample {
             of,
             cpu: Nanos(cpu),

@@ -119,6 +119,15 @@ impl Seen {
 }
 
 impl EventPart {
+    /// True if this occurrence counts, at this state of the cluster.
+    pub fn admits(&self, event: &Event, state: &ClusterState) -> bool {
+        let (Who::From(who) | Who::Each(who)) = &self.who;
+        event.name == self.event
+            && self.is_about(event)
+            && who.matches_process(&event.of.node, &event.of.process, state)
+            && self.filter.admits(event, state)
+    }
+
     fn is_about(&self, event: &Event) -> bool {
         self.process.as_ref().is_none_or(|process| *process == event.of.process)
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsbench_core::observation::{Ending, Origin, Phase, StepChange, StepState, What};
+use dsbench_core::observation::{Ending, NemesisChange, Origin, Phase, StepChange, StepState, What};
 
 use super::job::{Job, ProcessKey, Purpose, Task};
 use super::{Driver, Due};
@@ -38,6 +38,7 @@ impl Driver<'_> {
         self.start_when_empty.clear();
         self.steps.close();
         self.undos.clear();
+        self.nemesis.close();
         self.typing = super::verb::Typing::default();
         self.kill_execs();
         let grace = self.processes.values().map(|process| process.spec.stop().grace).max().unwrap_or_default();
@@ -99,8 +100,10 @@ impl Driver<'_> {
                 return self.end(Ending::Environment);
             }
             self.not_back(origin, format!("{}: {why}", key.node));
-            if let Purpose::Asked(Origin::Step(_)) = purpose {
-                self.step_is_over();
+            match purpose {
+                Purpose::Asked(Origin::Step(_)) => self.step_is_over(),
+                Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),
+                _ => {}
             }
         }
     }
@@ -113,7 +116,8 @@ impl Driver<'_> {
                 let state = StepState::NotBack { why };
                 self.record(now, What::Step(StepChange { step, state }));
             }
-            Origin::Nemesis(_) | Origin::Hand | Origin::Bench => self.warn(why),
+            Origin::Nemesis(fault) => _ = self.record(now, What::Nemesis(NemesisChange::NotBack { fault, why })),
+            Origin::Hand | Origin::Bench => self.warn(why),
         }
     }
 

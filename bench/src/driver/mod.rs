@@ -11,6 +11,7 @@ mod ending;
 mod exec;
 mod hands;
 mod job;
+mod nemesis;
 mod patterns;
 mod process;
 mod program;
@@ -57,6 +58,8 @@ enum Due {
     StepDeadline(usize),
     /// The `for` of the action with this observation is over.
     Undo(u64),
+    /// Something of the nemesis.
+    Nemesis(nemesis::Turn),
     /// The next line of the current `input` step.
     InputLine,
     /// A question of a step's condition may be asked again.
@@ -134,6 +137,7 @@ struct Driver<'r> {
     probes: ready::Probes,
     steps: steps::Steps,
     undos: undo::Undos,
+    nemesis: nemesis::Nemesis<'r>,
     typing: verb::Typing,
     questions: condition::Questions,
     execs: exec::Execs,
@@ -165,6 +169,7 @@ impl<'r> Driver<'r> {
             probes: ready::Probes::default(),
             steps: steps::Steps::new(plan),
             undos: undo::Undos::default(),
+            nemesis: nemesis::Nemesis::new(plan),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),
@@ -204,7 +209,7 @@ impl<'r> Driver<'r> {
                     if matches!(due, Due::StepDeadline(_) | Due::ReadyDeadline(_)) {
                         self.catch_up(due_at);
                     }
-                    self.perform(due, now);
+                    self.perform(due, due_at, now);
                 }
                 continue;
             }
@@ -234,11 +239,12 @@ impl<'r> Driver<'r> {
         self.advance_steps();
     }
 
-    fn perform(&mut self, due: Due, now: RunTime) {
+    fn perform(&mut self, due: Due, due_at: RunTime, now: RunTime) {
         match due {
             Due::StepTime => self.step_time(),
             Due::StepDeadline(step) => self.step_deadline(step),
             Due::Undo(action) => self.undo(action),
+            Due::Nemesis(turn) => self.nemesis_turn(turn, due_at),
             Due::InputLine => self.next_input_line(),
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
@@ -289,8 +295,12 @@ impl<'r> Driver<'r> {
         self.live.observed(observation);
         self.steps.observe(observation, &self.cluster);
         let number = observation.number;
+        let is_aim = self.nemesis.waits_for(observation, &self.cluster);
         let news = self.hands.as_mut().and_then(|hands| hands.news(observation));
         self.pass_on(news);
+        if is_aim {
+            self.nemesis_has_aim(at);
+        }
         number
     }
 
@@ -372,6 +382,7 @@ impl<'r> Driver<'r> {
                 }
             }
             Purpose::Asked(Origin::Step(step)) => self.step_acted(step),
+            Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),
             Purpose::Asked(_) | Purpose::Undo(_) => {}
             Purpose::Hand(number) => self.hand_done(number),
             Purpose::Ending => self.nodes_are_down(),

@@ -65,6 +65,11 @@ impl<'r> Process<'r> {
         }
     }
 
+    /// True if it has ended, and nobody had asked for that.
+    pub(super) fn has_ended_by_itself(&self) -> bool {
+        self.life > 0 && matches!(self.state, State::Down | State::Ended) && self.asked_to_end == Asked::Nothing
+    }
+
     pub(super) fn life(&self) -> Life {
         Life { node: self.spec.key.node.clone(), process: self.spec.key.process.clone(), life: self.life }
     }

@@ -82,6 +82,11 @@ impl Steps {
         self.state = State::Idle;
     }
 
+    /// True if every step is done.
+    pub(super) fn are_done(&self) -> bool {
+        self.current >= self.watches.len()
+    }
+
     pub(super) fn current(&self) -> usize {
         self.current
     }
@@ -106,6 +111,7 @@ impl<'r> Driver<'r> {
     pub(super) fn nodes_are_ready(&mut self, at: RunTime) {
         self.steps.ready_at = at;
         self.steps.previous_done = at;
+        self.nemesis_may_begin(at);
         self.begin_step();
     }
 
@@ -125,6 +131,7 @@ impl<'r> Driver<'r> {
         self.steps.state = State::Idle;
         let now = self.now();
         self.record(now, What::Run(Phase::StepsDone));
+        self.nemesis_outlives_steps();
         self.look_at_bounds();
     }
 

@@ -4,6 +4,7 @@ mod cases;
 pub mod diagnostics;
 mod entry;
 pub mod excerpt;
+mod faults;
 pub mod format;
 pub mod github;
 pub mod json;

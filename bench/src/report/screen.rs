@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
-use dsbench_core::faults::faults;
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::{LogLine, What};
 use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
 
+use super::faults;
 use super::live::Cast;
-use super::tell::{asked, seconds, tell, who};
+use super::tell::{tell, who};
 use super::terminal::{clean, clean_line};
 use crate::run::{self, Order};
 use crate::store::{RunFile, Store, log_name};
@@ -37,9 +37,6 @@ pub struct Screen<'r> {
 
 /// The widest text of a log line that is repeated.
 const TEXT_WIDTH: usize = 120;
-
-/// More faults than this are counted.
-const FAULTS_SHOWN: usize = 12;
 
 /// One line of the list of runs: `    PASS  4.2s  leader-election`.
 pub fn headline(file: &RunFile, judgement: Judgement) -> String {
@@ -244,27 +241,7 @@ impl Screen<'_> {
     }
 
     fn write_faults(&self, out: &mut Page) -> std::fmt::Result {
-        let mut told = Vec::new();
-        for fault in faults(self.history) {
-            let nodes: Vec<&str> = fault.action.nodes.iter().map(|node| &**node).collect();
-            let until = fault.effects.iter().filter_map(|effect| effect.until).max();
-            let what = match (fault.effects.is_empty(), until) {
-                (true, _) => "hit nothing".to_owned(),
-                (false, Some(until)) => format!("for {}", seconds(until.since(fault.at))),
-                (false, None) => "to the end".to_owned(),
-            };
-            let asked = asked(fault.action);
-            told.push(format!("{} {} at {} {what}{asked}", fault.action.verb.key(), nodes.join(", "), fault.at));
-        }
-        match told.len() {
-            0 => told.push("none".to_owned()),
-            all @ FAULTS_SHOWN.. if all > FAULTS_SHOWN => {
-                told.truncate(FAULTS_SHOWN - 1);
-                told.push(format!("... and {} more (all: dsbench show)", all - told.len()));
-            }
-            _ => {}
-        }
-        writeln!(out, "  faults:    {}", told.join("\n             "))
+        writeln!(out, "  faults:    {}", faults::lines(self.history).join("\n             "))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One observation in people's words: a line of the live log and of `dsbench show`.
 
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Ending, Exit, Life, Observation, Origin, Phase, StepState, Value, What,
+    Action, ActionVerb, Change, Ending, Exit, Life, NemesisChange, Observation, Origin, Phase, StepState, Value, What,
 };
 
 use super::terminal::{clean, clean_line};
@@ -22,6 +22,7 @@ fn told(observation: &Observation, steps: &[String]) -> Option<(String, String)>
         What::Event(event) => (who(&event.of), format!("{}{}", event.name, fields(&event.fields))),
         What::Action(action) => (bench(), did(action)),
         What::Step(step) => (format!("step {}", step.step + 1), step_state(&step.state, steps.get(step.step))),
+        What::Nemesis(nemesis) => (String::from("nemesis"), nemesis_change(nemesis)),
         What::Sample(_) => return None,
         What::Stall(stall) => {
             let late = observation.at.since(stall.since);
@@ -129,6 +130,20 @@ pub(crate) fn asked(action: &Action) -> String {
     match action.origin() {
         Origin::Step(_) | Origin::Bench => String::new(),
         origin => format!(" {origin}"),
+    }
+}
+
+fn nemesis_change(change: &NemesisChange) -> String {
+    match change {
+        NemesisChange::Waiting => "has not begun".into(),
+        NemesisChange::Begun => "begins".into(),
+        NemesisChange::PassedOver { fault, why, .. } => {
+            format!("passes fault {} over: {why}", fault.saturating_add(1))
+        }
+        NemesisChange::NotBack { fault, why } => format!("NOT BACK after fault {}: {why}", fault.saturating_add(1)),
+        NemesisChange::Stopped { never_came: None } => "stops".into(),
+        NemesisChange::Stopped { never_came: Some(event) } => format!("stops; it waited for {event}, which never came"),
+        NemesisChange::Healed => "has undone everything".into(),
     }
 }
 

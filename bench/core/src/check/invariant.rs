@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Check, process};
+use super::{Check, nemesis, process};
 use crate::faults::{circumstances, faults};
 use crate::history::{History, Seen};
 use crate::judgement::Judgement;
@@ -72,6 +72,7 @@ pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> 
     reasons.extend(history.steps().filter_map(|step| of_step(&step, steps)));
     reasons.extend(of_ending(history));
     reasons.extend(of_missed_faults(history, steps));
+    reasons.extend(nemesis::reasons(history));
     // Stable: among equals the order of the scenario.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.judgement));
     let judgement = Judgement::of_all(reasons.iter().map(|reason| reason.judgement));

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `n` is the number, `t` the nanoseconds of run time; beside them stands exactly one of `run`, `process`, `event`, `action`, `step`,
-//! `sample`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
+//! `nemesis`, `sample`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
 //! text, `{"node": "peer1"}`, `{"nodes": [..]}` or `{"float": "NaN"}`.
 //!
 //! Within one version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a

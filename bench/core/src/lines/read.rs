@@ -84,6 +84,7 @@ enum LineKey {
     Run,
     Action,
     Step,
+    Nemesis,
     Stall,
     Answer,
     #[serde(other)]
@@ -126,6 +127,7 @@ impl<'de> Object<'de> for LineOf<'_> {
                 LineKey::Run => What::Run(map.next_value()?),
                 LineKey::Action => What::Action(map.next_value()?),
                 LineKey::Step => What::Step(map.next_value()?),
+                LineKey::Nemesis => What::Nemesis(map.next_value()?),
                 LineKey::Stall => What::Stall(map.next_value()?),
                 LineKey::Answer => What::Answer(map.next_value()?),
             };

@@ -4,8 +4,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::observation::{
-    Action, Answer, Change, Event, Life, LogLine, MAIN, Name, Nanos, Observation, Phase, ProcessChange, Sample, Stall,
-    StepChange, Value, What,
+    Action, Answer, Change, Event, Life, LogLine, MAIN, Name, Nanos, NemesisChange, Observation, Phase, ProcessChange,
+    Sample, Stall, StepChange, Value, What,
 };
 use crate::time::RunTime;
 
@@ -18,6 +18,7 @@ impl Serialize for Observation {
             What::Event(event) => line.event = Some(event.into()),
             What::Action(action) => line.action = Some(action),
             What::Step(step) => line.step = Some(step),
+            What::Nemesis(nemesis) => line.nemesis = Some(nemesis),
             What::Sample(sample) => line.sample = Some(sample.into()),
             What::Stall(stall) => line.stall = Some(stall),
             What::Answer(answer) => line.answer = Some(answer),
@@ -43,6 +44,8 @@ struct Line<'a> {
     action: Option<&'a Action>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a StepChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nemesis: Option<&'a NemesisChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stall: Option<&'a Stall>,
     #[serde(skip_serializing_if = "Option::is_none")]

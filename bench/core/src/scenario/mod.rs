@@ -8,6 +8,7 @@ mod files;
 mod groups;
 mod invariants;
 mod logs;
+mod nemesis;
 mod nodes;
 mod overrides;
 mod process;
@@ -25,12 +26,13 @@ use std::time::Duration;
 pub use events::PRESETS;
 pub use extends::Extended;
 pub use files::NodeFile;
+pub use nemesis::{Begin, FaultKind, MaxDown, Nemesis, Weighted};
 pub use nodes::{Node, Port};
 pub use overrides::Override;
 pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
 pub use requires::Requires;
 pub use start::StartOrder;
-pub use steps::{Act, Delay, Exec, Input, Look, Step, Timing, VERBS, Verb, VerbKind};
+pub use steps::{Act, Delay, Exec, Input, Look, NemesisVerb, Step, Timing, VERBS, Verb, VerbKind};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
 
@@ -68,6 +70,8 @@ pub struct Scenario {
     pub roles: Vec<Role>,
     /// What happens.
     pub steps: Vec<Step>,
+    /// Random faults.
+    pub nemesis: Option<Nemesis>,
     /// What must hold.
     pub invariants: Vec<Invariant>,
     /// Texts that commands and files can use.
@@ -130,6 +134,11 @@ pub const KEYS: &[Key] = &[
         "Names that targets can use: who said an event last.",
     ),
     Key::new("steps", Kind::Tables(steps::KEYS), "What happens, in this order."),
+    Key::new(
+        "nemesis",
+        Kind::Table(nemesis::KEYS),
+        "Random faults: the seed decides when, what, how long and at whom.",
+    ),
     Key::new("invariants", Kind::Tables(invariants::KEYS), "What must hold."),
     Key::new(
         "vars",
@@ -139,7 +148,6 @@ pub const KEYS: &[Key] = &[
     Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
     Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
     Key::new("workloads", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
-    Key::new("nemesis", Kind::Later, "Random faults: until then, steps with random targets."),
     Key::new(
         "probes",
         Kind::Later,
@@ -189,6 +197,7 @@ impl Scenario {
         events::declare(root, &mut names);
         roles::declare(root, &mut names);
         steps::declare(root, &mut names);
+        nemesis::declare(root, &mut names);
         let vars = vars::parse(root, &mut names);
         if let Some(cast) = &mut cast {
             cast.declare_vars(&mut names);
@@ -199,6 +208,7 @@ impl Scenario {
         names.define_roles(roles.as_deref().unwrap_or_default());
         let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
         let steps = steps::parse(root, &names, sources);
+        let nemesis = nemesis::parse(root, &names, steps.as_deref(), sources);
         let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
@@ -217,6 +227,7 @@ impl Scenario {
             events: events?,
             roles: roles?,
             steps: steps?,
+            nemesis: nemesis?,
             invariants: invariants?,
             vars: vars?,
             requires: requires?,

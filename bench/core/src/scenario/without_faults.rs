@@ -14,6 +14,7 @@ use crate::verdict::Expectation;
 impl Scenario {
     /// Leaves the faults out.
     pub(super) fn leave_out_faults(&mut self) {
+        self.nemesis = None;
         let mut left_out = BTreeSet::new();
         for (index, step) in self.steps.iter_mut().enumerate() {
             let follows = |condition: &Condition| follows_from(condition, &left_out);
@@ -55,7 +56,7 @@ fn is_about_faults(verb: &Verb) -> bool {
             | ActionVerb::Resume
             | ActionVerb::Signal => true,
         },
-        Verb::Signal(..) => true,
+        Verb::Signal(..) | Verb::Nemesis(_) => true,
         Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) | Verb::Mark(_) | Verb::End => false,
     }
 }

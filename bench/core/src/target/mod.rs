@@ -6,7 +6,7 @@ mod resolve;
 use std::fmt;
 
 pub(crate) use self::parse::KEYS;
-pub use self::resolve::{Aim, Eligible, EmptyTarget};
+pub use self::resolve::{Aim, Crowd, Eligible, EmptyTarget};
 use crate::cluster::ClusterState;
 use crate::groups::{ScopeId, Whose};
 use crate::names::Names;
@@ -24,7 +24,14 @@ pub const GLOSSARY: &[Word] = &[
     Word::new("isolated", "What a network fault has cut off. Needs the network laboratory; in host mode, `paused`."),
     Word::new("minority", "At random, as many as are fewer than half of all nodes, alive or not: 2 of 5, nobody of 2."),
     Word::new("majority", "At random, as many as are just more than half of all nodes, alive or not: 3 of 5."),
+    Word::new(
+        NEMESIS,
+        "The random faults of [nemesis], which steps can start and stop; nothing else can be done to them.",
+    ),
 ];
+
+/// The nemesis, which can be started and stopped, and is nobody else's name.
+pub const NEMESIS: &str = "nemesis";
 
 /// The words of the [`GLOSSARY`]; nothing else may have these names.
 pub const WORDS: &[&str] = &Word::only::<{ GLOSSARY.len() }>(GLOSSARY);
@@ -85,6 +92,23 @@ impl Target {
     /// One node.
     pub fn node(node: impl Into<Name>) -> Self {
         Self { whom: Whom::Node(node.into()), process: None }
+    }
+
+    /// The same nodes, and of them only this process.
+    fn narrowed(self, process: Option<Name>) -> Self {
+        Self { process: process.or(self.process), ..self }
+    }
+
+    /// Whom it means, and how many of them whoever strikes at random takes: one, unless it says something else.
+    pub fn crowd(self) -> (Self, Crowd) {
+        let Self { whom, process } = self;
+        match whom {
+            Whom::RandomOf(inner) => (*inner, Crowd::One),
+            Whom::All => (Self { whom: Whom::All, process }, Crowd::All),
+            Whom::Minority(inner) => (inner.narrowed(process), Crowd::Minority),
+            Whom::Majority(inner) => (inner.narrowed(process), Crowd::Majority),
+            whom => (Self { whom, process }, Crowd::One),
+        }
     }
 
     /// True if the node is meant, at this state of the cluster. A process after the slash is not looked at.

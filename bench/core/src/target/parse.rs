@@ -82,7 +82,8 @@ impl Target {
         targets.into_iter().collect::<Option<Vec<_>>>().map(Self::listed)
     }
 
-    fn parse_text(text: &Located<&str>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+    /// Reads a target that is one word.
+    pub fn parse_text(text: &Located<&str>, names: &Names<'_>, purpose: Purpose) -> Option<Self> {
         if let Some(negated) = text.value.strip_prefix('!') {
             let inner = Self::parse_text(&Located { value: negated, span: text.span.clone() }, names, purpose)?;
             return Some(Self { whom: Whom::Not(Box::new(inner)), process: None });
@@ -119,6 +120,14 @@ impl Target {
                         "nobody is, in host mode",
                     )
                     .help("`paused` names nodes that the others cannot hear"),
+                );
+                return None;
+            }
+            super::NEMESIS => {
+                let message = "`nemesis` can be started and stopped, and nothing else";
+                names.problems().report(
+                    Diagnostic::error(diagnostic::UNKNOWN_TARGET, message, text.span.clone(), "not a node")
+                        .help("start = \"nemesis\", stop = \"nemesis\""),
                 );
                 return None;
             }

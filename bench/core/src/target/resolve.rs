@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Target, Whom};
 use crate::cluster::ClusterState;
-use crate::observation::Name;
+use crate::observation::{ActionVerb, Name};
 use crate::random::Keyed;
 
 /// Who is worth choosing when a step chooses at random or means "all": killing the dead hits nothing.
@@ -18,16 +18,62 @@ pub enum Eligible {
     Paused,
     /// Everybody.
     Everybody,
+    /// Whomever a random fault of this kind would harm.
+    Victims(ActionVerb),
 }
 
 impl Eligible {
-    fn admits(self, node: &str, state: &ClusterState) -> bool {
+    pub(crate) fn admits(self, node: &str, state: &ClusterState) -> bool {
         match self {
             Self::Up => state.is_up(node),
             Self::Down => !state.is_up(node),
             Self::Paused => state.is_paused(node),
             Self::Everybody => true,
+            // A program that is not ready would use up the time that it has for that while it is frozen, and a signal to a frozen one
+            // would come when it is not meant any more.
+            Self::Victims(ActionVerb::Pause | ActionVerb::Signal) => !state.is_down(node),
+            // A stop may be cut short by a kill, but nobody dies twice.
+            Self::Victims(ActionVerb::Kill) => state.is_up(node) && !state.is_killed(node),
+            Self::Victims(_) => state.is_staying(node),
         }
+    }
+}
+
+/// How many of those that are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowd {
+    /// One, at random.
+    One,
+    /// All of them.
+    All,
+    /// As many as are fewer than half of them, at random.
+    Minority,
+    /// As many as are just more than half of them, at random.
+    Majority,
+}
+
+impl Crowd {
+    /// How many of so many.
+    fn size(self, all: usize) -> usize {
+        match self {
+            Self::One => 1,
+            Self::All => usize::MAX,
+            Self::Minority => all.saturating_sub(1) / 2,
+            Self::Majority => all / 2 + 1,
+        }
+    }
+
+    /// So many of those who are eligible, of `all` that are meant: chosen at random and in their order.
+    pub(crate) fn of<T>(self, mut from: Vec<T>, all: usize, random: &mut Keyed) -> Vec<T> {
+        let mut chosen: Vec<usize> = (0..from.len()).collect();
+        random.shuffle(&mut chosen);
+        chosen.truncate(self.size(all));
+        let mut index = 0;
+        from.retain(|_| {
+            index += 1;
+            chosen.contains(&(index - 1))
+        });
+        from
     }
 }
 

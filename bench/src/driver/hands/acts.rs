@@ -9,6 +9,7 @@ use dsbench_world::{CallerId, InputId};
 use crate::control::Done;
 use crate::driver::Driver;
 use crate::driver::job::{Job, Purpose, Stage, Task};
+use crate::driver::undo::Lasts;
 use crate::report::tell::did;
 
 impl Driver<'_> {
@@ -24,7 +25,7 @@ impl Driver<'_> {
         let act = Act { verb, to, undo_after: None, only_program: false };
         let aims = act.to.resolve(&self.cluster, act.eligible(), &mut self.random_of_hand());
         let aims = aims.map_err(|nobody| nobody.to_string())?;
-        let stages = self.inflict(verb, &aims, None, Origin::Hand);
+        let stages = self.inflict(verb, &aims, Lasts::ForEver, Origin::Hand);
         let starts = |stage: &Stage| stage.iter().filter(|(_, task)| *task == Task::Start).cloned().collect::<Vec<_>>();
         let wants_up = stages.iter().flat_map(starts).map(|(key, _)| key).collect();
         let done = self.newest_action();

@@ -1,7 +1,5 @@
 //! start, stop, kill, restart, pause, resume - and what undoes them.
 
-use std::time::Duration;
-
 use dsbench_core::observation::{Action, ActionVerb, Origin};
 use dsbench_core::scenario::Act;
 use dsbench_core::target::Aim;
@@ -10,15 +8,16 @@ use super::Acted;
 use crate::driver::Driver;
 use crate::driver::job::{ProcessKey, Stage, Task};
 use crate::driver::process::State;
+use crate::driver::undo::Lasts;
 
 impl Driver<'_> {
     pub(super) fn act(&mut self, act: &Act, step: usize) -> Result<Acted, String> {
         let aims = self.aims_in_stages(&act.to, act.eligible(), step)?;
         let (all, origin) = (aims.concat(), Origin::Step(step));
         if act.only_program {
-            return Ok(Acted::Job(self.kill_programs(&all, act.undo_after, origin)));
+            return Ok(Acted::Job(self.kill_programs(&all, act.undo_after.into(), origin)));
         }
-        let stages = self.inflict(act.verb, &all, act.undo_after, origin);
+        let stages = self.inflict(act.verb, &all, act.undo_after.into(), origin);
         Ok(Acted::Job(match act.verb {
             // A list starts in its order, each element when the one before is ready; what an element means starts together.
             ActionVerb::Start => {
@@ -31,34 +30,28 @@ impl Driver<'_> {
     }
 
     /// Kills the main programs and spares their children.
-    fn kill_programs(&mut self, aims: &[Aim], undo_after: Option<Duration>, origin: Origin) -> Vec<Stage> {
+    fn kill_programs(&mut self, aims: &[Aim], lasts: Lasts, origin: Origin) -> Vec<Stage> {
         let mut keys: Vec<ProcessKey> = aims.iter().flat_map(|aim| self.acted_on(ActionVerb::Kill, aim)).collect();
         // Where only children are left, there is no program to kill.
         keys.retain(|key| matches!(self.process(key).state, State::Starting | State::Up));
         let action = self.action_on(ActionVerb::Kill, &keys, origin);
         let number = self.record_action(Action { with: Some("program".into()), ..action });
         self.overrule(ActionVerb::Kill, &keys, &keys, number);
-        if let (Some(after), Some(by)) = (undo_after, ActionVerb::Kill.undone_by()) {
-            self.undo_later(number, origin, after, by, keys.clone());
+        if let Some(by) = ActionVerb::Kill.undone_by() {
+            self.undo_later(number, origin, lasts, by, keys.clone());
         }
         vec![stage(&keys, Task::KillProgram)]
     }
 
     /// Records what is done to these, and says by which stages it is done. It is undone after a while if that is wanted and it can be.
-    pub(crate) fn inflict(
-        &mut self,
-        verb: ActionVerb,
-        aims: &[Aim],
-        undo_after: Option<Duration>,
-        origin: Origin,
-    ) -> Vec<Stage> {
+    pub(crate) fn inflict(&mut self, verb: ActionVerb, aims: &[Aim], lasts: Lasts, origin: Origin) -> Vec<Stage> {
         let all: Vec<ProcessKey> = aims.iter().flat_map(|aim| self.acted_on(verb, aim)).collect();
         let action = self.action_on(verb, &all, origin);
         let hit: Vec<ProcessKey> = action.hit.iter().map(ProcessKey::of).collect();
         let number = self.record_action(action);
         self.overrule(verb, &all, &hit, number);
-        if let (Some(after), Some(by)) = (undo_after, verb.undone_by()) {
-            self.undo_later(number, origin, after, by, hit);
+        if let Some(by) = verb.undone_by() {
+            self.undo_later(number, origin, lasts, by, hit);
         }
         match verb {
             ActionVerb::Start => vec![stage(&all, Task::Start)],
@@ -103,6 +96,7 @@ impl Driver<'_> {
     pub(crate) fn undoing(by: ActionVerb, keys: &[ProcessKey]) -> Vec<Stage> {
         match by {
             ActionVerb::Resume => vec![stage(keys, Task::Resume)],
+            ActionVerb::Start => vec![stage(keys, Task::Start)],
             _ => vec![stage(keys, Task::Kill), stage(keys, Task::Start)],
         }
     }

@@ -31,6 +31,7 @@ impl Driver<'_> {
     pub(super) fn perform_verb(&mut self, verb: &Verb, step: usize) -> Result<Acted, String> {
         match verb {
             Verb::Act(act) => self.act(act, step),
+            Verb::Nemesis(verb) => Ok(self.nemesis_step(*verb, step)),
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),
             Verb::Exec(exec) => self.exec_step(exec, step),
@@ -80,8 +81,18 @@ impl Driver<'_> {
         let mut nodes: Vec<Name> = keys.iter().map(|key| key.node.clone()).collect();
         nodes.sort();
         nodes.dedup();
+        Action::new(verb, nodes, self.lives(keys)).asked_by(origin)
+    }
+
+    /// Every life of these processes that is alive.
+    fn lives(&self, keys: &[ProcessKey]) -> Vec<Life> {
         let alive = |key: &&ProcessKey| self.process(key).life > 0 && self.world.is_alive(&self.process(key).life());
-        let hit: Vec<Life> = keys.iter().filter(alive).map(|key| self.process(key).life()).collect();
-        Action::new(verb, nodes, hit).asked_by(origin)
+        keys.iter().filter(alive).map(|key| self.process(key).life()).collect()
+    }
+
+    /// Every life that is alive of whomever these mean.
+    pub(super) fn lives_of(&self, aims: &[Aim]) -> Vec<Life> {
+        let keys: Vec<_> = aims.iter().flat_map(|aim| self.processes_at(aim)).collect();
+        self.lives(&keys)
     }
 }

@@ -7,6 +7,7 @@ use dsbench_world::Scope;
 
 use super::Acted;
 use crate::driver::Driver;
+use crate::driver::job::ProcessKey;
 
 impl Driver<'_> {
     pub(super) fn signal(&mut self, signal: Signal, to: &Target, step: usize) -> Result<Acted, String> {
@@ -15,14 +16,15 @@ impl Driver<'_> {
         Ok(Acted::Done)
     }
 
-    /// Sends a signal to the main programs of these.
-    pub(crate) fn send_signal(&mut self, signal: Signal, aims: &[Aim], origin: Origin) {
+    /// Records and sends a signal; gives the observation of it and who got it.
+    pub(crate) fn send_signal(&mut self, signal: Signal, aims: &[Aim], origin: Origin) -> (u64, Vec<ProcessKey>) {
         let keys: Vec<_> = aims.iter().flat_map(|aim| self.processes_at(aim)).collect();
         let action = self.action_on(ActionVerb::Signal, &keys, origin);
-        self.record_action(Action { with: Some(signal.name.into()), ..action });
-        for key in keys {
-            let life = self.process(&key).life();
+        let number = self.record_action(Action { with: Some(signal.name.into()), ..action });
+        for key in &keys {
+            let life = self.process(key).life();
             self.world.signal(&life, signal.number, Scope::Main);
         }
+        (number, keys)
     }
 }

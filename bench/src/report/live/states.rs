@@ -170,6 +170,7 @@ impl Live for States {
             What::Step(step) => self.stepped(step),
             What::Run(Phase::Started) => self.step = "the nodes are being started".to_owned(),
             What::Run(Phase::Ended { .. }) => self.step = "the nodes are being stopped".to_owned(),
+            What::Nemesis(_) => {}
             What::Run(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }

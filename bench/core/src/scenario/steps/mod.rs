@@ -5,6 +5,7 @@ mod exec;
 mod input;
 mod look;
 mod mark;
+mod nemesis;
 mod network;
 mod signal;
 mod timing;
@@ -16,9 +17,11 @@ pub use act::Act;
 pub use exec::Exec;
 pub use input::Input;
 pub use look::Look;
+pub use nemesis::NemesisVerb;
 pub use timing::{Delay, Timing};
 
-use self::timing::{parse_delay, refuse_going_back};
+pub(super) use self::timing::parse_delay;
+use self::timing::refuse_going_back;
 use super::process::Signal;
 use crate::condition::{self, Condition, Origin, Part, Probe, Since};
 use crate::diagnostic::{self, Diagnostic, Located};
@@ -47,6 +50,8 @@ pub struct Step {
 pub enum Verb {
     /// Does something to nodes: starts, kills, pauses ... them.
     Act(Act),
+    /// Starts or stops the nemesis.
+    Nemesis(NemesisVerb),
     /// Sends a signal to the main program of each process.
     Signal(Signal, Target),
     /// Types lines.
@@ -289,7 +294,7 @@ impl Verb {
     /// True if it does something to the cluster, so that later conditions look from then on.
     pub fn acts(&self) -> bool {
         match self {
-            Self::Act(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
+            Self::Act(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::End => false,
         }
     }
@@ -301,7 +306,7 @@ impl Verb {
             Self::Signal(_, to) => Some(to),
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
-            Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::End => None,
+            Self::Nemesis(_) | Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::End => None,
         }
     }
 }
@@ -311,6 +316,7 @@ impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Act(act) => act.fmt(f),
+            Self::Nemesis(verb) => verb.fmt(f),
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
             Self::Exec(exec) => exec.fmt(f),

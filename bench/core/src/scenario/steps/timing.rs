@@ -38,7 +38,7 @@ impl fmt::Display for Delay {
 }
 
 /// `after = "1s"`, or a range: `after = "0ms..50ms"`.
-pub(super) fn parse_delay(item: &Item<'_, '_>) -> Option<Delay> {
+pub(in crate::scenario) fn parse_delay(item: &Item<'_, '_>) -> Option<Delay> {
     if item.is_text()
         && let Some((low, high)) = item.text()?.value.split_once("..")
         && let (Ok(low), Ok(high)) = (humantime::parse_duration(low), humantime::parse_duration(high))
