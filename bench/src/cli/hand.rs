@@ -8,6 +8,23 @@ use crate::control::{Ask, clusters, no_such_verb};
 use crate::error::BenchError;
 use crate::report::terminal::{clean, say};
 
+/// Examples of a command, and whom it can be for.
+macro_rules! targets {
+    ($($example:literal),+) => {
+        concat!(
+            "Examples:\n",
+            $("  dsbench ", $example, "\n",)+
+            "\nTargets are those of scenarios:\n",
+            "  peer2                  a node; peer2/sentinel one process of it\n",
+            "  leader                 whoever holds this role of the scenario now\n",
+            "  all  any  random       everybody; one at random\n",
+            "  killed  paused         whoever was killed, is paused; restarted: whoever was started last\n",
+            "  minority  majority     as many at random\n",
+            "  '!leader'              everybody else; several targets are all of them, without those with `!`",
+        )
+    };
+}
+
 /// What can be done with clusters that are up.
 #[derive(Debug, Subcommand)]
 pub(super) enum HandCommand {
@@ -16,16 +33,22 @@ pub(super) enum HandCommand {
     /// Print the logs of a cluster that is up
     Logs(logs::LogsArgs),
     /// Kill nodes of a cluster that is up: SIGKILL to every process of them
+    #[command(after_help = targets!("kill leader", "kill random --run leader-election"))]
     Kill(TargetArgs),
     /// Kill what is alive of nodes and start them again; returns when they are ready
+    #[command(after_help = targets!("restart killed", "restart peer2 peer3"))]
     Restart(TargetArgs),
     /// Freeze nodes: they say, hear and do nothing, and do not know it
+    #[command(after_help = targets!("pause leader", "pause all '!leader'"))]
     Pause(TargetArgs),
     /// Let paused nodes go on
+    #[command(after_help = targets!("resume paused", "resume peer2"))]
     Resume(TargetArgs),
     /// Ask nodes to end, as the scenario's `stop` says
+    #[command(after_help = targets!("stop peer2", "stop minority"))]
     Stop(TargetArgs),
     /// Start nodes that do not run; returns when they are ready
+    #[command(after_help = targets!("start peer2", "start killed"))]
     Start(TargetArgs),
     /// Send a signal (HUP, USR1 ...) to the main programs of nodes
     Signal(SignalArgs),
@@ -52,7 +75,6 @@ pub(super) struct Which {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = TARGETS)]
 pub(super) struct TargetArgs {
     /// Nodes, roles, or words like `all`
     #[arg(value_name = "TARGET", required = true)]
@@ -60,21 +82,6 @@ pub(super) struct TargetArgs {
     #[command(flatten)]
     which: Which,
 }
-
-const TARGETS: &str = "\
-Targets are those of scenarios:
-  peer2                  a node; peer2/sentinel one process of it
-  leader                 whoever holds this role of the scenario now
-  all  any  random       everybody; one at random
-  killed  paused         whoever was killed, is paused; restarted: whoever was started last
-  minority  majority     as many at random
-  '!leader'              everybody else; several targets are all of them, without those with `!`
-
-Examples:
-  dsbench kill leader
-  dsbench restart killed
-  dsbench pause all '!leader'
-  dsbench kill random --run leader-election";
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  dsbench signal HUP peer1\n  dsbench signal USR1 all")]

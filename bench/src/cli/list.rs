@@ -23,7 +23,7 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     select: SelectArgs,
     /// As a JSON array
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     json: bool,
 }
 

@@ -2,11 +2,14 @@
 
 mod bug;
 mod check;
+mod completions;
 mod config;
 mod explain;
 mod hand;
+mod help;
 mod list;
 mod logs;
+mod man;
 mod one;
 mod plan;
 mod ps;
@@ -22,7 +25,7 @@ mod values;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::report::terminal;
 pub(crate) use values::ValueArgs;
@@ -32,7 +35,7 @@ pub(crate) use values::ValueArgs;
 #[command(name = "dsbench", version, propagate_version = true, max_term_width = 110, after_help = EXAMPLES)]
 struct Cli {
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", display_order = 990)]
     color: Colour,
     #[command(subcommand)]
     command: Command,
@@ -40,17 +43,20 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  dsbench run scenarios/leader-election.toml              run one scenario and judge it
-  dsbench run                                             run every scenario in ./scenarios
-  dsbench run x.toml --set nodes.count=5 --seed 7         change a value, fix the seed
-  dsbench up x.toml                                       launch its nodes to look at, and act by hand
-  dsbench check scenarios/*.toml                          only look for mistakes
-  dsbench show                                            print the last run again
-  dsbench node sensor --help                              the reference node
+  dsbench run scenarios/leader-election.toml        run one scenario and judge it
+  dsbench run                                       run every scenario in ./scenarios
+  dsbench run x.toml --set nodes.count=5 --seed 7   change a value, fix the seed
+  dsbench up x.toml                                 launch its nodes to look at, and act by hand
+  dsbench check scenarios/*.toml                    only look for mistakes
+  dsbench show                                      print the last run again
+  dsbench explain DS0101                            a mistake; also verbs, checks, keys, exit codes
 
 Exit codes:
-  0 pass   1 violated or missed   2 usage or invalid scenario   3 inconclusive   4 nothing selected
-  5 environment (a node did not start, a program is missing)   70 a bug in dsbench   130/143 interrupted";
+  0  pass                        5        environment (a node did not start, a program is missing)
+  1  violated, or missed         70       a bug in dsbench
+  2  usage, invalid scenario     129 130 143  interrupted (SIGHUP, Ctrl-C, SIGTERM), after clean-up
+  3  inconclusive
+  4  nothing selected";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -76,7 +82,17 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON Schema of a scenario, from which editors complete and explain
     Schema(schema::SchemaArgs),
+    /// Print completions for a shell: bash, zsh, fish, elvish or powershell
+    Completions(completions::CompletionsArgs),
+    /// Print the man page, or write those of all commands
+    Man(man::ManArgs),
     /// The reference node: small distributed systems to try dsbench on
+    #[command(after_help = "\
+Examples:
+  dsbench node sensor --help
+  dsbench node sensor --id peer1 --peers peer1=127.0.0.1:7001,peer2=127.0.0.1:7002,peer3=127.0.0.1:7003
+
+In a scenario it is `{node}`: command = [\"{node}\", \"sensor\", \"--id\", \"{name}\", ..].")]
     Node {
         #[command(subcommand)]
         verb: dsbench_node::cli::Verb,
@@ -103,7 +119,7 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 
 /// Parses the process's arguments, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&help::command().get_matches()).unwrap_or_else(|error| error.exit());
     if let Command::Node { verb } = cli.command {
         return dsbench_node::cli::run(verb);
     }
@@ -127,6 +143,8 @@ fn answer(cli: Cli) -> u8 {
         Command::Show(args) => show::show(&args),
         Command::Recheck(args) => recheck::recheck(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
