@@ -4,9 +4,13 @@
 
 mod bites;
 mod by_hand;
+mod ci;
+mod formats;
 mod groups;
 mod hostile;
 mod interrupts;
+mod junit;
+mod kept;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;

@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::diagnostic::{self, Diagnostic, Located, Problems, Span};
+use crate::size;
 use crate::table::{Key, Table};
 
 /// One value being read, with the key that it stands at.
@@ -218,7 +219,7 @@ impl<'d, 's> Item<'d, 's> {
             _ => return self.wrong_type("a size like \"10MiB\""),
         };
         if self.is_text()
-            && let Some(value) = parse_size(&written)
+            && let Some(value) = size::parse(&written)
         {
             return Some(Located { value, span: self.span() });
         }
@@ -312,35 +313,5 @@ fn plain(value: &DeValue<'_>) -> serde_json::Value {
         DeValue::Datetime(date) => date.to_string().into(),
         DeValue::Array(array) => array.iter().map(|item| plain(item.get_ref())).collect(),
         DeValue::Table(table) => table.iter().map(|(key, item)| (key.to_string(), plain(item.get_ref()))).collect(),
-    }
-}
-
-/// Bytes of a size like `10MiB`; `None` if it is none or does not fit.
-fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim() {
-        "B" => 1,
-        "KB" | "kB" => 1_000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(factor)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_know_both_kinds_of_kilo_and_do_not_overflow() {
-        assert_eq!(parse_size("1KiB"), Some(1024));
-        assert_eq!(parse_size("1 kB"), Some(1000));
-        assert_eq!(parse_size("99999999999GiB"), None);
-        assert_eq!(parse_size("MiB"), None);
     }
 }

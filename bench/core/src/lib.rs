@@ -25,6 +25,7 @@ pub mod random;
 mod scan;
 pub mod scenario;
 pub mod schema;
+pub mod size;
 pub mod source;
 pub mod table;
 pub mod target;

@@ -15,9 +15,11 @@ mod plan;
 mod ps;
 mod recheck;
 mod run;
+mod runs;
 mod schema;
 mod select;
 mod show;
+mod storage;
 mod stored;
 mod told;
 mod up;
@@ -49,6 +51,7 @@ Examples:
   dsbench up x.toml                                 launch its nodes to look at, and act by hand
   dsbench check scenarios/*.toml                    only look for mistakes
   dsbench show                                      print the last run again
+  dsbench runs list                                 what is stored
   dsbench explain DS0101                            a mistake; also verbs, checks, keys, exit codes
 
 Exit codes:
@@ -80,6 +83,15 @@ enum Command {
     Recheck(recheck::RecheckArgs),
     /// Explain a mistake, a verb, a check, a key or any other word; without one, list them all
     Explain(explain::ExplainArgs),
+    /// List the stored runs, or remove old ones
+    #[command(after_help = "\
+Examples:
+  dsbench runs list
+  dsbench runs prune --keep 10 --older-than 7d")]
+    Runs {
+        #[command(subcommand)]
+        verb: runs::Verb,
+    },
     /// Print the JSON Schema of a scenario, from which editors complete and explain
     Schema(schema::SchemaArgs),
     /// Print completions for a shell: bash, zsh, fish, elvish or powershell
@@ -145,6 +157,7 @@ fn answer(cli: Cli) -> u8 {
         Command::Explain(args) => explain::explain(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
+        Command::Runs { verb } => runs::runs(&verb),
         Command::Schema(args) => schema::schema(&args),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::LOGS;
 use super::select::SelectArgs;
+use super::storage::StorageArgs;
 use super::told::ReportArgs;
 use super::values::parse_duration;
 use crate::error::BenchError;
@@ -42,6 +43,8 @@ pub(super) struct RunArgs {
     for_time: Option<Duration>,
     #[command(flatten)]
     reports: ReportArgs,
+    #[command(flatten)]
+    storage: StorageArgs,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
@@ -49,8 +52,15 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
         (Some(time), _) => Rounds::For(time),
         (None, times) => Rounds::Times(times.unwrap_or(1)),
     };
-    let series = Series { runs: args.select.runs()?, rounds, stops_early: args.fail_fast, logs: LOGS.into() };
+    let series = Series {
+        runs: args.select.runs()?,
+        rounds,
+        stops_early: args.fail_fast,
+        logs: LOGS.into(),
+        keep: args.storage.keep,
+    };
     let mut audience = args.reports.audience()?;
     audience.push(Box::new(Memory::new(&series.logs)));
+    audience.push(args.storage.housekeeper()?);
     Ok(series::run(&series, &mut audience).exit_code())
 }

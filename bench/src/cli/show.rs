@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
+use crate::report::excerpt::excerpt;
 use crate::report::tell::tell;
 use crate::report::terminal;
 
@@ -15,12 +16,16 @@ Examples:
   dsbench show leader-election                   the last run of this scenario
   dsbench show -2                                the run before the last
   dsbench show 0x5eed1234                        the run with this seed
+  dsbench show -1 --show-logs=50                 with 50 lines of each node's log before it went wrong
 
 RUN is the last run, or: a directory, a scenario's name (its last run), the start of a run's name or seed, -1 for the last run, -2 for the one before.")]
 pub(super) struct ShowArgs {
     /// Which run [default: the last]
     #[arg(value_name = "RUN", allow_hyphen_values = true)]
     run: Option<String>,
+    /// Show what the nodes' logs say around the moment at which it went wrong: the last N lines of each [default: 20]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "20")]
+    show_logs: Option<usize>,
 }
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
@@ -34,6 +39,9 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     observations.sort_by_key(|observation| observation.at);
     terminal::data(|out| {
         write!(out, "{}", screen.render())?;
+        if let Some(lines) = args.show_logs {
+            write!(out, "{}", excerpt(&screen, lines))?;
+        }
         writeln!(out, "  timeline:")?;
         for observation in observations {
             if let Some((who, what)) = tell(observation, &steps) {

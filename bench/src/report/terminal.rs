@@ -75,6 +75,12 @@ pub(crate) fn data(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resu
     }
 }
 
+/// Data as one JSON document.
+pub(crate) fn json(document: &impl serde::Serialize) -> Result<(), BenchError> {
+    let text = serde_json::to_string_pretty(document).expect("plain data has JSON");
+    data(|out| writeln!(out, "{}", super::entry::harmless(&text)))
+}
+
 fn write_harmless(write: impl FnOnce(&mut dyn Write) -> io::Result<()>, out: &mut impl Write) -> io::Result<()> {
     let mut text = Vec::new();
     write(&mut text)?;

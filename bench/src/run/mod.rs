@@ -22,7 +22,7 @@ use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
-use crate::store::{RunFile, Store};
+use crate::store::{Keep, RunFile, Store};
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub struct Order {
     pub choice: Choice,
     /// Where runs are stored; the current directory's `logs`.
     pub logs: PathBuf,
+    /// When the data directories of its nodes are kept.
+    pub keep: Keep,
     /// Which of the selected runs it is, from 0.
     pub index: usize,
     /// Which repetition of it, from 1.
@@ -100,7 +102,7 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
     let judgement = after_all(verdict.judgement, &ended.survivors, interrupted);
     file.end = Some(run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors));
-    let lost = lost.into_iter().chain(store.keep(&file, &verdict)).collect();
+    let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();
     Ok(Outcome { store, file, history, verdict, judgement, lost })
 }
 

@@ -2,6 +2,7 @@
 
 mod audience;
 mod filter;
+mod housekeeper;
 mod kinds;
 mod memory;
 mod selected;
@@ -15,13 +16,15 @@ use dsbench_world::Clock;
 
 pub use audience::Audience;
 pub use filter::{Filter, Pattern, Shard, Tag};
+pub use housekeeper::Housekeeper;
 pub use kinds::{Kind, Kinds};
 pub use memory::{Failed, Memory};
 pub use selected::{Selected, distinguish};
 pub use tally::{Record, Tally};
 
 use crate::error::BenchError;
-use crate::run::run as run_one;
+use crate::run::{Order, run as run_one};
+use crate::store::Keep;
 
 /// What is run, and how often.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Series {
     pub stops_early: bool,
     /// Where runs are stored; the current directory's `logs`.
     pub logs: PathBuf,
+    /// When the data directories of a run's nodes are kept.
+    pub keep: Keep,
 }
 
 /// How often the selected runs are made.
@@ -82,7 +87,7 @@ pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
                 break 'rounds;
             }
             // Made just before it is run: a series of any length holds one plan at a time.
-            let order = selected.order(&series.logs, index, round);
+            let order = Order { keep: series.keep, ..selected.order(&series.logs, index, round) };
             audience.run_begins(&order);
             let judgement = match run_one(&order, audience.live(&order)) {
                 Ok(outcome) => {

@@ -9,6 +9,7 @@ use dsbench_core::scenario::{Asked, Choice};
 use crate::error::BenchError;
 use crate::load::{Source, fresh_seed};
 use crate::run::Order;
+use crate::store::Keep;
 
 /// A scenario, and which of its runs.
 #[derive(Debug, Clone)]
@@ -73,6 +74,7 @@ impl Selected {
             label: self.label.clone(),
             choice: self.choice.clone(),
             logs: logs.to_owned(),
+            keep: Keep::default(),
             index,
             round,
         }

@@ -15,7 +15,9 @@
 
 mod captured;
 mod recorder;
+mod retention;
 mod run_file;
+pub mod runs;
 mod select;
 
 use std::fs;
@@ -27,6 +29,7 @@ use std::time::SystemTime;
 
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
+pub use retention::{Keep, Retention};
 pub use run_file::{End, Environment, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
@@ -164,12 +167,16 @@ impl Store {
     }
 
     /// Writes what the run came to; what could not be written is told, and the verdict stands all the same.
-    pub fn keep(&self, file: &RunFile, verdict: &Verdict) -> Vec<BenchError> {
+    pub fn keep(&self, file: &RunFile, verdict: &Verdict, keep: Keep) -> Vec<BenchError> {
         let written =
             [self.write(&self.verdict_path(), &verdict_bytes(verdict)), self.write(&self.run_path(), &file.to_bytes())];
         self.show_logs(file.nodes.iter().map(String::as_str), true);
-        if file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code()) {
+        let is_pass = file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code());
+        if keep == Keep::Never || keep == Keep::OnFailure && is_pass {
             self.drop_data();
+        }
+        if keep == Keep::Never {
+            let _ = runs::remove_tree(&self.log_dir().join("raw"));
         }
         // The lock itself is let go with the store; without its file nobody looks for it.
         let _ = fs::remove_file(self.dir.join(RUNNING));
@@ -223,9 +230,9 @@ impl Store {
         let _ = fs::write(self.logs.join(SHOWN), shown.join("\n"));
     }
 
-    /// Removes the data directories of the nodes; a run that passed leaves only its records.
+    /// Removes the data directories of the nodes.
     pub fn drop_data(&self) {
-        let _ = fs::remove_dir_all(self.nodes_dir());
+        let _ = runs::remove_tree(&self.nodes_dir());
     }
 
     fn forget_last_logs(&self) {

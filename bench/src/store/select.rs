@@ -68,10 +68,13 @@ fn all(root: &Path) -> Vec<PathBuf> {
     runs
 }
 
-/// Real directories only: `latest` is a link.
-fn directories(root: &Path) -> Vec<PathBuf> {
+/// Real directories only: `latest` is a link. What begins with a dot is being removed, or none of ours.
+pub(super) fn directories(root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    let is_ours = |entry: &fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && !entry.file_name().to_string_lossy().starts_with('.')
+    };
+    entries.filter(is_ours).map(|entry| entry.path()).collect()
 }
 
 fn scenario_of(run: &Path) -> Option<&str> {

@@ -1,0 +1,318 @@
+//! What machines read on standard output: each format is parsed back and compared with what is stored.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::{Place, stderr, stdout};
+
+/// Two nodes that both lead, and say things that no format may take for its own.
+pub(crate) const HOSTILE: &str = r###"schema = 1
+name = "hostile"
+timeout = "30s"
+[nodes]
+count = 2
+command = ["sh", "-c", '''
+echo '::error file=x::owned'
+printf '  \033[31m::set-env name=PATH::x\033[0m\n'
+echo 'leads term=1 ##[add-mask]a # SKIP </testcase><script>alert(1)</script> ]]> | **b** "q" {"x":1}'
+printf '\302\2332J \342\200\256 \377\001 1..0 Bail out! not ok 1\n' >&2
+exec sleep 1000''']
+[events]
+leads = { log = 'leads term=(?<term>\d+) (?<rest>.*)', fields = { term = "int", rest = "text" } }
+[[steps]]
+wait = { event = "leads", at_least = 2 }
+[[steps]]
+name = "# TODO ::x"
+expect = { event = "leads", at_least = 3 }
+within = "100ms"
+[[invariants]]
+name = "one # SKIP leader ##[per] <term> & ::error::"
+single_leader = { event = "leads", per = "term" }
+[[invariants]]
+name = "somebody leads"
+sometimes = { event = "leads", at_least = 1 }
+"###;
+
+pub(crate) const PASSES: &str = r#"schema = 1
+name = "passes"
+timeout = "30s"
+[nodes]
+count = 1
+command = ["sh", "-c", "echo said 1; exec sleep 1000"]
+[events]
+said = { log = 'said (?<n>\d+)', fields = { n = "int" } }
+[[steps]]
+wait = { event = "said" }
+[[invariants]]
+name = "it spoke"
+sometimes = { event = "said", at_least = 1 }
+"#;
+
+pub(crate) const IMPOSSIBLE: &str = r#"schema = 1
+name = "impossible"
+[nodes]
+count = 1
+command = ["no-such-program-anywhere"]
+[events]
+said = { log = 'said' }
+[[invariants]]
+sometimes = { event = "said", at_least = 1 }
+"#;
+
+/// A place with a run that fails, one that passes and one that cannot take place.
+pub(crate) fn three() -> Place {
+    let place = Place::new();
+    place.write("a.toml", HOSTILE).write("b.toml", PASSES).write("c.toml", IMPOSSIBLE);
+    place
+}
+
+pub(crate) const ALL: [&str; 4] = ["run", "a.toml", "b.toml", "c.toml"];
+
+fn with<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [args, more].concat()
+}
+
+fn stored(place: &Place, dir: &Value, file: &str) -> String {
+    place.read(&format!("{}/{file}", dir.as_str().expect("a directory")))
+}
+
+#[test]
+fn the_document_says_of_each_run_what_is_stored_of_it() {
+    let place = three();
+    let run = place.dsbench(&with(&ALL, &["--format", "json"])).code(1);
+    assert!(stderr(&run).contains("FAIL"), "people are told as ever");
+    let document: Value = serde_json::from_str(&stdout(&run)).unwrap();
+    assert_eq!(document["dsbench_report"], 1);
+    let count = |key: &str| document[key].as_u64().unwrap();
+    assert_eq!(document["result"], "fail");
+    assert_eq!(
+        ["exit_code", "planned", "passed", "failed", "undecided", "impossible", "not_run"].map(count),
+        [1, 3, 1, 1, 0, 1, 0]
+    );
+    let runs = document["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 3);
+    for run in &runs[..2] {
+        let stored: Value = serde_json::from_str(&stored(&place, &run["dir"], "run.json")).unwrap();
+        for (key, value) in stored.as_object().unwrap() {
+            assert_eq!(&run[key], value, "{key}");
+        }
+        assert!(run["reproduce"].as_str().unwrap().contains(run["seed"].as_str().unwrap()));
+    }
+    assert_eq!(runs[2]["result"], "environment");
+    assert_eq!(runs[2]["exit_code"], 5);
+    assert!(runs[2]["error"].as_str().unwrap().contains("no-such-program-anywhere"));
+    assert_eq!(document["scenarios"][0]["failed"], 1);
+}
+
+#[test]
+fn a_series_that_cannot_run_at_all_still_is_a_document() {
+    let place = three();
+    for args in [&["run", "c.toml"][..], &["run", "c.toml", "-q"]] {
+        let run = place.dsbench(&with(args, &["--format", "json"])).code(5);
+        let document: Value = serde_json::from_str(&stdout(&run)).unwrap();
+        assert_eq!((&document["result"], &document["exit_code"]), (&"environment".into(), &5.into()));
+        assert_eq!(stderr(&run).matches("no-such-program-anywhere").count(), 1, "told once: {}", stderr(&run));
+    }
+}
+
+/// The lines of a stream: (run, kind, value).
+fn lines(text: &str) -> Vec<(Option<u64>, String, Value)> {
+    let mut lines = text.lines();
+    assert!(lines.next().expect("a first line").starts_with(r#"{"dsbench_stream":1,"dsbench":""#), "{text}");
+    let read = |line: &str| {
+        let Ok(Value::Object(mut line)) = serde_json::from_str(line) else { panic!("{line:?} is no object") };
+        let run = line.remove("run").map(|run| run.as_u64().expect("a run's number"));
+        assert_eq!(line.len(), 1, "one kind per line: {line:?}");
+        let (kind, value) = line.into_iter().next().expect("there is one");
+        (run, kind, value)
+    };
+    lines.map(read).collect()
+}
+
+#[test]
+fn the_stream_has_every_observation_as_the_history_has_it_and_a_begin_and_an_end_for_all() {
+    let place = three();
+    let run = place.dsbench(&with(&ALL, &["--format", "jsonl"])).code(1);
+    let lines = lines(&stdout(&run));
+    assert_eq!(lines[0], (None, "begin".into(), serde_json::json!({ "planned": 3 })));
+    let (run, kind, end) = lines.last().unwrap();
+    assert_eq!((run, &**kind, &end["exit_code"]), (&None, "end", &1.into()));
+    for number in 0..3 {
+        let of_run: Vec<_> = lines.iter().filter(|(run, ..)| *run == Some(number)).collect();
+        let first = ["hostile", "passes", "impossible"][number as usize];
+        assert_eq!((&*of_run[0].1, &of_run[0].2["label"]), ("begun", &first.into()));
+        let (_, kind, ended) = of_run.last().unwrap();
+        assert_eq!(kind, if number == 2 { "impossible" } else { "ended" });
+        let observations: Vec<_> = of_run.iter().filter(|line| line.1 == "observation").map(|line| &line.2).collect();
+        if number == 2 {
+            assert!(observations.is_empty());
+            continue;
+        }
+        let history = stored(&place, &ended["dir"], "history.jsonl");
+        let history: Vec<Value> = history.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(observations, history.iter().collect::<Vec<_>>());
+        assert_eq!(of_run.len(), history.len() + 2);
+    }
+}
+
+/// A node that says more than a pipe holds.
+const TALKS: &str = r#"schema = 1
+name = "talks"
+timeout = "60s"
+[nodes]
+count = 1
+command = ["sh", "-c", "i=0; while [ $i -lt 2000 ]; do echo said $i; i=$((i+1)); done; exec sleep 1000"]
+[events]
+said = { log = 'said (?<n>\d+)', fields = { n = "int" } }
+[[steps]]
+wait = { event = "said", at_least = 2000 }
+within = "50s"
+[[invariants]]
+name = "it spoke"
+sometimes = { event = "said", at_least = 2000 }
+"#;
+
+#[test]
+fn a_reader_that_is_stuck_holds_up_no_run_and_gets_everything_when_it_reads_again() {
+    let place = Place::new();
+    place.write("x.toml", TALKS);
+    let mut command = place.command(&["run", "-q", "x.toml", "--format", "jsonl"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // Nobody reads, and the run reaches its end all the same.
+    let run_json = place.path("logs/runs/latest/run.json");
+    place.wait_until("the run's result", |_| {
+        let text = std::fs::read_to_string(&run_json).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).is_ok_and(|run| run["result"] == "pass")
+    });
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    let lines = lines(&text);
+    let said = lines.iter().filter(|(_, kind, value)| kind == "observation" && value["event"]["name"] == "said");
+    assert_eq!(said.count(), 2000);
+    assert_eq!(lines.last().unwrap().1, "end");
+    assert!(text.len() > 200_000, "more than a pipe holds");
+}
+
+#[test]
+fn a_reader_that_left_or_a_full_disk_changes_no_result() {
+    let place = Place::new();
+    place.write("x.toml", PASSES);
+    for format in ["json", "jsonl", "tap"] {
+        let args = ["run", "-q", "x.toml", "--format", format];
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let gone = place.command(&args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8_lossy(&gone.stderr);
+        assert!(gone.status.success() && !told.contains("warning") && !told.contains("panicked"), "{format}: {told}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let full = place.command(&args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let told = String::from_utf8_lossy(&full.stderr);
+        assert!(full.status.success() && told.contains("warning") && told.contains("not whole"), "{format}: {told}");
+    }
+    place.wait_until_empty();
+}
+
+/// A test point: indent, ok, number, description (unescaped), and the lines of its YAML block.
+#[derive(Debug)]
+struct Point {
+    indent: usize,
+    is_ok: bool,
+    number: usize,
+    description: String,
+    yaml: Vec<(String, Value)>,
+}
+
+/// Reads TAP 14 as a harness does: versions, points, plans, YAML blocks. Anything else is an error.
+fn tap(text: &str) -> Vec<Point> {
+    let mut lines = text.lines().peekable();
+    assert_eq!(lines.next(), Some("TAP version 14"));
+    let mut points: Vec<Point> = Vec::new();
+    let mut open: Vec<usize> = vec![0, 0];
+    while let Some(line) = lines.next() {
+        let bare = line.trim_start();
+        let indent = line.len() - bare.len();
+        assert!(indent == 0 || indent == 4, "{line:?}");
+        if bare.starts_with("# Subtest: ") {
+            continue;
+        }
+        if let Some(plan) = bare.strip_prefix("1..") {
+            assert_eq!(plan.parse(), Ok(open[indent / 4]), "the plan fits the points: {line:?}");
+            open[indent / 4] = 0;
+            continue;
+        }
+        let (is_ok, rest) = match bare.strip_prefix("not ok ") {
+            Some(rest) => (false, rest),
+            None => (true, bare.strip_prefix("ok ").unwrap_or_else(|| panic!("{line:?} is no TAP"))),
+        };
+        let (number, description) = rest.split_once(" - ").expect("a description");
+        let unescaped = description.replace("\\#", "").replace("\\\\", "");
+        assert!(!unescaped.contains('#'), "a directive: {line:?}");
+        open[indent / 4] += 1;
+        assert_eq!(number.parse(), Ok(open[indent / 4]));
+        let description = description.replace("\\#", "#").replace("\\\\", "\\");
+        let mut point = Point { indent, is_ok, number: open[indent / 4], description, yaml: Vec::new() };
+        let pad = " ".repeat(indent + 2);
+        assert_eq!(lines.next(), Some(&*format!("{pad}---")));
+        for line in lines.by_ref() {
+            let line = line.strip_prefix(&pad).unwrap_or_else(|| panic!("{line:?} leaves its block"));
+            if line == "..." {
+                break;
+            }
+            let (key, value) = line.split_once(": ").expect("a key and a value");
+            point.yaml.push((key.into(), serde_json::from_str(value).expect("JSON")));
+        }
+        points.push(point);
+    }
+    points
+}
+
+#[test]
+fn tap_has_a_point_per_run_and_one_per_invariant_whatever_they_are_called() {
+    let place = three();
+    let run = place.dsbench(&with(&ALL, &["--format", "tap"])).code(1);
+    let points = tap(&stdout(&run));
+    let told: Vec<_> = points.iter().map(|point| (point.indent, point.is_ok, &*point.description)).collect();
+    assert_eq!(
+        told,
+        [
+            (4, false, "the run"),
+            (4, false, "one # SKIP leader ##[per] <term> & ::error::"),
+            (4, true, "somebody leads"),
+            (4, true, "no process crashed"),
+            (0, false, "hostile"),
+            (4, true, "the run"),
+            (4, true, "it spoke"),
+            (4, true, "no process crashed"),
+            (0, true, "passes"),
+            (0, false, "impossible"),
+        ]
+    );
+    let runs: Vec<_> = points.iter().filter(|point| point.indent == 0).collect();
+    assert_eq!(runs.iter().map(|point| point.number).collect::<Vec<_>>(), [1, 2, 3]);
+    let value = |point: &Point, key: &str| point.yaml.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone());
+    assert_eq!(value(runs[0], "result"), Some("fail".into()));
+    assert!(value(runs[0], "reproduce").unwrap().as_str().unwrap().starts_with("dsbench run a.toml --seed 0x"));
+    assert!(place.path(value(runs[1], "run").unwrap().as_str().unwrap()).is_dir());
+    let details = value(&points[1], "details").unwrap();
+    assert!(details.as_str().unwrap().contains("<script>alert(1)</script>"), "{details}");
+}
+
+#[test]
+fn nothing_on_standard_output_commands_a_terminal_or_a_runner() {
+    let place = three();
+    for format in ["json", "jsonl", "tap"] {
+        let run = place.dsbench(&["run", "-q", "a.toml", "--format", format]).code(1);
+        let text = stdout(&run);
+        let bare = text.chars().find(|c| c.is_control() && *c != '\n' || *c == '\u{202e}');
+        assert_eq!(bare, None, "{format}: {text:?}");
+        for line in text.lines() {
+            assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{format}: {line}");
+        }
+        // The document names its evidence by number; what a node said stands in the history.
+        let said = if format == "json" { "<term> & ::error::" } else { "<script>alert(1)</script>" };
+        assert!(text.contains(said), "{format} keeps {said:?}: {text}");
+    }
+}
