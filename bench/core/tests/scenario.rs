@@ -149,6 +149,44 @@ what must hold
 }
 
 #[test]
+fn a_plan_tells_which_group_starts_when_and_who_does_not() {
+    let plan = Plan::new(parse(&good("groups")), 42).describe();
+    let who = &plan[plan.find("who runs").expect("a section")..plan.find("what happens").expect("a section")];
+    for part in [
+        "  server (3)\n    server1        kvd --me {name}",
+        "    server3        kvd-next --me {name}",
+        "    server3/spy    tcpdump port {port.peer}\n  client (3)\n    c1 ",
+        "  started in this order, each when those before are ready: server2; server1; c1, c3\n",
+        "  left to `start` steps: server3, c2, proxy\n",
+    ] {
+        assert!(who.contains(part), "no {part:?} in\n{who}");
+    }
+}
+
+#[test]
+fn a_node_that_differs_keeps_what_it_does_not_say() {
+    let text = good("groups").replace(
+        "ports   = [\"main\", \"ui\"]\n",
+        "ports = [\"main\", \"ui\"]\nrestart_command = [\"kvc\", \"again\"]\n",
+    );
+    let other =
+        text.replace("[override.c2]\n", "[override.c2]\nenv = { A = \"b\" }\n[override.c3]\ncommand = [\"x\"]\n");
+    let plan = Plan::new(parse(&other), 1);
+    let has_restart = |node: &str| plan.process(node, "main").is_some_and(|main| main.restart_command.is_some());
+    assert_eq!(
+        ["c1", "c2", "c3"].map(has_restart),
+        [true, true, false],
+        "another command is another one at every start"
+    );
+    let env = |node: &str| plan.process(node, "main").map(|main| main.env.len());
+    assert_eq!([env("c2"), env("server3")], [Some(1), Some(2)]);
+    let ids = plan.addresses("", "");
+    let second_of = |group: &str| plan.aliases(&ids, Some(&group.into())).node("2").cloned();
+    assert_eq!(second_of("server").as_deref(), Some("server2"));
+    assert_eq!(second_of("client").as_deref(), Some("c2"), "a number means a node of the own group");
+}
+
+#[test]
 fn overrides_replace_add_and_reach_steps_by_their_name() {
     let text = good("leader-election");
     let set = |values: &[&str]| {
@@ -201,6 +239,12 @@ proptest! {
             for span in std::iter::once(&diagnostic.at.0).chain(diagnostic.also.iter().map(|(span, _)| span)) {
                 prop_assert!(text.get(span.clone()).is_some(), "{span:?} of {}", diagnostic.message);
             }
+        }
+        // And what is read can be told in full: no variable is made of itself.
+        if let Ok(scenario) = Scenario::parse(&text, &[]) {
+            let plan = Plan::new(scenario, 1);
+            let addresses = plan.addresses("/bin/dsbench", "/scenarios");
+            prop_assert!(!plan.to_json(Some(&addresses)).to_string().is_empty());
         }
     }
 }

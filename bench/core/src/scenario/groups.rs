@@ -65,8 +65,12 @@ fn declare_groups<'d, 's>(root: &Table<'d, 's>, names: &mut Names<'_>) -> Option
     let mut groups: Vec<Group<'d, 's>> = Vec::new();
     for entry in &entries {
         refuse_reserved(entry);
-        let table = entry.table(nodes::KEYS, "a group")?;
-        groups.push(Group::declare(table, Some(entry.key().into()), names));
+        if let Some(table) = entry.table(nodes::KEYS, "a group") {
+            groups.push(Group::declare(table, Some(entry.key().into()), names));
+        }
+    }
+    if groups.len() < entries.len() {
+        return None;
     }
     refuse_taken(&entries, &groups);
     Some(groups)

@@ -220,8 +220,9 @@ mod tests {
         let problems = Problems::new();
         let document = parse_document(&text, &problems);
         let mut names = Names::new(&problems);
-        for node in ["n1", "n2", "n3", "n4", "n5"] {
-            names.add_node(node, [MAIN.into(), "aid".into()]);
+        for (group, nodes) in [("trio", &["n1", "n2", "n3"][..]), ("duo", &["n4", "n5"])] {
+            names.begin_group(Some(group.into()));
+            nodes.iter().for_each(|node| names.add_node(*node, [MAIN.into(), "aid".into()]));
         }
         names.add_role("leader");
         let table = Table::root(&document, KEYS, "a test", &problems);
@@ -276,6 +277,35 @@ mod tests {
         assert_eq!(hits("[\"!leader\", \"!n1\"]"), "n3 n5");
         assert_eq!(hits("[\"n5\", \"n1\", \"n5\"]"), "n5 n1");
         assert_eq!(hits("[\"all\", \"!n5\"]"), "n1 n3 n4");
+    }
+
+    #[test]
+    fn a_group_is_its_nodes_and_a_list_is_done_in_its_order() {
+        assert_eq!(hits("\"trio\""), "n1 n3");
+        assert_eq!(hits("\"!trio\""), "n4 n5");
+        assert_eq!(hits("\"duo/aid\""), "n4/aid n5/aid");
+        assert_eq!(
+            hits("{ minority = \"duo\" }"),
+            "`a minority of duo` is nobody at this moment (a minority of 2 is nobody)"
+        );
+        let state = cluster();
+        let resolved = |target: &str, seed| {
+            let target = parse(target, Purpose::Act).unwrap();
+            target.resolve_in_stages(&state, Eligible::Up, &mut Keyed::new(seed, "test")).unwrap()
+        };
+        let told = |stages: Vec<Vec<Aim>>| {
+            let told = |aims: &Vec<Aim>| aims.iter().map(Aim::to_string).collect::<Vec<_>>().join(" ");
+            stages.iter().map(told).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(told(resolved("[\"duo\", \"all\"]", 1)), "n4 n5; n1 n3");
+        assert_eq!(told(resolved("[\"duo\", \"n1\", \"!n5\"]", 1)), "n4; n1");
+        for seed in 0..50 {
+            let minority = told(resolved("{ minority = \"trio\" }", seed));
+            assert!(["n1", "n3"].contains(&minority.as_str()), "one of three, and of those that are alive: {minority}");
+            assert_eq!(told(resolved("{ majority = \"trio\" }", seed)), "n1 n3");
+        }
+        let looked = parse("[\"trio\", \"!n1\"]", Purpose::Look).unwrap();
+        assert_eq!(looked.members(&state), ["n2", "n3"].map(Name::from).iter().collect::<Vec<_>>());
     }
 
     #[test]
