@@ -17,12 +17,12 @@ use crate::store::runs::{StoredRun, stored, tidy};
 #[command(group = ArgGroup::new("what").required(true).multiple(true).args(["keep", "older_than"]))]
 #[command(after_help = "\
 Examples:
-  dsbench runs prune --keep 10                   of each scenario the last 10 stay; of the others, those that passed go
+  dsbench runs prune --keep 10                   the last 10 of each scenario stay
   dsbench runs prune --older-than 7d --dry-run   show what would go
   dsbench runs prune --keep 0 --failed-too       remove everything that is stored
 
-With both --keep and --older-than a run goes only if both say so. A run that is in progress stays in any case, and so does
-everything below logs/runs that is no run.")]
+What is not a pass stays without --failed-too. With both --keep and --older-than a run goes only if both say so. A run that
+is in progress stays in any case, and so does everything below logs/runs that is no run.")]
 pub(in crate::cli) struct PruneArgs {
     /// Names of scenarios [default: all]
     #[arg(value_name = "SCENARIO")]
