@@ -198,6 +198,7 @@ fn somebody_who_follows_the_logs_sees_new_lines_and_the_end() {
         followed(&out).contains("peer1   | heard ping")
     });
     place.beside(&["input", "all", "last words"]).success();
+    place.wait_until("peer2 has heard them", |place| log(place, "peer2").contains("heard last words"));
     place.beside(&["down"]).success();
     assert!(follow.wait().unwrap().success());
     place.wait_until_empty();

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use dsbench_core::observation::ActionVerb;
 
-use super::{LOGS, logs, ps};
+use super::{LOGS, attach, logs, ps};
 use crate::control::{Ask, clusters, no_such_verb};
 use crate::error::BenchError;
 use crate::report::terminal::{clean, say};
@@ -32,6 +32,8 @@ pub(super) enum HandCommand {
     Ps(ps::PsArgs),
     /// Print the logs of a cluster that is up
     Logs(logs::LogsArgs),
+    /// Connect the terminal with a node, or with a whole cluster that is up
+    Attach(attach::AttachArgs),
     /// Kill nodes of a cluster that is up: SIGKILL to every process of them
     #[command(after_help = targets!("kill leader", "kill random --run leader-election"))]
     Kill(TargetArgs),
@@ -132,6 +134,7 @@ pub(super) fn act(command: &HandCommand) -> Result<u8, BenchError> {
     match command {
         HandCommand::Ps(args) => ps::ps(args),
         HandCommand::Logs(args) => logs::logs(args),
+        HandCommand::Attach(args) => attach::attach(args),
         HandCommand::Kill(args) => acts(ActionVerb::Kill, args),
         HandCommand::Restart(args) => acts(ActionVerb::Restart, args),
         HandCommand::Pause(args) => acts(ActionVerb::Pause, args),
@@ -154,11 +157,4 @@ fn ask(which: &Which, ask: Ask) -> Result<u8, BenchError> {
     let done = call.ask(ask)?;
     say!("{}", clean(&done.text));
     Ok(0)
-}
-
-/// A path as a person would type it here.
-pub(super) fn shown_here(path: &str) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let path = std::path::Path::new(path);
-    path.strip_prefix(here).unwrap_or(path).display().to_string()
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and the exit code of the answer.
 
+mod attach;
 mod bug;
 mod check;
 mod completions;

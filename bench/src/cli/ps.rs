@@ -3,11 +3,12 @@
 use clap::Args;
 
 use super::LOGS;
-use super::hand::{Which, shown_here};
+use super::hand::Which;
+use crate::console::table::{for_how_long, table};
 use crate::control::clusters::{self, Cluster, NoCall};
-use crate::control::{Ask, NodeStatus, Status};
+use crate::control::{Ask, Status};
 use crate::error::BenchError;
-use crate::report::terminal::{self, clean_line, say};
+use crate::report::terminal::{self, clean_line, say, shown_here};
 
 /// List the clusters that are up, and what every node does
 #[derive(Debug, Args)]
@@ -46,18 +47,6 @@ pub(super) fn ps(args: &PsArgs) -> Result<u8, BenchError> {
 
 /// A cluster and its nodes, a line each.
 fn shown(status: &Status) -> String {
-    let up = humantime::format_duration(std::time::Duration::from_secs(status.seconds.max(0.0) as u64));
-    let run = shown_here(&status.run);
-    let mut text = format!("{}  {}  {up}  {}\n", clean_line(&status.scenario), status.phase, clean_line(&run));
-    let width =
-        |of: fn(&NodeStatus) -> String| status.nodes.iter().map(|node| of(node).chars().count()).max().unwrap_or(0);
-    let (names, roles) = (width(|node| node.name.clone()), width(|node| node.roles.join(",")));
-    for node in &status.nodes {
-        let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let (name, role) = (clean_line(&node.name), node.roles.join(","));
-        let line = format!("  {name:<names$}  {:<7}  {role:<roles$}  {pid:>7}  {}", node.state, clean_line(&node.said));
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    let (up, run) = (for_how_long(status.seconds), shown_here(&status.run));
+    format!("{}  {}  {up}  {}\n{}", clean_line(&status.scenario), status.phase, clean_line(&run), table(status))
 }

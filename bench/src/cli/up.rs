@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use clap::Args;
 use dsbench_world::Background;
 
-use super::hand::shown_here;
 use super::one::OneArgs;
 use super::{LOGS, bug};
 use crate::console::{self, Attended};
@@ -13,7 +12,7 @@ use crate::control::call::Call;
 use crate::control::{Ask, Status};
 use crate::error::BenchError;
 use crate::load::seed_text;
-use crate::report::terminal::{self, clean, say, tell_error};
+use crate::report::terminal::{self, clean, say, shown_here, tell_error};
 use crate::run::{self, Order};
 
 /// Launch a cluster for a demo: its nodes and logs, no steps and no verdict
@@ -42,10 +41,14 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
     // From here on two processes: one holds the cluster, this one has the terminal.
     let (held, link) = Background::fork(|owner| bug::guarded(|| hold(&order, owner)))?;
     let call = Call::over(link);
-    let attended = if args.detach { console::wait_until_ready(call)? } else { console::attend(call)? };
+    let attended = if args.detach { console::wait_until_ready(call)? } else { console::attend(call, true)? };
     match attended {
         Attended::Ready(mut call, status) => {
             call.ask(Ask::Release)?;
+            tell_how_to_go_on(&status)?;
+            Ok(0)
+        }
+        Attended::Left(status) => {
             tell_how_to_go_on(&status)?;
             Ok(0)
         }
@@ -89,6 +92,7 @@ fn tell_how_to_go_on(status: &Status) -> Result<(), BenchError> {
     say!("{} is up. From any terminal in this directory:", clean(&status.scenario));
     say!("  dsbench ps                  what every node does");
     say!("  dsbench logs -f             their logs");
+    say!("  dsbench attach              all of it here again; dsbench attach NODE: type to a node");
     say!("  dsbench kill NODE|ROLE      also restart, pause, resume, stop, start, signal, input");
     say!("  dsbench down                ends it");
     Ok(())

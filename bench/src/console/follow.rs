@@ -14,6 +14,9 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// A line that is longer than this is given in pieces.
 const LINE_BYTES: usize = 64 * 1024;
 
+/// More than this is not shown to people at a terminal.
+const FLOOD_BYTES: u64 = 1 << 20;
+
 /// How soon to look again where the system does not tell of changes.
 pub(crate) const WITHOUT_NOTICE: Duration = Duration::from_millis(100);
 
@@ -72,6 +75,17 @@ impl Follower {
         has_more
     }
 
+    /// Jumps in files of which too much is unread for anybody to look at; gives each with how many bytes were left out.
+    pub(crate) fn skip_floods(&mut self) -> Vec<(String, u64)> {
+        let mut skipped = Vec::new();
+        for (name, followed) in &mut self.files {
+            if let Some(bytes) = followed.skip_flood().filter(|bytes| *bytes > 0) {
+                skipped.push((name.clone(), bytes));
+            }
+        }
+        skipped
+    }
+
     /// The rest of lines that were never finished.
     pub(crate) fn finish(&mut self, line: &mut dyn FnMut(&str, &[u8])) {
         while self.read(line) {}
@@ -91,6 +105,19 @@ impl Follower {
 }
 
 impl Followed {
+    fn skip_flood(&mut self) -> Option<u64> {
+        let file = self.file.as_mut()?;
+        let (at, end) = (file.stream_position().ok()?, file.metadata().ok()?.len());
+        if end.saturating_sub(at) <= FLOOD_BYTES {
+            return None;
+        }
+        // Begins in the middle of a line; what is shown then is a part of it.
+        let to = end.saturating_sub(CHUNK_BYTES as u64);
+        file.seek(SeekFrom::Start(to)).ok()?;
+        self.begun.clear();
+        Some(to - at)
+    }
+
     fn read(&mut self, dir: &Path, name: &str, line: &mut dyn FnMut(&str, &[u8])) -> bool {
         if self.file.is_none() {
             let opened = File::open(dir.join(name)).and_then(|mut file| {
@@ -120,7 +147,7 @@ impl Followed {
 }
 
 /// Where the last so many lines of a file begin.
-fn beginning_of_last(path: &Path, lines: usize) -> io::Result<u64> {
+pub(super) fn beginning_of_last(path: &Path, lines: usize) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let mut end = file.metadata()?.len();
     // The newline at the very end ends the last line; it does not begin another.
@@ -171,6 +198,21 @@ mod tests {
         let mut rest = Vec::new();
         follower.finish(&mut |name, line| rest.push(format!("{name}: {}", String::from_utf8_lossy(line))));
         assert_eq!(rest, ["a: rest"]);
+    }
+
+    #[test]
+    fn of_a_flood_the_end_is_shown_and_how_much_was_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = File::create(dir.path().join("a")).unwrap();
+        let mut follower = Follower::new(dir.path(), ["a".to_owned()]);
+        file.write_all(b"first\n").unwrap();
+        assert_eq!(read(&mut follower), ["a: first"]);
+        assert_eq!(follower.skip_floods(), []);
+        let flood = "flood\n".repeat(1 << 18);
+        file.write_all(flood.as_bytes()).unwrap();
+        let skipped = follower.skip_floods();
+        assert_eq!(skipped, [("a".to_owned(), flood.len() as u64 - CHUNK_BYTES as u64)]);
+        assert_eq!(read(&mut follower).last().map(String::as_str), Some("a: flood"));
     }
 
     #[test]

@@ -2,12 +2,24 @@
 //!
 //! The cluster itself is held by another process, so nothing here (a stopped terminal, a Ctrl-Z, a bug) can hold it up.
 
-pub(crate) mod colours;
+mod attached;
+mod bytes;
+mod colours;
+mod command;
+mod face;
 pub(crate) mod follow;
+mod interactive;
+mod keys;
+mod line;
 pub(crate) mod plain;
 mod signals;
+pub(crate) mod table;
+mod terminal;
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+
+pub(crate) use self::attached::ProcessOf;
 
 use crate::control::Status;
 use crate::control::call::Call;
@@ -19,15 +31,26 @@ use crate::report::terminal::{clean, say};
 pub(crate) enum Attended {
     /// All its nodes are ready, and that was waited for.
     Ready(Call, Status),
+    /// Whoever sat at the terminal has left it up.
+    Left(Status),
     /// It has ended, with this exit code.
     Ended(u8),
     /// Nothing more is heard of it, and it has not said goodbye.
     Lost,
 }
 
-/// Shows a cluster until it has ended.
-pub(crate) fn attend(call: Call) -> Result<Attended, BenchError> {
+/// Shows a cluster until it has ended, or until whoever sits at the terminal leaves it. With an owner it ends with the terminal.
+pub(crate) fn attend(call: Call, is_owner: bool) -> Result<Attended, BenchError> {
+    let has_screen = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    if has_screen && io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal() {
+        return interactive::Console::new(call, is_owner)?.attend();
+    }
     plain::Plain::new(call, plain::Until::Ended)?.attend()
+}
+
+/// Connects the terminal with one process of a node until somebody leaves, or the cluster has ended.
+pub(crate) fn attach(call: Call, run: &Path, to: &ProcessOf, is_raw: bool) -> Result<u8, BenchError> {
+    attached::Attachment::new(call, run, to, is_raw)?.attend()
 }
 
 /// Waits until the nodes of a cluster are ready; shows only what goes wrong.

@@ -51,7 +51,8 @@ impl Prefixes {
     }
 }
 
-const DSBENCH: &str = "dsbench";
+/// How dsbench itself is called among the nodes.
+pub(super) const DSBENCH: &str = "dsbench";
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,8 @@ pub(super) struct Plain {
     status: Option<Status>,
     prefixes: Prefixes,
     logs: Option<Follower>,
-    told: u64,
+    /// The number of the next line that is told, once one was.
+    told: Option<u64>,
     /// The signal that has asked for the end.
     ended_by: Option<Signal>,
 }
@@ -81,7 +83,7 @@ impl Plain {
         // If it is gone already, that is what is heard next.
         let _ = call.send(Ask::Watch);
         let (status, logs) = (None, None);
-        Ok(Self { call, until, signals, status, prefixes: Prefixes::default(), logs, told: 0, ended_by: None })
+        Ok(Self { call, until, signals, status, prefixes: Prefixes::default(), logs, told: None, ended_by: None })
     }
 
     pub(super) fn attend(mut self) -> Result<Attended, BenchError> {
@@ -167,8 +169,8 @@ impl Plain {
                 self.status = Some(status);
             }
             Word::Told(told) => {
-                let missed = told.number.saturating_sub(self.told);
-                self.told = told.number + 1;
+                let missed = self.told.map_or(0, |next| told.number.saturating_sub(next));
+                self.told = Some(told.number + 1);
                 if missed > 0 {
                     self.put_own(&format!("({missed} lines were missed; they are in the run's history.jsonl)"));
                 }

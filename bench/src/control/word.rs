@@ -76,6 +76,9 @@ pub(crate) struct Status {
     pub(crate) phase: String,
     /// Seconds since the first start.
     pub(crate) seconds: f64,
+    /// The roles of the scenario.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) roles: Vec<String>,
     /// In the order of the scenario.
     pub(crate) nodes: Vec<NodeStatus>,
 }

@@ -87,6 +87,13 @@ fn write_harmless(write: impl FnOnce(&mut dyn Write) -> io::Result<()>, out: &mu
     out.write_all(github::harmless(&String::from_utf8_lossy(&text)).as_bytes())
 }
 
+/// A path as a person would type it here.
+pub(crate) fn shown_here(path: &str) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = std::path::Path::new(path);
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
+
 /// A text from outside (a log, a file, a name) as it may be shown: whatever could move the cursor, colour, hide or reorder is written out.
 /// Line breaks and tabs stay.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {

@@ -162,6 +162,7 @@ impl Driver<'_> {
             pid: std::process::id(),
             phase: phase.into(),
             seconds: self.now().elapsed().as_secs_f64(),
+            roles: self.plan.scenario.roles.iter().map(|role| role.name.to_string()).collect(),
             nodes: self.plan.scenario.nodes.iter().map(|node| self.node_status(&node.name)).collect(),
         }
     }

@@ -9,14 +9,14 @@ use console::{Term, measure_text_width, truncate_str};
 
 /// Rows and columns of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Size {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+pub(crate) struct Size {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
 }
 
 /// What is drawn on standard error.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(crate) struct Block {
     has_colour: bool,
     lines: Vec<String>,
     /// The width of each line on the screen.
@@ -24,30 +24,36 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let has_colour = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
         Self { has_colour, lines: Vec::new(), drawn: Vec::new() }
     }
 
     /// The terminal as it is now: it may have been resized.
-    pub(super) fn size() -> Size {
+    pub(crate) fn size() -> Size {
         let (rows, columns) = Term::stderr().size();
         Size { rows: usize::from(rows).max(1), columns: usize::from(columns).max(1) }
     }
 
     /// Shows these lines instead of those before.
-    pub(super) fn draw(&mut self, lines: Vec<String>) {
+    pub(crate) fn draw(&mut self, lines: Vec<String>) {
         self.lines = lines;
         self.put("");
     }
 
     /// Lines that stay, above the block.
-    pub(super) fn above(&mut self, text: &str) {
+    pub(crate) fn above(&mut self, text: &str) {
         self.put(&format!("{text}\n"));
     }
 
+    /// Draws it where the cursor is, without looking for what stood there before: the screen was somebody else's meanwhile.
+    pub(crate) fn draw_anew(&mut self) {
+        self.drawn.clear();
+        self.put("");
+    }
+
     /// Takes the block away.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.draw(Vec::new());
     }
 
@@ -68,9 +74,16 @@ fn frame(drawn: &[usize], size: Size, above: &str, lines: &[String], has_colour:
     if let up @ 1.. = rows.min(size.rows - 1) {
         text.push_str(&format!("\x1b[{up}A"));
     }
+    if !above.is_empty() {
+        // A line that is wider than the terminal takes several rows, and none of them may show what stood there before.
+        text.push_str("\x1b[J");
+    }
     for line in above.lines() {
-        text.push_str(line);
-        text.push_str("\x1b[K\n");
+        match has_colour {
+            true => text.push_str(line),
+            false => text.push_str(&anstream::adapter::strip_str(line).to_string()),
+        }
+        text.push('\n');
     }
     let mut widths = Vec::with_capacity(lines.len());
     for line in lines {
@@ -99,7 +112,7 @@ mod tests {
         assert_eq!(first, "\rone\x1b[K\ntwo\x1b[K\n\x1b[J");
         assert_eq!(drawn, [3, 3]);
         let (second, _) = frame(&drawn, SIZE, "a warning\n", &["three".into()], true);
-        assert_eq!(second, "\r\x1b[2Aa warning\x1b[K\nthree\x1b[K\n\x1b[J");
+        assert_eq!(second, "\r\x1b[2A\x1b[Ja warning\nthree\x1b[K\n\x1b[J");
     }
 
     #[test]

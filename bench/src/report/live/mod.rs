@@ -1,6 +1,6 @@
 //! What people see while a run goes on: node states on a terminal, plain timestamped lines elsewhere.
 
-mod block;
+pub(crate) mod block;
 mod states;
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 
 use self::states::States;
+pub(crate) use self::states::state_style;
 use super::tell::tell;
 use super::terminal::{clean, clean_line, say};
 

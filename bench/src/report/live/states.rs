@@ -131,7 +131,7 @@ impl States {
 
     fn node_line(&self, node: &Name, width: usize) -> String {
         let line = &self.nodes[node];
-        let style = style(line.state);
+        let style = state_style(line.state);
         let said = match &line.newest {
             Some((event, with)) => Cow::Owned(format!("{event}{}", fields(with))),
             None => Cow::Borrowed(&*line.said),
@@ -194,7 +194,8 @@ impl Live for States {
     }
 }
 
-fn style(state: &str) -> Style {
+/// How the state of a node looks.
+pub(crate) fn state_style(state: &str) -> Style {
     match state {
         "up" => AnsiColor::Green.on_default(),
         "EXITED" => AnsiColor::Red.on_default(),
