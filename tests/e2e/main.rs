@@ -18,6 +18,8 @@ mod nemesis;
 mod nodes;
 mod promises;
 mod scenarios;
+mod series;
 mod stored_runs;
 mod support;
 mod undoing;
+mod variations;

@@ -20,8 +20,8 @@ Examples:
   dsbench check                                  every scenario in ./scenarios
   dsbench check x.toml --set nodes.count=5       as `dsbench run` would read it
 
-Every combination of a matrix is looked at, and every mistake is shown once, with its line. What only this machine lacks is a warning.
-Exit code 2 if there are mistakes.")]
+Every case and combination of a matrix is looked at, and every mistake is shown once, with its line.
+What only this machine lacks is a warning. Exit code 2 if there are mistakes.")]
 pub(super) struct CheckArgs {
     /// Scenario files or directories of them [default: ./scenarios]
     #[arg(value_name = "SCENARIO|DIR")]

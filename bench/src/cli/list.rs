@@ -20,11 +20,11 @@ Examples:
 
 Exit code 4 if nothing is selected.")]
 pub(super) struct ListArgs {
-    #[command(flatten)]
-    select: SelectArgs,
     /// As a JSON array
     #[arg(long, help_heading = "Output")]
     json: bool,
+    #[command(flatten)]
+    select: SelectArgs,
 }
 
 /// A run as machines read it.

@@ -25,8 +25,9 @@ Examples:
   dsbench run x.toml --for 1h -x                          until it fails, or the hour is over
   dsbench run --last-failed                               again what failed, with its seeds
 
-Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have this one: the same schedule each time, so what
-differs is timing alone. There are no retries: a run that passes sometimes is flaky, and that is a failure.
+Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have that one: the same
+schedule each time, so only timing differs. There are no retries: what passes sometimes is flaky, and
+that is a failure (exit code 1).
 
 The last run's logs are in logs/<node>_log.txt; everything else of it is in logs/runs/<scenario>/<utc>-<seed>/.")]
 pub(super) struct RunArgs {

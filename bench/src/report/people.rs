@@ -1,5 +1,6 @@
 //! A series as people read it, on standard error: each run as it goes on, its verdict, and the list at the end.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use dsbench_core::judgement::Judgement;
@@ -64,6 +65,9 @@ impl Audience for People {
         self.many = series.planned() != Some(1);
         self.repeats = series.repeats();
         self.shown = series.runs.iter().map(|_| Kinds::default()).collect();
+        if self.repeats {
+            say!("dsbench {}  {}", env!("CARGO_PKG_VERSION"), clean(&repetition(series)));
+        }
     }
 
     fn run_begins(&mut self, order: &Order) {
@@ -142,4 +146,21 @@ impl Audience for People {
         let all = tally.planned.unwrap_or_else(|| tally.begun());
         say!("{passed} passed, {failed} failed, {undecided} undecided{impossible}{not_run} of {all}");
     }
+}
+
+/// `3 runs 50 times, each time with a fresh seed`
+fn repetition(series: &Series) -> String {
+    let runs = match series.runs.as_slice() {
+        [one] => one.label.clone(),
+        runs => format!("{} runs", runs.len()),
+    };
+    let seeds: BTreeSet<Option<u64>> = series.runs.iter().map(|run| run.seed).collect();
+    let seeds = match seeds.into_iter().collect::<Vec<_>>().as_slice() {
+        [None] => "each time with a fresh seed".to_owned(),
+        [Some(seed)] => {
+            format!("each time with seed {}: the same schedule, so only timing differs", seed_text(*seed))
+        }
+        _ => "with a fresh seed each time where the scenario has none of its own".to_owned(),
+    };
+    format!("{runs} {}, {seeds}", series.rounds.in_words())
 }
