@@ -18,6 +18,7 @@ mod nemesis;
 mod nodes;
 mod promises;
 mod scenarios;
+mod stages;
 mod stored_runs;
 mod support;
 mod undoing;
