@@ -19,6 +19,7 @@ mod nodes;
 mod promises;
 mod scenarios;
 mod series;
+mod stages;
 mod stored_runs;
 mod support;
 mod undoing;

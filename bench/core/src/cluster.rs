@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::observation::{Action, ActionVerb, Change, Event, Life, Name, Observation, ProcessChange, Value, What};
+use crate::aim::Aim;
+use crate::observation::{
+    Action, ActionVerb, Change, Event, Life, Name, Observation, ProcessChange, StepChange, StepState, Value, What,
+};
 
 /// Who holds a role: the node that said `last` most recently.
 ///
@@ -30,6 +33,8 @@ pub struct ClusterState {
     nodes: BTreeMap<Name, NodeState>,
     roles: Vec<(Role, Holder)>,
     restarted: Vec<Name>,
+    /// Whom steps have bound to names.
+    bound: BTreeMap<Name, Vec<Aim>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -87,7 +92,13 @@ struct Holder {
 impl ClusterState {
     /// A cluster that has not been started: the nodes in the order of the scenario, each with its processes (`main` first).
     pub fn new<'a>(nodes: impl IntoIterator<Item = (&'a Name, &'a [Name])>, roles: &[Role]) -> Self {
-        let mut state = Self { order: Vec::new(), nodes: BTreeMap::new(), roles: Vec::new(), restarted: Vec::new() };
+        let mut state = Self {
+            order: Vec::new(),
+            nodes: BTreeMap::new(),
+            roles: Vec::new(),
+            restarted: Vec::new(),
+            bound: BTreeMap::new(),
+        };
         for (node, processes) in nodes {
             let processes = processes.iter().map(|process| (process.clone(), ProcessState::default())).collect();
             state.nodes.insert(node.clone(), NodeState { processes });
@@ -104,6 +115,9 @@ impl ClusterState {
             What::Process(change) => self.process_changed(change),
             What::Event(event) => self.event_said(event),
             What::Action(action) => self.acted(action),
+            What::Step(StepChange { state: StepState::Bound { name, to }, .. }) => {
+                self.bound.insert(name.clone(), to.iter().map(|aim| Aim::named(aim)).collect());
+            }
             What::Run(_) | What::Step(_) | What::Nemesis(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }
@@ -257,6 +271,11 @@ impl ClusterState {
     /// True if an event of this name may give a role to somebody.
     pub fn gives_a_role(&self, event: &str) -> bool {
         self.roles.iter().any(|(role, _)| &*role.last == event)
+    }
+
+    /// Whom a step has bound to a name last; nobody before that.
+    pub fn bound(&self, name: &str) -> &[Aim] {
+        self.bound.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Who holds a role now; nobody before its first event (unless the role says who holds it `initially`).

@@ -70,8 +70,8 @@ pub enum Since {
     Step {
         /// The step, by index from 0.
         index: usize,
-        /// Its name.
-        name: Option<Name>,
+        /// How people call it: `step 2 (crash)`.
+        label: String,
     },
 }
 
@@ -79,8 +79,7 @@ impl std::fmt::Display for Since {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Start => f.write_str("the start"),
-            Self::Step { index, name: None } => write!(f, "step {}", index + 1),
-            Self::Step { index, name: Some(name) } => write!(f, "step {} ({name})", index + 1),
+            Self::Step { label, .. } => f.write_str(label),
         }
     }
 }
@@ -325,17 +324,10 @@ impl EventPart {
             None if is_latest => Some(Since::Start),
             None => Some(origin.since.clone()),
             Some(since) if since.value == "start" => Some(Since::Start),
-            Some(since) => names.step(&since).and_then(|index| {
-                if index < origin.step {
-                    return Some(Since::Step { index, name: Some(since.value.into()) });
-                }
-                let message = format!("step `{}` does not come before this one", since.value);
-                table.report(
-                    Diagnostic::error(diagnostic::OUT_OF_ORDER, message, since.span, "not an earlier step")
-                        .help("steps run in the order of the file"),
-                );
-                None
-            }),
+            Some(since) => {
+                let index = names.step_before(&since, origin.step);
+                index.map(|index| Since::Step { index, label: names.step_label(index) })
+            }
         };
         Some(Self { event: event?, is_latest, who: who?, filter: filter?, at_least, process: process?, since: since? })
     }

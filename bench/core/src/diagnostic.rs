@@ -149,6 +149,8 @@ codes! {
         "The key belongs to the language, but not to this table: what is true of all nodes of a group is said in [nodes] or [groups.NAME], and [override.NODE] is of one node.";
     PORT_REPLACED = 211, "port number that is replaced",
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
+    NO_MEANING_HERE = 220, "means nothing at this place",
+        "Steps of a setup, a teardown or a repeated group are like others, but some keys cannot mean anything there: a setup or a teardown has nothing to `end`, nothing undoes a `for` after the end, and an `at` is over before the second round.";
     NO_FAULT_FITS = 230, "no fault fits",
         "The time of the nemesis must have a beginning and an end, and hold at least one of its faults: `duration`, `stop`, a step with stop = \"nemesis\", or steps after whose last one it stops.";
     NEMESIS_BY_STEPS = 231, "steps that do not fit the nemesis",

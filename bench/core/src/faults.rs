@@ -94,6 +94,9 @@ pub struct Circumstance {
     /// A person asked for it while the cluster ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
+    /// How that step is called, if it set the scene: `setup 1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<String>,
     /// The line of that step in the scenario.
     #[serde(flatten)]
     pub line: Option<SourceLine>,
@@ -104,17 +107,26 @@ impl fmt::Display for Circumstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_active { "since" } else { "at" };
         write!(f, "{} {} {word} {}", self.verb.key(), self.nodes.join(", "), self.at)?;
-        match (Origin::of(self.step, self.nemesis, self.by_hand), &self.line) {
-            (Origin::Bench, _) => Ok(()),
-            (step @ Origin::Step(_), Some(line)) => write!(f, " ({step}, line {line})"),
-            (step @ Origin::Step(_), None) => write!(f, " ({step})"),
-            (other, _) => write!(f, " {other}"),
+        let step = match (Origin::of(self.step, self.nemesis, self.by_hand), &self.setup) {
+            (Origin::Bench, _) => return Ok(()),
+            (Origin::Step(_), Some(setup)) => setup.clone(),
+            (step @ Origin::Step(_), None) => step.to_string(),
+            (other, _) => return write!(f, " {other}"),
+        };
+        match &self.line {
+            Some(line) => write!(f, " ({step}, line {line})"),
+            None => write!(f, " ({step})"),
         }
     }
 }
 
-/// The faults in force at a moment; if there are none, the last thing that was done before it. `line` gives the line of a step.
-pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Option<SourceLine>) -> Vec<Circumstance> {
+/// The faults in force at a moment; if there are none, the last thing that was done before it. `place` says how a step is called (`step 3`)
+/// and gives its line.
+pub fn circumstances(
+    history: &History,
+    at: RunTime,
+    place: impl Fn(usize) -> Option<(String, SourceLine)>,
+) -> Vec<Circumstance> {
     let circumstance = |number, action: &Action, when, is_active| Circumstance {
         observation: number,
         verb: action.verb,
@@ -124,7 +136,8 @@ pub fn circumstances(history: &History, at: RunTime, line: impl Fn(usize) -> Opt
         step: action.step,
         nemesis: action.nemesis,
         by_hand: action.by_hand,
-        line: action.step.and_then(&line),
+        setup: action.step.filter(|_| action.setup).and_then(&place).map(|(label, _)| label),
+        line: action.step.and_then(&place).map(|(_, line)| line),
     };
     let active = faults(history).filter(|fault| fault.is_active(at));
     let active: Vec<_> = active.map(|fault| circumstance(fault.number, fault.action, fault.at, true)).collect();
@@ -142,10 +155,8 @@ mod tests {
     use crate::stories::{Story, ms};
 
     fn told(story: &Story, at: u64) -> Vec<String> {
-        circumstances(&story.history, ms(at), |step| Some((step as u32 + 40).into()))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        let place = |step: usize| Some((format!("setup {}", step + 1), (step as u32 + 40).into()));
+        circumstances(&story.history, ms(at), place).iter().map(ToString::to_string).collect()
     }
 
     #[test]

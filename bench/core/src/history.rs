@@ -20,6 +20,8 @@ pub struct History {
     actions: Vec<usize>,
     steps: Vec<usize>,
     nemesis: Vec<usize>,
+    /// What became of the steps of the teardown.
+    teardown: Vec<usize>,
     samples: Vec<usize>,
     stalls: Vec<usize>,
     answers: Vec<usize>,
@@ -128,6 +130,11 @@ impl History {
         let index = self.observations.len();
         self.observations.push(Observation { number: self.first + index as u64, at, what });
         self.last = self.last.max(at);
+        // By number, not by time: the teardown begins at the very instant of the end.
+        if self.ended.is_some() && matches!(self.observations[index].what, What::Step(_)) {
+            self.teardown.push(index);
+            return &self.observations[index];
+        }
         // The answer of a check program comes when the run is over, and is about all of it.
         if self.is_judged(at) || matches!(self.observations[index].what, What::Answer(_)) {
             self.index(index);
@@ -210,6 +217,11 @@ impl History {
     /// What became of the nemesis, by number.
     pub fn nemesis(&self) -> impl DoubleEndedIterator<Item = Seen<'_, NemesisChange>> + ExactSizeIterator {
         self.pick(&self.nemesis, |what| if let What::Nemesis(nemesis) = what { Some(nemesis) } else { None })
+    }
+
+    /// What became of the steps after the end of the run, by number. Nothing of it is the cluster's doing.
+    pub fn teardown(&self) -> impl DoubleEndedIterator<Item = Seen<'_, StepChange>> + ExactSizeIterator {
+        self.pick(&self.teardown, |what| if let What::Step(step) = what { Some(step) } else { None })
     }
 
     /// The resources of processes, by number.

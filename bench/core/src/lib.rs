@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or takes an order from a hash. Data flows one way: scenario text → scenario → plan → (the
 //! world) → history → verdict.
 
+mod aim;
 pub mod check;
 pub mod cluster;
 pub mod condition;
@@ -27,6 +28,7 @@ pub mod scenario;
 pub mod schema;
 pub mod size;
 pub mod source;
+pub mod stage;
 pub mod table;
 pub mod target;
 pub mod template;

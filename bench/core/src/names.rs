@@ -7,6 +7,7 @@ use crate::cluster::{ClusterState, Role};
 use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
 use crate::groups::{Groups, ScopeId, VarShape};
 use crate::observation::Name;
+use crate::stage::Stage;
 
 /// The type of an event's field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,12 +68,26 @@ pub struct Names<'p> {
     events: BTreeMap<Name, Vec<(Name, FieldKind)>>,
     roles: Vec<Name>,
     role_definitions: Vec<Role>,
-    steps: Vec<Option<Name>>,
+    steps: Vec<DeclaredStep>,
+    /// Names that steps bind to whom a target means: those of the steps that were read so far, and all.
+    bound: Vec<(Name, Option<ScopeId>)>,
+    to_be_bound: Vec<Name>,
     invariants: Vec<Name>,
     groups: Groups,
     has_nemesis: bool,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
+}
+
+/// Names that are bound, at one moment of the reading.
+#[derive(Debug)]
+pub struct Bound(Vec<(Name, Option<ScopeId>)>);
+
+/// A step's name (most have none; every round of a repeated one has the same) and its stage.
+#[derive(Debug, Clone)]
+struct DeclaredStep {
+    name: Option<Name>,
+    stage: Stage,
 }
 
 impl<'p> Names<'p> {
@@ -85,6 +100,8 @@ impl<'p> Names<'p> {
             roles: Vec::new(),
             role_definitions: Vec::new(),
             steps: Vec::new(),
+            bound: Vec::new(),
+            to_be_bound: Vec::new(),
             invariants: Vec::new(),
             groups: Groups::default(),
             has_nemesis: false,
@@ -153,9 +170,63 @@ impl<'p> Names<'p> {
         ClusterState::new(nodes, &self.role_definitions)
     }
 
-    /// Declares the next step; most have no name.
-    pub fn add_step(&mut self, name: Option<Name>) {
-        self.steps.push(name);
+    /// Declares the next step of a stage; most have no name. The stages come one after the other.
+    pub fn add_step(&mut self, stage: Stage, name: Option<Name>) {
+        self.steps.push(DeclaredStep { name, stage });
+    }
+
+    /// The index of the first step of a stage.
+    pub fn first_step(&self, stage: Stage) -> usize {
+        self.steps.iter().position(|step| step.stage == stage).unwrap_or_default()
+    }
+
+    /// Says that a step binds this name, somewhere.
+    pub fn announce_bound(&mut self, name: impl Into<Name>) {
+        let name = name.into();
+        if !self.to_be_bound.contains(&name) {
+            self.to_be_bound.push(name);
+        }
+    }
+
+    /// Declares a name that a step binds, and the one group or node that all belong to whom it may mean: from here on it is a target.
+    pub fn add_bound(&mut self, name: impl Into<Name>, of: Option<ScopeId>) {
+        let bound = (name.into(), of);
+        // Every round of a repeated step binds the same.
+        if !self.bound.contains(&bound) {
+            self.bound.push(bound);
+        }
+    }
+
+    /// The names that are bound so far, to be [set](Self::set_bound) again.
+    pub fn clone_bound(&self) -> Bound {
+        Bound(self.bound.clone())
+    }
+
+    /// Forgets the names that were bound since.
+    pub fn set_bound(&mut self, Bound(bound): Bound) {
+        self.bound = bound;
+    }
+
+    /// The one group or node that all belong to whom a bound name may mean, if that is certain.
+    pub fn scope_of_bound(&self, name: &str) -> Option<ScopeId> {
+        let mut scopes = self.bound.iter().filter(|(bound, _)| &**bound == name).map(|(_, scope)| *scope);
+        let first = scopes.next()??;
+        scopes.all(|scope| scope == Some(first)).then_some(first)
+    }
+
+    /// True if a step that was read binds this name.
+    pub fn is_bound(&self, name: &str) -> bool {
+        self.bound.iter().any(|(bound, _)| &**bound == name)
+    }
+
+    /// True if a step binds this name, wherever it stands.
+    pub fn is_to_be_bound(&self, name: &str) -> bool {
+        self.to_be_bound.iter().any(|bound| &**bound == name)
+    }
+
+    /// All names that the steps bind that were read so far.
+    pub fn all_bound(&self) -> impl Iterator<Item = &Name> {
+        self.bound.iter().map(|(name, _)| name)
     }
 
     /// Declares an invariant.
@@ -339,13 +410,53 @@ impl<'p> Names<'p> {
         false
     }
 
-    /// A step's index by its name; reports if there is none.
+    /// A step's index by its name, that of its first round if it is repeated; reports if there is none. What is over before the teardown
+    /// cannot refer to it.
     pub fn step(&self, name: &Located<&str>) -> Option<usize> {
-        let found = self.steps.iter().position(|step| step.as_deref() == Some(name.value));
+        let found = self.steps_called(name.value).find(|index| self.steps[*index].stage != Stage::Teardown);
         if found.is_none() {
-            self.unknown::<usize>(diagnostic::UNKNOWN_STEP, "step", name, self.steps.iter().flatten());
+            self.unknown_step(name, |stage| stage != Stage::Teardown);
         }
         found
+    }
+
+    /// The index of the step of this name that comes last before another; reports if there is none.
+    pub fn step_before(&self, name: &Located<&str>, step: usize) -> Option<usize> {
+        let at = |index: usize| self.steps.get(index).map(|step| (step.stage, index));
+        let found = self.steps_called(name.value).filter(|index| at(*index) < at(step)).max_by_key(|index| at(*index));
+        if found.is_some() {
+            return found;
+        }
+        if self.steps_called(name.value).next().is_none() {
+            return self.unknown_step(name, |_| true);
+        }
+        let message = format!("step `{}` does not come before this one", name.value);
+        self.problems.report(
+            Diagnostic::error(diagnostic::OUT_OF_ORDER, message, name.span.clone(), "not an earlier step")
+                .help("steps run in the order of the file"),
+        );
+        None
+    }
+
+    /// How people call a step: `step 2 (crash)`.
+    pub fn step_label(&self, index: usize) -> String {
+        let Some(step) = self.steps.get(index) else { return Stage::Main.label(index + 1) };
+        let before = self.steps[..index].iter().filter(|other| other.stage == step.stage).count();
+        let label = step.stage.label(before + 1);
+        step.name.as_ref().map_or(label.clone(), |name| format!("{label} ({name})"))
+    }
+
+    fn steps_called(&self, name: &str) -> impl Iterator<Item = usize> {
+        self.steps
+            .iter()
+            .enumerate()
+            .filter(move |(_, step)| step.name.as_deref() == Some(name))
+            .map(|(index, _)| index)
+    }
+
+    fn unknown_step(&self, name: &Located<&str>, of: impl Fn(Stage) -> bool) -> Option<usize> {
+        let known = self.steps.iter().filter(|step| of(step.stage)).filter_map(|step| step.name.as_ref());
+        self.unknown(diagnostic::UNKNOWN_STEP, "step", name, known)
     }
 
     /// An invariant's index by its name; reports if there is none.
@@ -392,8 +503,8 @@ mod tests {
         let mut names = Names::new(&problems);
         names.add_node("peer1", [Name::from("main")]);
         names.add_event("became_leader", [("term".into(), FieldKind::Int), ("who".into(), FieldKind::Node)]);
-        names.add_step(None);
-        names.add_step(Some("crash".into()));
+        names.add_step(Stage::Main, None);
+        names.add_step(Stage::Main, Some("crash".into()));
 
         assert_eq!(names.node(&at("peer1")).as_deref(), Some("peer1"));
         assert_eq!(names.step(&at("crash")), Some(1));

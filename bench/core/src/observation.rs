@@ -64,11 +64,11 @@ pub enum What {
 pub enum Phase {
     /// The first process is about to be started.
     Started,
-    /// All nodes that start by themselves are ready; `at` counts from here.
+    /// All nodes that start by themselves are ready, and the setup, if there is one, is done; `at` counts from here.
     Ready,
     /// All steps are done (met or missed).
     StepsDone,
-    /// The nodes are about to be stopped; nothing later is judged as the cluster's doing.
+    /// The teardown comes, and then the nodes are stopped; nothing later is judged as the cluster's doing.
     Ended {
         /// Why it ended.
         because: Ending,
@@ -313,6 +313,9 @@ pub struct Action {
     /// A person asked for it while the cluster ran.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_hand: bool,
+    /// It set the scene (`[[setup]]`), so it is no fault that anything is judged by.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub setup: bool,
     /// What went with it: the name of a signal (`USR1`), the line of an input; `program` of a kill that spared the children.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
@@ -324,7 +327,7 @@ pub struct Action {
 impl Action {
     /// The bench's own doing, to these nodes, which hit these lives. Whoever asked for it adds itself.
     pub fn new(verb: ActionVerb, nodes: Vec<Name>, hit: Vec<Life>) -> Self {
-        Self { verb, nodes, hit, step: None, nemesis: None, by_hand: false, with: None, undoes: None }
+        Self { verb, nodes, hit, step: None, nemesis: None, by_hand: false, setup: false, with: None, undoes: None }
     }
 
     /// Who asked for it.
@@ -439,7 +442,7 @@ impl ActionVerb {
 /// A step changed its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepChange {
-    /// The step, by index from 0.
+    /// The step, by index from 0: those of `[[steps]]` first, then those of the setup, then those of the teardown.
     pub step: usize,
     /// What became of it.
     pub state: StepState,
@@ -453,6 +456,13 @@ pub enum StepState {
     Begun,
     /// It is done, or what it waited for is there.
     Done,
+    /// It has bound a name to whom its target meant at that moment: nodes (`peer1`) and processes of nodes (`peer1/sentinel`).
+    Bound {
+        /// The name.
+        name: Name,
+        /// Whom it means from now on.
+        to: Vec<String>,
+    },
     /// A `wait` ran out: the scene was never set, so the run is inconclusive.
     WaitMissed {
         /// What was missing, for people.
@@ -471,6 +481,11 @@ pub enum StepState {
     /// A node did not come back after a fault: a failure of the cluster.
     NotBack {
         /// Why, for people.
+        why: String,
+    },
+    /// The teardown was cut here; the rest of it was not done.
+    Cut {
+        /// By what, for people.
         why: String,
     },
 }

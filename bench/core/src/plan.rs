@@ -16,6 +16,7 @@ use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
 use crate::scenario::{Node, Process, Scenario, Step};
+use crate::stage::Stage;
 use crate::template::{Addresses, NodeAddress, Place, Template};
 use crate::verdict::{Expectation, Severity};
 
@@ -40,11 +41,11 @@ impl Plan {
         // One expression: a run pays for its compilation before its first process starts.
         let panics = Regex::new(&PANICS.join("|")).expect("constant patterns");
         events.push(EventPattern::plain(PANIC, panics));
-        let delay = |(index, step): (usize, &Step)| {
+        let delay = |step: &Step| {
             let after = step.timing.after?;
-            Some(Keyed::indexed(seed, "step/after", index as u64).between(after.low, after.high))
+            Some(random_of(step, seed, "after").between(after.low, after.high))
         };
-        let delays = scenario.steps.iter().enumerate().map(delay).collect();
+        let delays = scenario.all_steps().map(delay).collect();
         Self { scenario, seed, delays, events }
     }
 
@@ -53,9 +54,17 @@ impl Plan {
         self.scenario.nemesis.as_ref().map(|nemesis| Schedule::new(nemesis, self.seed))
     }
 
-    /// The randomness of a step's target.
+    /// The randomness of a step's target, by the step's index.
     pub fn random_of_step(&self, index: usize) -> Keyed {
-        Keyed::indexed(self.seed, "step/target", index as u64)
+        match self.scenario.step(index) {
+            Some(step) => random_of(step, self.seed, "target"),
+            None => Keyed::indexed(self.seed, "step/target", index as u64),
+        }
+    }
+
+    /// The randomness of a name that a step binds.
+    pub fn random_of_binding(&self, step: &Step, name: &str) -> Keyed {
+        random_of(step, self.seed, &format!("let/{name}"))
     }
 
     /// The cluster before the first start.
@@ -119,17 +128,18 @@ impl Plan {
     /// How the verdict calls the steps.
     pub fn step_places(&self) -> Vec<StepPlace> {
         let place = |step: &Step| StepPlace {
-            name: step.name.as_deref().map_or_else(|| step.verb.to_string(), str::to_owned),
+            label: step.label(),
+            name: step.name.as_deref().map_or_else(|| step.words(), str::to_owned),
             line: step.line.clone(),
         };
-        self.scenario.steps.iter().map(place).collect()
+        self.scenario.all_steps().map(place).collect()
     }
 
     /// Programs that must be on PATH, each once, with what to do if it is missing: those of `[requires]`, then those of commands.
     pub fn programs(&self) -> Vec<(String, Option<String>)> {
         let mut programs = self.scenario.requires.programs.clone();
         let commands = self.scenario.nodes.iter().flat_map(|node| &node.processes).flat_map(Process::commands);
-        let conditions = self.scenario.steps.iter().flat_map(Step::commands);
+        let conditions = self.scenario.all_steps().flat_map(Step::commands);
         let required = self.scenario.requires.exec.iter().map(|(_, command)| command);
         for command in commands.chain(conditions).chain(required) {
             let Some(program) = command.first().and_then(Template::plain) else { continue };
@@ -173,16 +183,21 @@ impl Plan {
             }
         }
         self.describe_start().iter().try_for_each(|line| writeln!(text, "  {line}"))?;
-        writeln!(text, "\nwhat happens (at most {})", humantime::format_duration(scenario.timeout))?;
-        for (index, step) in scenario.steps.iter().enumerate() {
-            let name = step.name.as_deref().map_or_else(String::new, |name| format!("  [{name}]"));
-            writeln!(text, "  {:>3}. {:<28} {}{name}", index + 1, self.timing(index, step), step.verb)?;
+        if !scenario.setup.is_empty() {
+            writeln!(text, "\nwhat sets the scene")?;
+            self.write_steps(text, Stage::Setup)?;
         }
+        writeln!(text, "\nwhat happens (at most {})", humantime::format_duration(scenario.timeout))?;
+        self.write_steps(text, Stage::Main)?;
         if scenario.steps.is_empty() {
             writeln!(text, "  nothing; it ends when every bound of an invariant is met or elapsed")?;
         }
         if let Some(schedule) = self.schedule() {
             schedule.describe(scenario.timeout, text)?;
+        }
+        if !scenario.teardown.is_empty() {
+            writeln!(text, "\nwhat is done on every end")?;
+            self.write_steps(text, Stage::Teardown)?;
         }
         writeln!(text, "\nwhat must hold")?;
         for invariant in &scenario.invariants {
@@ -213,12 +228,23 @@ impl Plan {
         [Some(began), left].into_iter().flatten().collect()
     }
 
+    fn write_steps(&self, text: &mut String, stage: Stage) -> std::fmt::Result {
+        for index in self.scenario.range(stage) {
+            let Some(step) = self.scenario.step(index) else { continue };
+            let marks = [step.name.as_ref().map(ToString::to_string), step.place.round.map(|round| round.to_string())];
+            let marks: Vec<String> = marks.into_iter().flatten().collect();
+            let marks = if marks.is_empty() { String::new() } else { format!("  [{}]", marks.join(", ")) };
+            writeln!(text, "  {:>3}. {:<28} {}{marks}", step.place.number, self.timing(index, step), step.words())?;
+        }
+        Ok(())
+    }
+
     /// When a step begins, in people's words.
     fn timing(&self, index: usize, step: &Step) -> String {
         let shown = |time: Duration| humantime::format_duration(time).to_string();
         let mut parts = Vec::new();
-        if let Some(at) = step.timing.at {
-            parts.push(format!("at {}", shown(at)));
+        if let Some(at) = &step.timing.at {
+            parts.push(at.to_string());
         }
         if let Some((condition, _)) = &step.timing.when {
             parts.push(format!("when {condition}"));
@@ -233,11 +259,10 @@ impl Plan {
     pub fn to_json(&self, addresses: Option<&Addresses>) -> Json {
         let scenario = &self.scenario;
         let steps: Vec<Json> = scenario
-            .steps
-            .iter()
+            .all_steps()
             .enumerate()
             .map(|(index, step)| {
-                json!({ "name": step.name, "line": step.line.number, "file": step.line.file, "when": self.timing(index, step), "what": step.verb.to_string() })
+                json!({ "stage": step.place.stage.key(), "number": step.place.number, "name": step.name, "line": step.line.number, "file": step.line.file, "when": self.timing(index, step), "what": step.words() })
             })
             .collect();
         let invariants: Vec<Json> = scenario
@@ -270,6 +295,22 @@ impl Plan {
             "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),
             "invariants": invariants,
         })
+    }
+}
+
+/// One stream per step and purpose: neither a stage that is added nor a round more moves what another step draws.
+fn random_of(step: &Step, seed: u64, purpose: &str) -> Keyed {
+    let stage = match step.place.stage {
+        Stage::Main => "step",
+        stage => stage.key(),
+    };
+    let position = step.place.position as u64;
+    match step.place.round {
+        None => Keyed::indexed(seed, &format!("{stage}/{purpose}"), position),
+        Some(round) => {
+            let key = format!("{stage}/{purpose}/{position}/{}", round.position);
+            Keyed::indexed(seed, &key, round.number as u64)
+        }
     }
 }
 

@@ -115,10 +115,14 @@ impl Book {
         let place: Place = keys.iter().map(|key| (key.name, key.doc, key.need == Need::Required)).chain(mark).collect();
         let path = &*path;
         if !self.definitions.contains_key(&place) {
+            // Several tables may stand at one path, as a step and a group of steps do.
+            let is_taken = |name: &String| self.definitions.values().any(|(taken, _)| taken == name);
+            let names = std::iter::once(path.to_owned()).chain((2..).map(|nth| format!("{path}.{nth}")));
+            let name = names.into_iter().find(|name| !is_taken(name)).expect("names do not run out");
             // First the name, then the table: it may refer to itself.
-            self.definitions.insert(place.clone(), (path.to_owned(), Value::Null));
+            self.definitions.insert(place.clone(), (name.clone(), Value::Null));
             let table = Value::Object(self.table(keys, path));
-            self.definitions.insert(place.clone(), (path.to_owned(), table));
+            self.definitions.insert(place.clone(), (name, table));
         }
         json!({ "$ref": format!("#/$defs/{}", self.definitions[&place].0) })
     }
@@ -219,7 +223,17 @@ fn needs(keys: &'static [Key], table: &mut Map<String, Value>) {
         let chosen = |key: &&Key| key.need == choice && !key.kind.is_refused();
         let names: Vec<&str> = keys.iter().filter(chosen).map(|key| key.name).collect();
         match choice {
-            Need::OneOf(_) => all.push(json!({ "oneOf": present(&names) })),
+            Need::OneOf(of) => {
+                let instead = keys.iter().filter(|key| key.need == Need::OrElse(of) && !key.kind.is_refused());
+                let instead: Vec<&str> = instead.map(|key| key.name).collect();
+                let one = json!({ "oneOf": present(&names) });
+                all.push(match instead.as_slice() {
+                    [] => one,
+                    instead => {
+                        json!({ "anyOf": [one, { "anyOf": present(instead), "not": { "anyOf": present(&names) } }] })
+                    }
+                });
+            }
             Need::SomeOf(_) => all.push(json!({ "anyOf": present(&names) })),
             _ => {
                 let pairs =

@@ -182,6 +182,10 @@ pub(crate) fn renamed(history: &History) -> History {
                 });
                 What::Event(Event { of: life(&event.of), fields: fields.collect(), ..event })
             }
+            What::Step(StepChange { step, state: StepState::Bound { name, to } }) => {
+                let to = to.iter().map(|aim| format!("zz-{aim}")).collect();
+                What::Step(StepChange { step, state: StepState::Bound { name, to } })
+            }
             other => other,
         };
         (at, what)
@@ -417,10 +421,10 @@ fn what() -> impl Strategy<Value = What> {
     ];
     let verb = prop::sample::select(ActionVerb::ALL);
     let index = || prop::option::of(0..9_usize);
-    let extras = (index(), index(), any::<bool>(), prop::option::of(text()), prop::option::of(0..30_u64));
+    let extras = (index(), index(), any::<(bool, bool)>(), prop::option::of(text()), prop::option::of(0..30_u64));
     let action = (verb, vec(node(), 0..3), vec(life(), 0..3), extras).prop_map(|(verb, nodes, hit, extras)| {
-        let (step, nemesis, by_hand, with, undoes) = extras;
-        Action { verb, nodes, hit, step, nemesis, by_hand, with, undoes }
+        let (step, nemesis, (by_hand, setup), with, undoes) = extras;
+        Action { verb, nodes, hit, step, nemesis, by_hand, setup, with, undoes }
     });
     let state = prop_oneof![
         Just(StepState::Begun),
@@ -429,6 +433,8 @@ fn what() -> impl Strategy<Value = What> {
         text().prop_map(|why| StepState::ExpectMissed { why }),
         text().prop_map(|why| StepState::Failed { why }),
         text().prop_map(|why| StepState::NotBack { why }),
+        text().prop_map(|why| StepState::Cut { why }),
+        (text(), vec(text(), 0..3)).prop_map(|(name, to)| StepState::Bound { name: name.into(), to }),
     ];
     let fault = || 0..9_usize;
     let because = prop::sample::select(&[PassedOver::MaxDown, PassedOver::Nobody][..]);

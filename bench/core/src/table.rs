@@ -34,6 +34,8 @@ pub enum Need {
     Required,
     /// Exactly one of the keys of this choice is given.
     OneOf(&'static str),
+    /// It may stand in the place of the one key of this choice, or beside it.
+    OrElse(&'static str),
     /// At most one of the keys of this choice is given.
     AtMostOneOf(&'static str),
     /// At least one of the keys of this choice is given.

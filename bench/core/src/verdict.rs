@@ -163,6 +163,19 @@ pub struct Reason {
     pub observation: Option<u64>,
 }
 
+/// What went wrong without a bearing on what the run means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// In one line, for people.
+    pub text: String,
+    /// The line of the scenario that it is about.
+    #[serde(flatten)]
+    pub line: Option<SourceLine>,
+    /// The observation that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observation: Option<u64>,
+}
+
 /// What a run means. The same history and the same scenario give the same verdict, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -170,6 +183,9 @@ pub struct Verdict {
     pub judgement: Judgement,
     /// Everything that speaks against a pass, the weightiest first. Empty if it is one.
     pub reasons: Vec<Reason>,
+    /// What went wrong and speaks neither for nor against the cluster. Empty if nothing did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Every invariant, in the order of the scenario.
     pub invariants: Vec<InvariantVerdict>,
     /// Why the run ended; none if the history does not say (the bench was killed).
@@ -235,6 +251,7 @@ mod tests {
                 reason(Judgement::Fail, "a: once", Some(1)),
                 reason(Judgement::Inconclusive, "step 1 (a) could not be done: gone", Some(9)),
             ],
+            warnings: Vec::new(),
             invariants: vec![
                 invariant("a", 1, violated()),
                 invariant("a: b", 2, violated()),
@@ -255,6 +272,7 @@ mod tests {
         let verdict = Verdict {
             judgement: Judgement::Environment,
             reasons: vec![reason(Judgement::Environment, "n1 could not be started: not found", None)],
+            warnings: Vec::new(),
             invariants: vec![invariant("no process crashed", 1, Finding::violated(1, 1, RunTime(0), "n1 exited"))],
             ending: Some(Ending::Environment),
         };

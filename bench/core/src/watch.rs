@@ -179,6 +179,7 @@ mod tests {
     use crate::diagnostic::Problems;
     use crate::names::{FieldKind, Names};
     use crate::observation::{ActionVerb, MAIN};
+    use crate::stage::Stage;
     use crate::stories::Story;
     use crate::table::{Key, Kind, Table, parse_document};
 
@@ -196,10 +197,10 @@ mod tests {
         names.add_event("leads", [("term".into(), FieldKind::Int)]);
         names.add_event("follows", [("leader".into(), FieldKind::Node)]);
         names.add_role("leader");
-        names.add_step(None);
-        names.add_step(Some("crash".into()));
-        names.add_step(Some("this".into()));
-        let since = Since::Step { index: 1, name: Some("crash".into()) };
+        names.add_step(Stage::Main, None);
+        names.add_step(Stage::Main, Some("crash".into()));
+        names.add_step(Stage::Main, Some("this".into()));
+        let since = Since::Step { index: 1, label: "step 2 (crash)".into() };
         let origin = Origin { since, step: 2 };
         let table = Table::root(&document, KEYS, "a test", &problems);
         let condition = Condition::parse(&table.item("wait").unwrap(), &origin, &names);

@@ -12,8 +12,8 @@ use dsbench_core::{check, lines};
 
 use crate::error::BenchError;
 use crate::load::{self, Source};
-use crate::report::live::Cast;
 use crate::report::screen::Screen;
+use crate::report::tell::StepText;
 use crate::report::terminal::say;
 use crate::run::after_all;
 use crate::store::{RunFile, Store};
@@ -59,8 +59,8 @@ impl Stored {
         after_all(verdict.judgement, survivors, None)
     }
 
-    pub(super) fn steps(&self) -> Vec<String> {
-        Cast::of(&self.plan).steps
+    pub(super) fn steps(&self) -> Vec<StepText> {
+        StepText::all(&self.plan)
     }
 
     /// Its final screen, with this verdict.

@@ -24,7 +24,7 @@ impl Unanswered {
 impl Driver<'_> {
     /// Asks every program, one after the other. A signal to dsbench ends the asking, and is given back.
     pub(super) fn ask_check_programs(&mut self) -> Option<i32> {
-        let mut interrupted = None;
+        let mut interrupted = self.ending.cut_by;
         for check in self.plan.scenario.invariants.iter().filter_map(|invariant| invariant.check.program()) {
             self.recorder.flush();
             let program = Program {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dsbench_core::observation::{Ending, NemesisChange, Origin, Phase, StepChange, StepState, What};
+use dsbench_core::time::RunTime;
 
+use super::agenda::EntryId;
 use super::job::{Job, ProcessKey, Purpose, Task};
 use super::{Driver, Due};
 
@@ -17,6 +19,17 @@ pub(super) struct EndingState {
     /// The first fault has been done: what fails from now on is the cluster's.
     pub(super) has_faulted: bool,
     pub(super) in_jobs: bool,
+    /// How often all jobs were dropped.
+    pub(super) jobs_dropped: u32,
+    /// When the scenario's `timeout` is over.
+    pub(super) timeout_at: RunTime,
+    /// When the teardown is cut, while it goes on.
+    pub(super) teardown_bound: Option<EntryId>,
+    /// The signal to dsbench that cut the teardown of a run that had ended by itself.
+    pub(super) cut_by: Option<i32>,
+    /// The nodes are being stopped.
+    pub(super) is_stopping: bool,
+    pub(super) is_broken: bool,
     is_down: bool,
 }
 
@@ -25,7 +38,7 @@ impl Driver<'_> {
         self.ending.is_down
     }
 
-    /// Ends the run, once: nothing that follows is judged, and every node is stopped.
+    /// Ends the run, once: nothing that follows is judged. The teardown comes, and then every node is stopped.
     pub(super) fn end(&mut self, because: Ending) {
         if self.ending.because.is_some() {
             return;
@@ -34,17 +47,38 @@ impl Driver<'_> {
         self.record(now, What::Run(Phase::Ended { because: because.clone() }));
         self.ending.because = Some(because);
         self.hands_off();
-        self.jobs.clear();
-        self.start_when_empty.clear();
+        self.drop_jobs();
         self.steps.close();
         self.undos.clear();
         self.nemesis.close();
         self.typing = super::verb::Typing::default();
         self.kill_execs();
+        self.end_deadline();
+        self.begin_teardown();
+    }
+
+    /// Asks every node to end.
+    pub(super) fn stop_nodes(&mut self) {
+        if self.ending.is_stopping {
+            return;
+        }
+        self.ending.is_stopping = true;
+        self.drop_jobs();
+        self.steps.close();
+        self.typing = super::verb::Typing::default();
+        self.kill_execs();
+        let now = self.now();
         let grace = self.processes.values().map(|process| process.spec.stop().grace).max().unwrap_or_default();
         self.agenda.push(now + grace + PATIENCE, Due::GiveUp);
         let stage = self.order.iter().map(|key| (key.clone(), Task::Stop)).collect();
         self.run_job(Job::new(Purpose::Ending, [stage]));
+    }
+
+    /// Nothing that is on its way is waited for any more.
+    fn drop_jobs(&mut self) {
+        self.jobs.clear();
+        self.ending.jobs_dropped += 1;
+        self.start_when_empty.clear();
     }
 
     /// Everything is proven gone.
@@ -57,12 +91,18 @@ impl Driver<'_> {
         self.ending.is_down = true;
     }
 
-    /// A signal to dsbench: the first ends the run gracefully, the second at once.
+    /// A signal to dsbench: the first ends the run gracefully, or the teardown if the run has ended; the second ends everything at once.
     pub(super) fn interrupted(&mut self, signal: i32) {
         if self.ending.because.is_none() {
-            self.live.told("interrupted: stopping the nodes (again to kill them now)");
+            let teardown = if self.plan.scenario.teardown.is_empty() { "" } else { "running the teardown, then " };
+            self.live.told(&format!("interrupted: {teardown}stopping the nodes (again to kill them now)"));
             self.end(Ending::Interrupted { signal });
+        } else if self.is_in_teardown() && !matches!(self.ending.because, Some(Ending::Interrupted { .. })) {
+            self.live.told("interrupted: the teardown is cut, stopping the nodes (again to kill them now)");
+            self.ending.cut_by = Some(signal);
+            self.cut_teardown("interrupted");
         } else {
+            self.cut_teardown("interrupted twice");
             self.live.told("killing the nodes");
             self.kill_all();
         }
@@ -78,7 +118,10 @@ impl Driver<'_> {
     /// The bench itself is damaged; what was seen so far still counts.
     pub(super) fn broken(&mut self, why: String) {
         self.warn(format!("the bench cannot go on: {why}"));
+        // Nothing that a teardown wants can be done any more.
+        self.ending.is_broken = true;
         self.end(Ending::Abandoned);
+        self.cut_teardown("the bench cannot go on");
         self.ending.is_down = true;
     }
 
@@ -96,12 +139,17 @@ impl Driver<'_> {
                 self.hands_failed(format!("{}: {why}", key.node));
                 return self.end(Ending::Environment);
             };
-            if !self.ending.has_faulted {
-                return self.end(Ending::Environment);
+            let why = format!("{}: {why}", key.node);
+            match origin {
+                // Nothing is judged any more.
+                Origin::Step(step) if self.is_in_teardown() => self.step_failed(step, why),
+                _ if !self.ending.has_faulted => return self.end(Ending::Environment),
+                // The scene could not be set.
+                Origin::Step(step) if self.is_in_setup() => return self.step_failed(step, why),
+                origin => self.not_back(origin, why),
             }
-            self.not_back(origin, format!("{}: {why}", key.node));
             match purpose {
-                Purpose::Asked(Origin::Step(_)) => self.step_is_over(),
+                Purpose::Asked(Origin::Step(_)) if !self.is_in_teardown() => self.step_is_over(),
                 Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),
                 _ => {}
             }

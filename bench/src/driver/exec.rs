@@ -56,6 +56,21 @@ impl Driver<'_> {
         }
     }
 
+    /// Ends the programs of a step: nobody waits for them any more.
+    pub(super) fn kill_execs_of(&mut self, of: usize) {
+        let is_its = |asked_by: &AskedBy| match asked_by {
+            AskedBy::Step { step, .. } | AskedBy::Condition { step, .. } => *step == of,
+        };
+        let world = &mut self.world;
+        self.execs.running.retain(|id, asked_by| {
+            let is_its = is_its(asked_by);
+            if is_its {
+                world.kill_exec(*id);
+            }
+            !is_its
+        });
+    }
+
     /// Ends all of them.
     pub(super) fn kill_execs(&mut self) {
         for id in std::mem::take(&mut self.execs.running).into_keys() {

@@ -17,6 +17,7 @@ mod process;
 mod program;
 mod ready;
 mod sampling;
+mod stages;
 mod start;
 mod steps;
 mod undo;
@@ -52,16 +53,16 @@ const CATCH_UP_AT_MOST: usize = 64 * 1024;
 /// What can be due.
 #[derive(Debug, Clone)]
 enum Due {
-    /// The time of the current step (`at`, `after`).
-    StepTime,
+    /// The time of a step (`at`, `after`).
+    StepTime(usize),
     /// The current step's `within` is over.
     StepDeadline(usize),
     /// The `for` of the action with this observation is over.
     Undo(u64),
     /// Something of the nemesis.
     Nemesis(nemesis::Turn),
-    /// The next line of the current `input` step.
-    InputLine,
+    /// The next line of an `input` step.
+    InputLine(usize),
     /// A question of a step's condition may be asked again.
     Question { step: usize, question: usize },
     /// A readiness probe may be repeated.
@@ -80,6 +81,8 @@ enum Due {
     News,
     /// The scenario's `timeout` is over.
     Timeout,
+    /// The teardown had every chance to end.
+    TeardownBound,
     /// The nodes had every chance to end.
     GiveUp,
 }
@@ -183,7 +186,8 @@ impl<'r> Driver<'r> {
         let now = self.now();
         self.record(now, What::Run(Phase::Started));
         if self.hands.is_none() {
-            self.agenda.push(now + self.plan.scenario.timeout, Due::Timeout);
+            self.ending.timeout_at = now + self.plan.scenario.timeout;
+            self.agenda.push(self.ending.timeout_at, Due::Timeout);
         }
         self.agenda.push(now + sampling::FIRST, Due::Sample);
         if let Some(every) = self.live.every() {
@@ -241,11 +245,11 @@ impl<'r> Driver<'r> {
 
     fn perform(&mut self, due: Due, due_at: RunTime, now: RunTime) {
         match due {
-            Due::StepTime => self.step_time(),
+            Due::StepTime(step) => self.step_time(step),
             Due::StepDeadline(step) => self.step_deadline(step),
             Due::Undo(action) => self.undo(action),
             Due::Nemesis(turn) => self.nemesis_turn(turn, due_at),
-            Due::InputLine => self.next_input_line(),
+            Due::InputLine(step) => self.next_input_line(step),
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
             Due::ReadyDeadline(life) => self.ready_deadline(&life, now),
@@ -255,6 +259,7 @@ impl<'r> Driver<'r> {
             Due::Bounds => self.look_at_bounds(),
             Due::News => self.show_status(),
             Due::Timeout => self.end(Ending::Timeout),
+            Due::TeardownBound => self.teardown_bound(),
             Due::GiveUp => self.give_up(),
         }
     }
@@ -355,8 +360,12 @@ impl<'r> Driver<'r> {
         self.ending.in_jobs = true;
         loop {
             if let Some(stage) = self.jobs.iter_mut().find_map(Job::next_stage) {
+                let dropped = self.ending.jobs_dropped;
                 for (key, task) in stage {
-                    self.begin(&key, task);
+                    // A start that fails at once ends the run, and the rest of its stage must not come up behind the end's back.
+                    if self.ending.jobs_dropped == dropped {
+                        self.begin(&key, task);
+                    }
                 }
             } else if let Some(over) = self.jobs.iter().position(Job::is_over) {
                 let job = self.jobs.remove(over);
@@ -371,15 +380,9 @@ impl<'r> Driver<'r> {
     fn job_over(&mut self, purpose: Purpose) {
         match purpose {
             Purpose::FirstStart => {
-                let now = self.now();
-                self.record(now, What::Run(Phase::Ready));
                 // From here on people may follow the logs where they look for them.
                 self.store.show_logs(self.plan.scenario.nodes.iter().map(|node| &*node.name), false);
-                if self.hands.is_some() {
-                    self.hands_are_ready();
-                } else {
-                    self.nodes_are_ready(now);
-                }
+                self.nodes_are_ready();
             }
             Purpose::Asked(Origin::Step(step)) => self.step_acted(step),
             Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),

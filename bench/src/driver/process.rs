@@ -80,8 +80,6 @@ impl<'r> Driver<'r> {
     pub(super) fn begin(&mut self, key: &ProcessKey, task: Task) {
         let state = self.process(key).state;
         match task {
-            // A start that fails at once ends the run, and the rest of its stage must not come up behind the end's back.
-            Task::Start if self.ending.because.is_some() => {}
             Task::Start if state == State::Up => self.task_done(key, task),
             Task::Start => self.start(key),
             Task::Stop | Task::Kill if state == State::Down => self.task_done(key, task),

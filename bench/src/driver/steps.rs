@@ -1,11 +1,13 @@
 //! The steps: one after the other, each at its time, each done before the next begins.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Ending, Observation, Origin, Phase, StepChange, StepState, What};
+use dsbench_core::observation::{Observation, Origin, StepChange, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Step, Verb};
+use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
 use dsbench_core::watch::Watch;
 
@@ -17,21 +19,28 @@ use super::{Driver, Due};
 /// How far the steps have come.
 #[derive(Debug)]
 pub(super) struct Steps {
-    current: usize,
-    state: State,
+    /// The stage whose steps run.
+    pub(super) stage: Stage,
+    /// The steps that are not over, by index, in the order in which they run; the first is the current one, if it is of this stage.
+    pub(super) ahead: VecDeque<usize>,
+    pub(super) state: State,
     /// Follows what each step looks at, from the beginning of the history.
     watches: Vec<Watches>,
-    /// When all nodes were ready.
-    ready_at: RunTime,
+    /// When the stage began.
+    pub(super) stage_began: RunTime,
+    /// When each step began to act.
+    began: BTreeMap<usize, RunTime>,
     /// When the step before was done.
-    previous_done: RunTime,
+    pub(super) previous_done: RunTime,
     deadline: Option<EntryId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// The nodes are not ready yet, or all steps are done, or the run has ended.
+pub(super) enum State {
+    /// No step's turn: the nodes are not ready yet, or all steps of the stage are done, or the run has ended.
     Idle,
+    /// The steps of the setup are done, but not all of it: a `for` is still to be undone.
+    Settling,
     /// Its `when` does not hold yet.
     When,
     /// Its time has not come yet.
@@ -57,12 +66,13 @@ impl Steps {
                 _ => None,
             },
         };
-        let steps = &plan.scenario.steps;
         Self {
-            current: 0,
+            stage: Stage::Setup,
+            ahead: Stage::ALL.into_iter().flat_map(|stage| plan.scenario.range(stage)).collect(),
             state: State::Idle,
-            watches: steps.iter().map(watches).collect(),
-            ready_at: RunTime::START,
+            watches: plan.scenario.all_steps().map(watches).collect(),
+            stage_began: RunTime::START,
+            began: BTreeMap::new(),
             previous_done: RunTime::START,
             deadline: None,
         }
@@ -70,7 +80,8 @@ impl Steps {
 
     /// Lets every step that is still to come see an observation: what it looks for may lie before it.
     pub(super) fn observe(&mut self, observation: &Observation, cluster: &ClusterState) {
-        for watches in self.watches.iter_mut().skip(self.current) {
+        for index in &self.ahead {
+            let watches = &mut self.watches[*index];
             for watch in [&mut watches.when, &mut watches.condition].into_iter().flatten() {
                 watch.observe(observation, cluster);
             }
@@ -82,41 +93,35 @@ impl Steps {
         self.state = State::Idle;
     }
 
-    /// True if every step is done.
+    /// True if every step of the run itself is done.
     pub(super) fn are_done(&self) -> bool {
-        self.current >= self.watches.len()
+        self.stage == Stage::Main && self.state == State::Idle
     }
 
+    /// The index of the current step; of no step at all when none is left.
     pub(super) fn current(&self) -> usize {
-        self.current
+        self.ahead.front().copied().unwrap_or(usize::MAX)
     }
 
     /// What the current step looks at right now.
     pub(super) fn watch(&mut self) -> Option<&mut Watch> {
-        let watches = self.watches.get_mut(self.current)?;
+        let watches = self.watches.get_mut(*self.ahead.front()?)?;
         match self.state {
             State::When => watches.when.as_mut(),
             State::Looking => watches.condition.as_mut(),
-            State::Idle | State::Time | State::Acting => None,
+            State::Idle | State::Settling | State::Time | State::Acting => None,
         }
     }
 }
 
 impl<'r> Driver<'r> {
     fn step(&self) -> Option<&'r Step> {
-        self.plan.scenario.steps.get(self.steps.current)
+        let step = self.plan.scenario.step(self.steps.current())?;
+        (step.place.stage == self.steps.stage).then_some(step)
     }
 
-    /// The nodes that start by themselves are ready: the first step's turn.
-    pub(super) fn nodes_are_ready(&mut self, at: RunTime) {
-        self.steps.ready_at = at;
-        self.steps.previous_done = at;
-        self.nemesis_may_begin(at);
-        self.begin_step();
-    }
-
-    fn begin_step(&mut self) {
-        let Some(step) = self.step() else { return self.steps_are_done() };
+    pub(super) fn begin_step(&mut self) {
+        let Some(step) = self.step() else { return self.stage_is_done() };
         match &step.timing.when {
             Some((_, within)) => {
                 self.steps.state = State::When;
@@ -127,44 +132,41 @@ impl<'r> Driver<'r> {
         }
     }
 
-    fn steps_are_done(&mut self) {
-        self.steps.state = State::Idle;
-        let now = self.now();
-        self.record(now, What::Run(Phase::StepsDone));
-        self.nemesis_outlives_steps();
-        self.look_at_bounds();
-    }
-
-    /// Sets the step's time: `at` since the nodes were ready, `after` since `from`, whichever is later.
+    /// Sets the step's time: `at` since the stage or another step began, `after` since `from`, whichever is later.
     fn wait_for_time(&mut self, from: RunTime) {
-        let index = self.steps.current;
-        let at = self.step().and_then(|step| step.timing.at).map_or(RunTime::START, |at| self.steps.ready_at + at);
+        let index = self.steps.current();
+        let at = self.step().and_then(|step| step.timing.at.as_ref()).map_or(RunTime::START, |at| {
+            let began = at.step.as_ref().and_then(|(step, _)| self.steps.began.get(step));
+            *began.unwrap_or(&self.steps.stage_began) + at.plus
+        });
         let after = from + self.plan.delays.get(index).copied().flatten().unwrap_or_default();
         self.steps.state = State::Time;
-        self.agenda.push(at.max(after), Due::StepTime);
+        self.agenda.push(at.max(after), Due::StepTime(index));
     }
 
     fn set_deadline(&mut self, within: Duration) {
         let due = self.now() + within;
-        self.steps.deadline = Some(self.agenda.push(due, Due::StepDeadline(self.steps.current)));
+        self.steps.deadline = Some(self.agenda.push(due, Due::StepDeadline(self.steps.current())));
     }
 
     /// The step's time has come.
-    pub(super) fn step_time(&mut self) {
+    pub(super) fn step_time(&mut self, index: usize) {
         let Some(step) = self.step() else { return };
-        if self.steps.state != State::Time {
+        if self.steps.state != State::Time || self.steps.current() != index {
             return; // the run has ended in between
         }
         let now = self.now();
-        let index = self.steps.current;
         self.record(now, What::Step(StepChange { step: index, state: StepState::Begun }));
+        self.steps.began.insert(index, now);
         match &step.verb {
             Verb::Wait(look) | Verb::Expect(look) => self.set_deadline(look.within),
             Verb::Exec(exec) => self.set_deadline(exec.within),
+            _ if self.steps.stage == Stage::Teardown => self.set_deadline(super::stages::TEARDOWN_STEP),
             _ => {}
         }
         self.steps.state = State::Acting;
-        match self.perform_verb(&step.verb, index) {
+        let acted = self.bind(step, index).and_then(|()| self.perform_verb(&step.verb, index));
+        match acted {
             Ok(Acted::Done) => self.step_is_over(),
             Ok(Acted::Job(stages)) => self.run_job(Job::new(Purpose::Asked(Origin::Step(index)), stages)),
             Ok(Acted::Looking) => {
@@ -172,13 +174,15 @@ impl<'r> Driver<'r> {
                 self.ask_all_probes();
             }
             Ok(Acted::Pending) => {}
+            // A teardown comes whatever has happened: that nobody is left for a step of it is no failure.
+            Err(_) if self.steps.stage == Stage::Teardown && self.is_for_nobody(step, index) => self.step_is_over(),
             Err(why) => self.step_failed(index, why),
         }
     }
 
     /// The step's job is over.
     pub(super) fn step_acted(&mut self, step: usize) {
-        if step == self.steps.current && self.steps.state == State::Acting {
+        if step == self.steps.current() && self.steps.state == State::Acting {
             self.step_is_over();
         }
     }
@@ -186,7 +190,7 @@ impl<'r> Driver<'r> {
     /// The step is done, and the next one's turn comes.
     pub(super) fn step_is_over(&mut self) {
         let now = self.now();
-        let step = self.steps.current;
+        let step = self.steps.current();
         self.end_deadline();
         self.record(now, What::Step(StepChange { step, state: StepState::Done }));
         self.go_on(now);
@@ -194,33 +198,41 @@ impl<'r> Driver<'r> {
 
     fn go_on(&mut self, now: RunTime) {
         self.steps.previous_done = now;
-        self.kill_questions(self.steps.current);
-        self.steps.current += 1;
+        self.kill_questions(self.steps.current());
+        self.steps.ahead.pop_front();
         self.begin_step();
     }
 
-    fn end_deadline(&mut self) {
+    pub(super) fn end_deadline(&mut self) {
         if let Some(deadline) = self.steps.deadline.take() {
             self.agenda.cancel(deadline);
         }
     }
 
-    /// A step could not act: the run cannot go on as it was meant.
+    /// A step could not act: the run cannot go on as it was meant. A teardown goes on with what it can still do.
     pub(super) fn step_failed(&mut self, step: usize, why: String) {
         let now = self.now();
         self.end_deadline();
-        self.record(now, What::Step(StepChange { step, state: StepState::Failed { why } }));
-        self.end(Ending::Abandoned);
+        self.record(now, What::Step(StepChange { step, state: StepState::Failed { why: why.clone() } }));
+        if self.steps.stage == Stage::Teardown {
+            self.give_up_step(step);
+            self.go_on(now);
+        } else {
+            self.abandon(step, &why);
+        }
     }
 
     /// Goes on where a condition has come to hold.
     pub(super) fn advance_steps(&mut self) {
         loop {
             let state = self.steps.state;
-            let is_met = self.steps.watches.get(self.steps.current).is_some_and(|watches| match state {
+            if state == State::Settling {
+                return self.look_if_setup_is_done();
+            }
+            let is_met = self.steps.watches.get(self.steps.current()).is_some_and(|watches| match state {
                 State::When => watches.when.as_ref().is_some_and(|watch| watch.is_met(&self.cluster)),
                 State::Looking => watches.condition.as_ref().is_some_and(|watch| watch.is_met(&self.cluster)),
-                State::Idle | State::Time | State::Acting => false,
+                State::Idle | State::Settling | State::Time | State::Acting => false,
             });
             match (is_met, state) {
                 (true, State::When) => {
@@ -236,32 +248,35 @@ impl<'r> Driver<'r> {
 
     /// Moves the step's `within`.
     pub(super) fn prolong_step(&mut self, until: RunTime) -> bool {
-        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline(self.steps.current)));
+        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline(self.steps.current())));
         true
     }
 
     /// The step's `within` is over.
     pub(super) fn step_deadline(&mut self, of: usize) {
-        let (step, now) = (self.steps.current, self.now());
+        let (step, now) = (self.steps.current(), self.now());
         if of != step {
             return; // it was done by what was on its way when the time was over
         }
         self.steps.deadline = None;
         let Some(verb) = self.step().map(|step| &step.verb) else { return };
-        match (self.steps.state, verb) {
-            (State::Looking, Verb::Expect(_)) => {
+        match (self.steps.state, verb, self.steps.stage) {
+            (State::Looking, Verb::Expect(_), Stage::Main) => {
                 let why = self.missing();
                 self.record(now, What::Step(StepChange { step, state: StepState::ExpectMissed { why } }));
                 // The run goes on: what comes now is evidence.
                 self.go_on(now);
             }
-            (State::Looking | State::When, _) => {
+            (State::Looking | State::When, _, stage) => {
                 let why = self.missing();
-                self.record(now, What::Step(StepChange { step, state: StepState::WaitMissed { why } }));
-                self.end(Ending::Abandoned);
+                self.record(now, What::Step(StepChange { step, state: StepState::WaitMissed { why: why.clone() } }));
+                match stage {
+                    Stage::Teardown => self.go_on(now),
+                    Stage::Setup | Stage::Main => self.abandon(step, &why),
+                }
             }
-            (State::Acting, _) => self.step_failed(step, "it was not done within its time".into()),
-            (State::Idle | State::Time, _) => {}
+            (State::Acting, ..) => self.step_failed(step, "it was not done within its time".into()),
+            (State::Idle | State::Settling | State::Time, ..) => {}
         }
     }
 

@@ -7,11 +7,11 @@ use anstyle::{AnsiColor, Style};
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::{LogLine, What};
-use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict};
+use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict, Warning};
 
 use super::faults;
 use super::live::Cast;
-use super::tell::{tell, who};
+use super::tell::{StepText, tell, who};
 use super::terminal::{clean, clean_line};
 use crate::run::{self, Order};
 use crate::store::{RunFile, Store, log_name};
@@ -30,7 +30,7 @@ pub struct Screen<'r> {
     /// Where it is stored.
     pub store: &'r Store,
     /// Its steps in people's words.
-    pub steps: Vec<String>,
+    pub steps: Vec<StepText>,
     /// Where the readable logs are looked for: `logs` for the last run, the run's own for another.
     pub logs: PathBuf,
 }
@@ -139,6 +139,9 @@ impl Screen<'_> {
         for invariant in &self.verdict.invariants {
             self.write_invariant(out, invariant, width.min(60))?;
         }
+        for warning in &self.verdict.warnings {
+            self.write_warning(out, warning)?;
+        }
         self.write_faults(out)?;
         if let Some(end) = &self.file.end {
             for survivor in &end.survivors {
@@ -173,6 +176,17 @@ impl Screen<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// `  ! T+4.100s  teardown 1 (dump) failed: ...   scenarios/x.toml:41`
+    fn write_warning(&self, out: &mut Page, warning: &Warning) -> std::fmt::Result {
+        let seen = warning.observation.and_then(|number| self.history.get(number));
+        let at = seen.map(|seen| format!("{}  ", seen.at)).unwrap_or_default();
+        let line = warning.line.as_ref().map(|line| format!("   {}", line.shown(&self.file.file)));
+        let line = line.unwrap_or_default();
+        write!(out, "  ")?;
+        out.styled(AnsiColor::Yellow.on_default(), "! ");
+        writeln!(out, "{at}{}{line}", warning.text.replace('\n', "\n        "))
     }
 
     fn write_invariant(&self, out: &mut Page, invariant: &InvariantVerdict, width: usize) -> std::fmt::Result {

@@ -1,27 +1,67 @@
 //! One observation in people's words: a line of the live log and of `dsbench show`.
 
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Ending, Exit, Life, NemesisChange, Observation, Origin, Phase, StepState, Value, What,
+    Action, ActionVerb, Change, Ending, Exit, Life, NemesisChange, Observation, Origin, Phase, StepChange, StepState,
+    Value, What,
 };
 
+use dsbench_core::plan::Plan;
+use dsbench_core::scenario::Step;
+use dsbench_core::stage::Stage;
+
 use super::terminal::{clean, clean_line};
+
+/// A step in people's words.
+#[derive(Debug, Clone)]
+pub struct StepText {
+    /// The stage that it belongs to.
+    pub stage: Stage,
+    /// Its number there, from 1.
+    pub number: usize,
+    /// What it does: `kill leader`.
+    pub words: String,
+}
+
+impl StepText {
+    /// Every step of a plan, as they are counted.
+    pub fn all(plan: &Plan) -> Vec<Self> {
+        let text = |step: &Step| Self {
+            stage: step.place.stage,
+            number: step.place.number,
+            words: clean_line(&step.words()).into_owned(),
+        };
+        plan.scenario.all_steps().map(text).collect()
+    }
+
+    /// What it is called by its number: `step 3`, `setup 1`.
+    pub fn label(&self) -> String {
+        self.stage.label(self.number)
+    }
+}
 
 /// Who and what, for one line; `None` for what people need not read (resource samples).
 ///
 /// Nothing in it commands a terminal, whatever a node, a scenario or an edited history says.
-pub(crate) fn tell(observation: &Observation, steps: &[String]) -> Option<(String, String)> {
+pub(crate) fn tell(observation: &Observation, steps: &[StepText]) -> Option<(String, String)> {
     let (who, what) = told(observation, steps)?;
     Some((clean_line(&who).into_owned(), clean(&what).into_owned()))
 }
 
-fn told(observation: &Observation, steps: &[String]) -> Option<(String, String)> {
+fn told(observation: &Observation, steps: &[StepText]) -> Option<(String, String)> {
     let bench = || String::from("dsbench");
     Some(match &observation.what {
+        What::Run(Phase::Ready) if steps.iter().any(|step| step.stage == Stage::Setup) => {
+            (bench(), "all nodes are ready, and the setup is done".into())
+        }
         What::Run(phase) => (bench(), run_phase(phase)),
         What::Process(process) => (who(&process.of), change(&process.change, process.of.life)),
         What::Event(event) => (who(&event.of), format!("{}{}", event.name, fields(&event.fields))),
         What::Action(action) => (bench(), did(action)),
-        What::Step(step) => (format!("step {}", step.step + 1), step_state(&step.state, steps.get(step.step))),
+        What::Step(StepChange { step, state }) => {
+            let text = steps.get(*step);
+            let label = text.map_or_else(|| Stage::Main.label(step.saturating_add(1)), StepText::label);
+            (label, step_state(state, text.map_or("", |text| &text.words)))
+        }
         What::Nemesis(nemesis) => (String::from("nemesis"), nemesis_change(nemesis)),
         What::Sample(_) => return None,
         What::Stall(stall) => {
@@ -125,9 +165,10 @@ pub(crate) fn did(action: &Action) -> String {
     format!("{verb}{with} {nodes}{nothing}{}", asked(action))
 }
 
-/// ` by the nemesis (fault 3)`, ` by hand`; nothing for a step, whose own lines stand around it.
+/// ` by the nemesis (fault 3)`, ` by hand`, ` in the setup`; nothing for a step, whose own lines stand around it.
 pub(crate) fn asked(action: &Action) -> String {
     match action.origin() {
+        _ if action.setup => " in the setup".to_owned(),
         Origin::Step(_) | Origin::Bench => String::new(),
         origin => format!(" {origin}"),
     }
@@ -147,14 +188,15 @@ fn nemesis_change(change: &NemesisChange) -> String {
     }
 }
 
-fn step_state(state: &StepState, step: Option<&String>) -> String {
-    let step = step.map_or("", String::as_str);
+fn step_state(state: &StepState, step: &str) -> String {
     match state {
         StepState::Begun => step.to_owned(),
         StepState::Done => format!("done: {step}"),
         StepState::WaitMissed { why } | StepState::ExpectMissed { why } => format!("MISSED {step}: {why}"),
         StepState::Failed { why } => format!("FAILED {step}: {why}"),
         StepState::NotBack { why } => format!("NOT BACK after {step}: {why}"),
+        StepState::Bound { name, to } => format!("{name} is {}", to.join(", ")),
+        StepState::Cut { why } => format!("CUT {step}: {why}"),
     }
 }
 

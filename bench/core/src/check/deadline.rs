@@ -86,6 +86,7 @@ impl Deadline {
         let is_meant = |kind: Option<ActionVerb>| kind.is_none_or(|kind| kind == action.verb);
         // A fault that hit nothing is no fault; that it hit nothing is told with the verdict.
         action.verb.is_fault()
+            && !action.setup
             && !action.hit.is_empty()
             && self.from.iter().any(|from| matches!(from, Trigger::Fault(kind) if is_meant(*kind)))
     }
@@ -194,6 +195,21 @@ mod tests {
 
     fn judged(story: &Story) -> Finding {
         check("deadline = { from = 'fault.kill', until = 'leads', limit = '3s' }").judge(&story.history)
+    }
+
+    #[test]
+    fn what_a_setup_does_is_no_fault_from_which_a_bound_runs() {
+        let check = check("deadline = { from = 'fault.kill', until = 'leads', limit = '10ms' }");
+        let judged = |setup: bool| {
+            let mut story = Story::of(&["a", "b"]);
+            let hit = vec![story.life("a")];
+            let kill = Action::new(ActionVerb::Kill, vec!["a".into()], hit);
+            let kill = Action { setup, ..kill };
+            story.at(5).push(What::Action(kill)).exit("a", crate::observation::Exit::Signal(9), true);
+            story.at(500).end();
+            check.judge(&story.history).outcome
+        };
+        assert_eq!((judged(false), judged(true)), (Outcome::Violated, Outcome::Unknown));
     }
 
     #[test]

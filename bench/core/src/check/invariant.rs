@@ -11,8 +11,9 @@ use crate::history::{History, Seen};
 use crate::judgement::Judgement;
 use crate::observation::{Change, Ending, StepChange, StepState, What};
 use crate::source::SourceLine;
+use crate::stage::Stage;
 use crate::time::RunTime;
-use crate::verdict::{Expectation, Finding, InvariantVerdict, Outcome, Reason, Severity, Verdict};
+use crate::verdict::{Expectation, Finding, InvariantVerdict, Outcome, Reason, Severity, Verdict, Warning};
 
 /// An invariant of a scenario.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Invariant {
 /// Where a step stands in the scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlace {
+    /// What it is called by its number: `step 3`, `setup 1`.
+    pub label: String,
     /// What it is called by people: its name, or what it does.
     pub name: String,
     /// Its line.
@@ -63,23 +66,29 @@ pub fn open_until(invariants: &[Invariant], history: &History) -> Option<RunTime
 
 /// Judges a run. `steps` are all steps of the scenario, in order.
 pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> Verdict {
-    let line = |step: usize| steps.get(step).map(|place| place.line.clone());
-    let invariants: Vec<_> = invariants.iter().map(|invariant| judge(invariant, history, line)).collect();
+    let place = |step: usize| steps.get(step).map(|place| (place.label.clone(), place.line.clone()));
+    let invariants: Vec<_> = invariants.iter().map(|invariant| judge(invariant, history, place)).collect();
     let ending = history.ended().map(|ended| ended.because.clone());
 
     let mut reasons: Vec<Reason> = Vec::new();
     reasons.extend(invariants.iter().filter_map(|invariant| of_invariant(invariant, ending.as_ref())));
     reasons.extend(history.steps().filter_map(|step| of_step(&step, steps)));
+    reasons.extend(history.teardown().filter_map(|step| of_cut_teardown(&step, steps)));
     reasons.extend(of_ending(history));
     reasons.extend(of_missed_faults(history, steps));
     reasons.extend(nemesis::reasons(history));
     // Stable: among equals the order of the scenario.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.judgement));
     let judgement = Judgement::of_all(reasons.iter().map(|reason| reason.judgement));
-    Verdict { judgement, reasons, invariants, ending }
+    let warnings = history.teardown().filter_map(|step| of_teardown(&step, steps)).collect();
+    Verdict { judgement, reasons, warnings, invariants, ending }
 }
 
-fn judge(invariant: &Invariant, history: &History, line: impl Fn(usize) -> Option<SourceLine>) -> InvariantVerdict {
+fn judge(
+    invariant: &Invariant,
+    history: &History,
+    place: impl Fn(usize) -> Option<(String, SourceLine)>,
+) -> InvariantVerdict {
     // A check that crashes has decided nothing, and must not take the rest of the verdict with it.
     let finding = catch_unwind(AssertUnwindSafe(|| invariant.check.judge(history)));
     let finding = match finding {
@@ -93,7 +102,7 @@ fn judge(invariant: &Invariant, history: &History, line: impl Fn(usize) -> Optio
             Finding::unknown(0, format!("the check itself crashed: {why} (this is a bug in dsbench)"))
         }
     };
-    let during = finding.at.map(|at| circumstances(history, at, line)).unwrap_or_default();
+    let during = finding.at.map(|at| circumstances(history, at, place)).unwrap_or_default();
     InvariantVerdict {
         name: invariant.name.clone(),
         check: invariant.kind.to_owned(),
@@ -126,16 +135,45 @@ fn of_invariant(invariant: &InvariantVerdict, ending: Option<&Ending>) -> Option
 
 fn of_step(step: &Seen<'_, StepChange>, steps: &[StepPlace]) -> Option<Reason> {
     let (judgement, what, why) = match &step.what.state {
-        StepState::Begun | StepState::Done => return None,
+        StepState::Begun | StepState::Done | StepState::Bound { .. } | StepState::Cut { .. } => return None,
         StepState::ExpectMissed { why } => (Judgement::Fail, "did not come as expected", why),
         StepState::NotBack { why } => (Judgement::Fail, "did not come back", why),
         StepState::WaitMissed { why } => (Judgement::Inconclusive, "did not come, so the scene was never set", why),
         StepState::Failed { why } => (Judgement::Inconclusive, "could not be done", why),
     };
-    let place = steps.get(step.what.step);
-    let name = place.map(|place| format!(" ({})", place.name)).unwrap_or_default();
-    let text = format!("step {}{name} {what}: {why}", step.what.step + 1);
-    Some(Reason { judgement, text, line: place.map(|place| place.line.clone()), observation: Some(step.number) })
+    let (name, line) = called(step.what.step, steps);
+    let text = format!("{name} {what}: {why}");
+    Some(Reason { judgement, text, line, observation: Some(step.number) })
+}
+
+/// How people call a step - `step 2 (kill peer1)` - and its line.
+fn called(step: usize, steps: &[StepPlace]) -> (String, Option<SourceLine>) {
+    match steps.get(step) {
+        Some(place) => (format!("{} ({})", place.label, place.name), Some(place.line.clone())),
+        None => (Stage::Main.label(step.saturating_add(1)), None),
+    }
+}
+
+/// A teardown that was cut is not all that the scenario asked for. What failed in one says nothing about the cluster: see [`of_teardown`].
+fn of_cut_teardown(step: &Seen<'_, StepChange>, steps: &[StepPlace]) -> Option<Reason> {
+    let StepState::Cut { why } = &step.what.state else { return None };
+    let (name, line) = called(step.what.step, steps);
+    let text = format!("the teardown was cut at {name}: {why}");
+    Some(Reason { judgement: Judgement::Inconclusive, text, line, observation: Some(step.number) })
+}
+
+/// A step of the teardown that did not do what it should: told, and no more. When it runs the cluster has been judged, and it runs on
+/// every end: also where the nodes that it needs are down.
+fn of_teardown(step: &Seen<'_, StepChange>, steps: &[StepPlace]) -> Option<Warning> {
+    let why = match &step.what.state {
+        StepState::WaitMissed { why }
+        | StepState::ExpectMissed { why }
+        | StepState::Failed { why }
+        | StepState::NotBack { why } => why,
+        StepState::Begun | StepState::Done | StepState::Bound { .. } | StepState::Cut { .. } => return None,
+    };
+    let (name, line) = called(step.what.step, steps);
+    Some(Warning { text: format!("{name} failed: {why}"), line, observation: Some(step.number) })
 }
 
 fn of_ending(history: &History) -> Option<Reason> {
@@ -192,7 +230,14 @@ fn of_missed_faults(history: &History, steps: &[StepPlace]) -> Vec<Reason> {
         let (verb, nodes) = (fault.action.verb.key(), fault.action.nodes.join(", "));
         Reason {
             judgement: Judgement::Inconclusive,
-            text: format!("{verb} {nodes} at {} hit no process, so nothing was tested by it", fault.at),
+            text: format!(
+                "{verb} {nodes} at {} hit no process, so {}",
+                fault.at,
+                match fault.action.setup {
+                    true => "the scene was not set as it should be",
+                    false => "nothing was tested by it",
+                }
+            ),
             line: place.map(|place| place.line.clone()),
             observation: Some(fault.number),
         }
@@ -296,7 +341,8 @@ mod tests {
                 story.at(5).step(1, state);
             }
             story.at(10).end_because(because);
-            let steps = ["kill", "expect"].map(|name| StepPlace { name: name.into(), line: 7.into() });
+            let steps =
+                ["kill", "expect"].map(|name| StepPlace { label: "step 2".into(), name: name.into(), line: 7.into() });
             all(&[], &steps, &story.history)
         };
         assert_eq!(judged(None, Ending::Complete).judgement, Judgement::Pass);
@@ -319,6 +365,26 @@ mod tests {
     }
 
     #[test]
+    fn a_teardown_that_fails_is_a_warning_and_one_that_is_cut_is_inconclusive() {
+        let judged = |state: StepState| {
+            let mut story = Story::of(&["a"]);
+            // At the very instant of the end, too.
+            story.at(10).end().step(1, StepState::Begun).step(1, state).at(11).step(0, StepState::Done);
+            let steps = ["mark", "dump"].map(|name| StepPlace { label: "x".into(), name: name.into(), line: 7.into() });
+            all(&[], &steps, &story.history)
+        };
+        for state in [StepState::Failed { why: "no".into() }, StepState::WaitMissed { why: "no".into() }] {
+            let verdict = judged(state);
+            assert_eq!((verdict.judgement, verdict.reasons.len()), (Judgement::Pass, 0));
+            assert_eq!(verdict.warnings[0].text, "x (dump) failed: no");
+            assert_eq!((verdict.warnings.len(), verdict.warnings[0].line.clone()), (1, Some(7.into())));
+        }
+        let cut = judged(StepState::Cut { why: "late".into() });
+        assert_eq!((cut.judgement, cut.warnings.len()), (Judgement::Inconclusive, 0));
+        assert_eq!(cut.reasons[0].text, "the teardown was cut at x (dump): late");
+    }
+
+    #[test]
     fn a_node_that_does_not_start_is_the_environment_and_a_later_crash_is_not() {
         let mut story = Story::of(&["a"]);
         story.at(3).exit("a", Exit::Code(1), false);
@@ -335,7 +401,7 @@ mod tests {
     fn a_fault_that_hit_nothing_is_not_a_pass() {
         let mut story = Story::of(&["a"]);
         story.at(5).act(ActionVerb::Kill, "a", false).at(10).end();
-        let steps = [StepPlace { name: "kill".into(), line: 7.into() }];
+        let steps = [StepPlace { label: "step 1".into(), name: "kill".into(), line: 7.into() }];
         let verdict = all(&[], &steps, &story.history);
         assert_eq!(verdict.judgement, Judgement::Inconclusive);
         assert_eq!(verdict.reasons[0].text, "kill a at T+0.005s hit no process, so nothing was tested by it");
@@ -346,7 +412,7 @@ mod tests {
     fn a_violation_is_told_with_what_was_being_done() {
         let mut story = Story::of(&["a"]);
         story.at(4).pause("a").at(10).end();
-        let steps = [StepPlace { name: "freeze".into(), line: 7.into() }];
+        let steps = [StepPlace { label: "step 1".into(), name: "freeze".into(), line: 7.into() }];
         let verdict = all(&[invariant(Some(violated()), Severity::Fail, Expectation::Hold)], &steps, &story.history);
         let during: Vec<_> = verdict.invariants[0].during.iter().map(ToString::to_string).collect();
         assert_eq!(during, ["pause a since T+0.004s (step 1, line 7)"]);

@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Problems};
 use crate::history::History;
 use crate::names::{FieldKind, Names};
 use crate::observation::{Ending, MAIN, Name, PANIC, Phase, What};
+use crate::stage::Stage;
 use crate::stories::{NODES, plausible, renamed, shifted, talkative, wild};
 use crate::table::{Key, Kind, Table, parse_document};
 use crate::verdict::Outcome;
@@ -56,9 +57,9 @@ pub(super) fn read<R>(
         named_by: None,
         initially: None,
     }]);
-    names.add_step(None);
-    names.add_step(Some("crash".into()));
-    names.add_step(Some("return".into()));
+    names.add_step(Stage::Main, None);
+    names.add_step(Stage::Main, Some("crash".into()));
+    names.add_step(Stage::Main, Some("return".into()));
 
     let document = parse_document(text, &problems);
     // The keys of a table live as long as the program, and a test may leak a few.

@@ -82,7 +82,7 @@ fn descend(keys: &'static [Key], segments: &[&str], path: &str) -> Option<(&'sta
         let skips = below.len().saturating_sub(path.len()) / ".NAME".len();
         let skips = if below.starts_with(&path) { skips } else { 0 };
         let in_place = rest.get(skips..).and_then(|rest| descend(inner, rest, &below));
-        let is_list = matches!(key.kind, Kind::Tables(_));
+        let is_list = matches!(key.kind, Kind::Tables(_) | Kind::List(_));
         in_place.or_else(|| descend(inner, rest.get(1..).filter(|_| is_list)?, &below))
     })
 }

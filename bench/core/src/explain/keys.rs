@@ -111,6 +111,7 @@ fn need(keys: &[Key], key: &Key) -> String {
         Need::Optional => String::new(),
         Need::Required => " It must be given.".to_owned(),
         Need::Beside(others) => format!(" It goes with {}.", listed(others.iter().copied())),
+        Need::OrElse(other) => format!(" It may stand beside {other}, or alone."),
         choice => chosen(keys, choice).map_or_else(String::new, |sentence| format!(" {sentence}")),
     }
 }
@@ -128,7 +129,8 @@ pub(super) fn choices(keys: &[Key]) -> Vec<String> {
 
 fn chosen(keys: &[Key], choice: Need) -> Option<String> {
     let how_many = match choice {
-        Need::OneOf("a verb" | "a check") | Need::Optional | Need::Required | Need::Beside(_) => return None,
+        Need::OneOf("a verb" | "a check") | Need::OrElse(_) => return None,
+        Need::Optional | Need::Required | Need::Beside(_) => return None,
         Need::OneOf(_) => "Exactly",
         Need::AtMostOneOf(_) => "At most",
         Need::SomeOf(_) => "At least",

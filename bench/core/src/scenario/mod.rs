@@ -32,7 +32,7 @@ pub use overrides::Override;
 pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
 pub use requires::Requires;
 pub use start::StartOrder;
-pub use steps::{Act, Delay, Exec, Input, Look, NemesisVerb, Step, Timing, VERBS, Verb, VerbKind};
+pub use steps::{Act, At, Delay, Exec, Input, Look, NemesisVerb, Place, Round, Step, Timing, VERBS, Verb, VerbKind};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
 
@@ -43,6 +43,7 @@ use crate::names::Names;
 use crate::observation::Name;
 use crate::pattern::EventPattern;
 use crate::source::{SourceLine, Sources};
+use crate::stage::Stage;
 use crate::table::{Key, Kind, Need, Table};
 
 /// What a scenario file asks for.
@@ -68,10 +69,14 @@ pub struct Scenario {
     pub events: Vec<EventPattern>,
     /// Names that targets can use.
     pub roles: Vec<Role>,
+    /// What sets the scene, before the run's clock starts.
+    pub setup: Vec<Step>,
     /// What happens.
     pub steps: Vec<Step>,
     /// Random faults.
     pub nemesis: Option<Nemesis>,
+    /// What is done on every end.
+    pub teardown: Vec<Step>,
     /// What must hold.
     pub invariants: Vec<Invariant>,
     /// Texts that commands and files can use.
@@ -133,7 +138,13 @@ pub const KEYS: &[Key] = &[
         Kind::Map(&Kind::TableOr("last", roles::KEYS)),
         "Names that targets can use: who said an event last.",
     ),
-    Key::new("steps", Kind::Tables(steps::KEYS), "What happens, in this order."),
+    Key::new("steps", steps::KIND, "What happens, in this order."),
+    Key::new(
+        "setup",
+        steps::KIND,
+        "Steps that set the scene when all nodes are ready, before the clock of the run starts; a miss is inconclusive.",
+    ),
+    Key::new("teardown", steps::KIND, "Steps on every end, while the nodes are still up; nothing is judged any more."),
     Key::new(
         "nemesis",
         Kind::Table(nemesis::KEYS),
@@ -153,12 +164,6 @@ pub const KEYS: &[Key] = &[
         Kind::Later,
         "Questions that are asked all the time: until then, conditions with `exec` or `tcp`.",
     ),
-    Key::new(
-        "setup",
-        Kind::Later,
-        "Steps before the clock starts: until then, `wait` steps, whose miss is inconclusive.",
-    ),
-    Key::new("teardown", Kind::Later, "Steps on every end."),
     Key::new("artifacts", Kind::Later, "Files to keep: data directories of failed runs are kept anyway."),
 ];
 
@@ -207,14 +212,15 @@ impl Scenario {
         let roles = roles::parse(root, &names);
         names.define_roles(roles.as_deref().unwrap_or_default());
         let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
-        let steps = steps::parse(root, &names, sources);
-        let nemesis = nemesis::parse(root, &names, steps.as_deref(), sources);
+        let stages = steps::parse(root, &mut names, sources);
+        let nemesis = nemesis::parse(root, &names, stages.as_ref().map(|stages| &*stages.main), sources);
         let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
         let requires = requires::parse(root, &names);
-        warn_if_nothing_is_judged(root, invariants.as_ref(), steps.as_ref());
+        warn_if_nothing_is_judged(root, invariants.as_ref(), stages.as_ref().map(|stages| &stages.main));
         let (nodes, start) = nodes?;
+        let steps::Stages { setup, main, teardown } = stages?;
         Some(Self {
             name: name?.value.into(),
             description: root.text("description").map_or_else(String::new, |text| text.value.to_owned()),
@@ -226,13 +232,42 @@ impl Scenario {
             start,
             events: events?,
             roles: roles?,
-            steps: steps?,
+            setup,
+            steps: main,
+            teardown,
             nemesis: nemesis?,
             invariants: invariants?,
             vars: vars?,
             requires: requires?,
             warnings: Vec::new(),
         })
+    }
+}
+
+impl Scenario {
+    /// Every step, as they are counted: those of `[[steps]]`, those of the setup, those of the teardown.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().chain(&self.setup).chain(&self.teardown)
+    }
+
+    /// A step by its index among all.
+    pub fn step(&self, index: usize) -> Option<&Step> {
+        let (setup, teardown) = (self.range(Stage::Setup), self.range(Stage::Teardown));
+        match index {
+            main if main < setup.start => self.steps.get(main),
+            index if index < teardown.start => self.setup.get(index - setup.start),
+            index => self.teardown.get(index - teardown.start),
+        }
+    }
+
+    /// The indexes of a stage's steps.
+    pub fn range(&self, stage: Stage) -> std::ops::Range<usize> {
+        let (main, setup) = (self.steps.len(), self.steps.len() + self.setup.len());
+        match stage {
+            Stage::Main => 0..main,
+            Stage::Setup => main..setup,
+            Stage::Teardown => setup..setup + self.teardown.len(),
+        }
     }
 }
 

@@ -8,22 +8,34 @@ use std::collections::BTreeSet;
 
 use super::{Scenario, Step, Verb};
 use crate::condition::{Condition, Part, Since, Who};
-use crate::observation::ActionVerb;
+use crate::observation::{ActionVerb, Name};
+use crate::stage::Stage;
 use crate::verdict::Expectation;
 
 impl Scenario {
     /// Leaves the faults out.
     pub(super) fn leave_out_faults(&mut self) {
         self.nemesis = None;
-        let mut left_out = BTreeSet::new();
-        for (index, step) in self.steps.iter_mut().enumerate() {
-            let follows = |condition: &Condition| follows_from(condition, &left_out);
+        let (mut left_out, mut unbound) = (BTreeSet::new(), BTreeSet::new());
+        // What only sets the scene breaks the cluster as well. A teardown comes when all is judged, and takes the nodes as they are.
+        let setup = self.range(Stage::Setup).zip(&mut self.setup);
+        for (index, step) in setup.chain((0..).zip(&mut self.steps)) {
+            step.binds.retain(|(name, target)| {
+                let is_lost = target.needs_a_fault(&unbound);
+                if is_lost {
+                    unbound.insert(name.clone());
+                } else {
+                    unbound.remove(name);
+                }
+                !is_lost
+            });
+            let follows = |condition: &Condition| follows_from(condition, &left_out, &unbound);
             if step.timing.when.as_ref().is_some_and(|(condition, _)| follows(condition)) {
                 step.timing.when = None;
             }
             let is_left_out = match &step.verb {
                 Verb::Wait(look) | Verb::Expect(look) => follows(&look.condition),
-                verb => is_about_faults(verb),
+                verb => is_about_faults(verb) || verb.target().is_some_and(|target| target.needs_a_fault(&unbound)),
             };
             if is_left_out {
                 leave_out(step);
@@ -57,17 +69,18 @@ fn is_about_faults(verb: &Verb) -> bool {
             | ActionVerb::Signal => true,
         },
         Verb::Signal(..) | Verb::Nemesis(_) => true,
-        Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) | Verb::Mark(_) | Verb::End => false,
+        Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) => false,
+        Verb::Mark(_) | Verb::Bind | Verb::End => false,
     }
 }
 
 /// True if it looks for what comes after a step that was left out, or at nodes that only a fault makes what they are.
-fn follows_from(condition: &Condition, left_out: &BTreeSet<usize>) -> bool {
+fn follows_from(condition: &Condition, left_out: &BTreeSet<usize>, unbound: &BTreeSet<Name>) -> bool {
     condition.parts.iter().any(|part| match part {
         Part::Event(event) => {
             let (Who::From(target) | Who::Each(target)) = &event.who;
             let is_since = matches!(&event.since, Since::Step { index, .. } if left_out.contains(index));
-            is_since || target.needs_a_fault()
+            is_since || target.needs_a_fault(unbound)
         }
         Part::Probe(_) => false,
     })

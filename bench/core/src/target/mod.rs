@@ -3,10 +3,12 @@
 mod parse;
 mod resolve;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 pub(crate) use self::parse::KEYS;
-pub use self::resolve::{Aim, Crowd, Eligible, EmptyTarget};
+pub use self::resolve::{Crowd, Eligible, EmptyTarget};
+pub use crate::aim::Aim;
 use crate::cluster::ClusterState;
 use crate::groups::{ScopeId, Whose};
 use crate::names::Names;
@@ -60,6 +62,8 @@ enum Whom {
     /// A group, and the nodes of it.
     Group(Name, Vec<Name>),
     Role(Name),
+    /// Whom a step has bound to this name.
+    Bound(Name),
     Killed,
     Paused,
     Restarted,
@@ -118,6 +122,7 @@ impl Target {
             Whom::Node(name) => &**name == node,
             Whom::Group(_, nodes) => nodes.iter().any(|name| &**name == node),
             Whom::Role(role) => state.holder(role).is_some_and(|holder| &**holder == node),
+            Whom::Bound(name) => state.bound(name).iter().any(|aim| &*aim.node == node),
             Whom::Killed => state.is_killed(node),
             Whom::Paused => state.is_paused(node),
             Whom::Restarted => state.is_restarted(node),
@@ -132,7 +137,15 @@ impl Target {
 
     /// True if the process of the node is meant.
     pub fn matches_process(&self, node: &str, process: &str, state: &ClusterState) -> bool {
-        self.matches(node, state) && self.process.as_deref().is_none_or(|wanted| wanted == process)
+        let is_bound = |name: &Name| {
+            let is_it = |aim: &Aim| &*aim.node == node && aim.process.as_deref().is_none_or(|bound| bound == process);
+            state.bound(name).iter().any(is_it)
+        };
+        let is_meant = match &self.whom {
+            Whom::Bound(name) => is_bound(name),
+            _ => self.matches(node, state),
+        };
+        is_meant && self.process.as_deref().is_none_or(|wanted| wanted == process)
     }
 
     /// From whose point of view something is read that is done as these nodes.
@@ -141,10 +154,11 @@ impl Target {
     }
 
     /// The one group (or node) that all of them belong to, if that is certain.
-    fn scope(&self, names: &Names<'_>) -> Option<ScopeId> {
+    pub(crate) fn scope(&self, names: &Names<'_>) -> Option<ScopeId> {
         match &self.whom {
             Whom::Node(node) => names.groups().scope_of_node(node),
             Whom::Group(group, _) => names.groups().named(group),
+            Whom::Bound(name) => names.scope_of_bound(name),
             Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.scope(names),
             Whom::Difference(wanted, _) => {
                 let mut scopes = wanted.iter().map(|target| target.scope(names));
@@ -155,12 +169,15 @@ impl Target {
         }
     }
 
-    /// True if it means nobody unless a fault has hit somebody.
-    pub fn needs_a_fault(&self) -> bool {
+    /// True if it means nobody unless a fault has hit somebody. `unbound` are names that no step binds without faults.
+    pub fn needs_a_fault(&self, unbound: &BTreeSet<Name>) -> bool {
         match &self.whom {
             Whom::Killed | Whom::Paused | Whom::Restarted => true,
-            Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.needs_a_fault(),
-            Whom::Difference(wanted, _) => !wanted.is_empty() && wanted.iter().all(Self::needs_a_fault),
+            Whom::Bound(name) => unbound.contains(name),
+            Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.needs_a_fault(unbound),
+            Whom::Difference(wanted, _) => {
+                !wanted.is_empty() && wanted.iter().all(|target| target.needs_a_fault(unbound))
+            }
             Whom::All | Whom::Node(_) | Whom::Group(..) | Whom::Role(_) | Whom::Not(_) => false,
         }
     }
@@ -175,7 +192,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.whom {
             Whom::All => f.write_str("all")?,
-            Whom::Node(name) | Whom::Role(name) | Whom::Group(name, _) => f.write_str(name)?,
+            Whom::Node(name) | Whom::Role(name) | Whom::Bound(name) | Whom::Group(name, _) => f.write_str(name)?,
             Whom::Killed => f.write_str("killed")?,
             Whom::Paused => f.write_str("paused")?,
             Whom::Restarted => f.write_str("restarted")?,

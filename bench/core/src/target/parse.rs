@@ -134,12 +134,22 @@ impl Target {
             role if names.is_role(role) => Whom::Role(role.into()),
             node if names.is_node(node) => Whom::Node(node.into()),
             group if names.group(group).is_some() => Whom::Group(group.into(), names.group(group)?.to_vec()),
+            bound if names.is_bound(bound) => Whom::Bound(bound.into()),
             _ if names.nodes_are_unknown() => return None,
+            early if names.is_to_be_bound(early) => {
+                let message = format!("`{}` is bound only by a later step", early.escape_debug());
+                let help = "a name means somebody from the step on that binds it";
+                let label = "means nobody yet";
+                let diagnostic = Diagnostic::error(diagnostic::OUT_OF_ORDER, message, text.span.clone(), label);
+                names.problems().report(diagnostic.help(help));
+                return None;
+            }
             unknown => {
                 let known = names
                     .nodes()
                     .chain(names.groups().names())
                     .chain(names.roles())
+                    .chain(names.all_bound())
                     .map(|name| &**name)
                     .chain(WORDS.iter().copied());
                 let message = format!("nobody is called `{}`", unknown.escape_debug());

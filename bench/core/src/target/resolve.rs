@@ -1,8 +1,7 @@
 //! Whom a step hits: decided when it fires, from the state of the cluster and the seed.
 
-use std::fmt;
-
 use super::{Target, Whom};
+use crate::aim::Aim;
 use crate::cluster::ClusterState;
 use crate::observation::{ActionVerb, Name};
 use crate::random::Keyed;
@@ -74,24 +73,6 @@ impl Crowd {
             chosen.contains(&(index - 1))
         });
         from
-    }
-}
-
-/// What a target came out as: a whole node, or one process of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Aim {
-    /// The node.
-    pub node: Name,
-    /// The process; none for all of the node's processes.
-    pub process: Option<Name>,
-}
-
-impl fmt::Display for Aim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.process {
-            Some(process) => write!(f, "{}/{process}", self.node),
-            None => f.write_str(&self.node),
-        }
     }
 }
 
@@ -173,6 +154,16 @@ impl Target {
             Whom::Group(_, nodes) => everybody().filter(|node| nodes.contains(node)).map(whole).collect(),
             Whom::Node(node) => vec![whole(node)],
             Whom::Role(role) => state.holder(role).map(whole).into_iter().collect(),
+            Whom::Bound(name) => {
+                let bound = state.bound(name).iter();
+                match &self.process {
+                    None => bound.cloned().collect(),
+                    Some(process) => bound
+                        .filter(|aim| aim.process.as_ref().is_none_or(|bound| bound == process))
+                        .map(|aim| whole(&aim.node))
+                        .collect(),
+                }
+            }
             Whom::Killed => state.nodes().iter().flat_map(|node| parts(node, state.killed_processes(node))).collect(),
             Whom::Paused => state.nodes().iter().flat_map(|node| parts(node, state.paused_processes(node))).collect(),
             Whom::Restarted => state.nodes().iter().filter(|node| state.is_restarted(node)).map(whole).collect(),
@@ -221,6 +212,7 @@ impl Target {
     fn why_empty(&self, state: &ClusterState) -> String {
         match &self.whom {
             Whom::Role(role) => format!(" (no event has named a {role} yet)"),
+            Whom::Bound(name) => format!(" (no step has bound {name} yet)"),
             Whom::Minority(inner) if inner.members(state).len() < 3 => {
                 format!(" (a minority of {} is nobody)", inner.members(state).len())
             }

@@ -159,6 +159,7 @@ impl Driver<'_> {
         }
         self.end(Ending::ByHand);
         if now {
+            self.cut_teardown("its cluster is to be gone now");
             self.kill_all();
         }
     }

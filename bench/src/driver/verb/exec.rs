@@ -30,7 +30,7 @@ impl Driver<'_> {
 
     /// A program of an `exec` step has ended.
     pub(crate) fn step_executed(&mut self, step: usize, node: Option<&Name>, result: &Executed) {
-        let Some(Verb::Exec(exec)) = self.plan.scenario.steps.get(step).map(|step| &step.verb) else { return };
+        let Some(Verb::Exec(exec)) = self.plan.scenario.step(step).map(|step| &step.verb) else { return };
         if let Some(node) = node {
             self.events_of_helper(node, &result.stdout);
         }

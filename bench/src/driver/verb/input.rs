@@ -33,12 +33,15 @@ impl Driver<'_> {
         }
         let lines = input.lines.iter().cloned().collect();
         self.typing = Typing { step, to, lines, every: input.every, on_their_way: Vec::new() };
-        self.next_input_line();
+        self.next_input_line(step);
         Ok(Acted::Pending)
     }
 
     /// Types the next line to everyone.
-    pub(crate) fn next_input_line(&mut self) {
+    pub(crate) fn next_input_line(&mut self, step: usize) {
+        if step != self.typing.step {
+            return; // of a step that was cut short
+        }
         let Some(line) = self.typing.lines.pop_front() else { return };
         let origin = Origin::Step(self.typing.step);
         for key in self.typing.to.clone() {
@@ -53,7 +56,7 @@ impl Driver<'_> {
         }
         if !self.typing.lines.is_empty() {
             let due = self.now() + self.typing.every;
-            self.agenda.push(due, Due::InputLine);
+            self.agenda.push(due, Due::InputLine(step));
         }
     }
 

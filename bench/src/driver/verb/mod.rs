@@ -1,6 +1,7 @@
 //! The verbs of steps: how each is performed. This file is their table of contents.
 
 mod act;
+mod bind;
 mod exec;
 mod input;
 mod signal;
@@ -36,7 +37,7 @@ impl Driver<'_> {
             Verb::Input(input) => self.type_lines(input, step),
             Verb::Exec(exec) => self.exec_step(exec, step),
             Verb::Wait(_) | Verb::Expect(_) => Ok(Acted::Looking),
-            Verb::Mark(_) => Ok(Acted::Done),
+            Verb::Mark(_) | Verb::Bind => Ok(Acted::Done),
             Verb::End => {
                 self.end(dsbench_core::observation::Ending::EndStep);
                 Ok(Acted::Pending)
@@ -47,6 +48,8 @@ impl Driver<'_> {
     /// Records what is about to be done.
     pub(super) fn record_action(&mut self, action: Action) -> u64 {
         self.ending.has_faulted |= action.verb.is_fault();
+        let setup = self.is_in_setup();
+        let action = Action { setup, ..action };
         let now = self.now();
         self.record(now, What::Action(action))
     }

@@ -13,7 +13,7 @@ use dsbench_core::time::RunTime;
 
 use self::states::States;
 pub(crate) use self::states::state_style;
-use super::tell::tell;
+use super::tell::{StepText, tell};
 use super::terminal::{clean, clean_line, say};
 
 /// Follows a run. Only shows; never changes what happens.
@@ -63,7 +63,7 @@ pub struct Cast {
     /// The nodes, in order.
     pub nodes: Vec<Name>,
     /// The steps in people's words, in order.
-    pub steps: Vec<String>,
+    pub steps: Vec<StepText>,
     /// The run ends at the latest after this.
     pub timeout: Duration,
 }
@@ -73,7 +73,7 @@ impl Cast {
     pub fn of(plan: &Plan) -> Self {
         Self {
             nodes: plan.scenario.nodes.iter().map(|node| node.name.clone()).collect(),
-            steps: plan.scenario.steps.iter().map(|step| clean_line(&step.verb.to_string()).into_owned()).collect(),
+            steps: StepText::all(plan),
             timeout: plan.scenario.timeout,
         }
     }
@@ -118,14 +118,14 @@ const EVENT_LINES_PER_SECOND: u32 = 200;
 
 /// One plain line per observation.
 struct Lines {
-    steps: Vec<String>,
+    steps: Vec<StepText>,
     detail: Detail,
     second: u64,
     events_in_second: u32,
 }
 
 impl Lines {
-    fn new(steps: Vec<String>, detail: Detail) -> Self {
+    fn new(steps: Vec<StepText>, detail: Detail) -> Self {
         Self { steps, detail, second: 0, events_in_second: 0 }
     }
 

@@ -8,11 +8,12 @@ use anstyle::{AnsiColor, Style};
 use dsbench_core::observation::{
     Action, ActionVerb, Change, Name, Observation, Phase, StepChange, StepState, Value, What,
 };
+use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
 use super::{Cast, Live};
-use crate::report::tell::{exit_text, fields};
+use crate::report::tell::{StepText, exit_text, fields};
 use crate::report::terminal::clean;
 
 /// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
@@ -90,12 +91,20 @@ impl States {
     }
 
     fn stepped(&mut self, change: &StepChange) {
-        let text = |index: usize| self.cast.steps.get(index).map_or("", String::as_str);
-        let (number, all) = (change.step + 1, self.cast.steps.len());
-        self.step = match &change.state {
-            StepState::Begun => format!("{number} of {all}: {}", text(change.step)),
-            _ if number == all => format!("{number} of {all} is over; waiting for what must still be seen"),
-            _ => format!("{number} of {all} is over, next: {}", text(number)),
+        let Some(text) = self.cast.steps.get(change.step) else { return };
+        let StepText { stage, number, words } = text;
+        let all = self.cast.steps.iter().filter(|step| step.stage == *stage).count();
+        let name = match stage {
+            Stage::Main => number.to_string(),
+            stage => stage.label(*number),
+        };
+        let next = self.cast.steps.get(change.step + 1).filter(|next| next.stage == *stage);
+        self.step = match (&change.state, next, stage) {
+            (StepState::Begun | StepState::Bound { .. }, ..) => format!("{name} of {all}: {words}"),
+            (_, Some(next), _) => format!("{name} of {all} is over, next: {}", next.words),
+            (_, None, Stage::Main) => format!("{name} of {all} is over; waiting for what must still be seen"),
+            (_, None, Stage::Setup) => format!("{name} of {all} is over; the run begins"),
+            (_, None, Stage::Teardown) => format!("{name} of {all} is over; the nodes are being stopped"),
         };
     }
 
@@ -226,7 +235,11 @@ mod tests {
 
     fn states(nodes: &[&str]) -> States {
         let nodes = nodes.iter().map(|node| Name::from(*node)).collect();
-        States::new(Cast { nodes, steps: vec!["kill leader".into()], timeout: Duration::from_secs(60) })
+        States::new(Cast {
+            nodes,
+            steps: vec![StepText { stage: Stage::Main, number: 1, words: "kill leader".into() }],
+            timeout: Duration::from_secs(60),
+        })
     }
 
     fn changed(node: &str, change: Change) -> What {

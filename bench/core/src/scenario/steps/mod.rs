@@ -1,34 +1,37 @@
 //! `[[steps]]`: what happens, in the order of the file. Each step has one verb; this file is the verbs' table of contents.
 
 mod act;
+mod bind;
 mod exec;
+mod group;
 mod input;
 mod look;
 mod mark;
 mod nemesis;
 mod network;
+mod read;
 mod signal;
 mod timing;
 
 use std::fmt;
-use std::time::Duration;
 
 pub use act::Act;
 pub use exec::Exec;
+pub use group::Round;
 pub use input::Input;
 pub use look::Look;
 pub use nemesis::NemesisVerb;
-pub use timing::{Delay, Timing};
+pub(crate) use read::StepTable;
+pub(super) use read::{Stages, declare, parse};
+pub(super) use timing::parse_delay;
+pub use timing::{At, Delay, Timing};
 
-pub(super) use self::timing::parse_delay;
-use self::timing::refuse_going_back;
 use super::process::Signal;
-use crate::condition::{self, Condition, Origin, Part, Probe, Since};
-use crate::diagnostic::{self, Diagnostic, Located};
-use crate::names::Names;
+use crate::condition::{Part, Probe};
 use crate::observation::Name;
-use crate::source::{SourceLine, Sources};
-use crate::table::{Item, Key, Kind, Need, Table};
+use crate::source::SourceLine;
+use crate::stage::Stage;
+use crate::table::{Key, Kind, Need};
 use crate::target::Target;
 use crate::template::Template;
 
@@ -39,10 +42,27 @@ pub struct Step {
     pub name: Option<Name>,
     /// Its line in the scenario.
     pub line: SourceLine,
+    /// Where it stands among the others.
+    pub place: Place,
     /// When.
     pub timing: Timing,
+    /// Names that it binds, before it acts, to what these targets mean then.
+    pub binds: Vec<(Name, Target)>,
     /// What.
     pub verb: Verb,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// In which stage.
+    pub stage: Stage,
+    /// Its number among the steps of that stage, from 1, with every round of the repeated ones.
+    pub number: usize,
+    /// Its position among the tables of the stage in the file, from 0; for a step of a repeated group, that of the group.
+    pub position: usize,
+    /// The round, for a step of a repeated group.
+    pub round: Option<Round>,
 }
 
 /// What a step does.
@@ -64,6 +84,8 @@ pub enum Verb {
     Expect(Look),
     /// Leaves a mark in the history, for people.
     Mark(String),
+    /// Binds names, and nothing else.
+    Bind,
     /// Ends the run.
     End,
 }
@@ -106,7 +128,12 @@ const BEGINS: Need = Need::AtMostOneOf("when it begins");
 
 const MODIFIERS: &[Key] = &[
     Key::new("name", Kind::Text, "The step's name, by which `since` and overrides refer to it."),
-    Key::new("at", Kind::Duration, "Not before this time since all nodes were ready.").with(BEGINS),
+    Key::new(
+        "at",
+        Kind::TableOr("plus", timing::AT_KEYS),
+        "Not before this time since the stage began; or { step = NAME, plus = \"2s\" }, so long after that step began.",
+    )
+    .with(BEGINS),
     Key::new("after", Kind::Delay, "This long after the previous step was done; \"0ms..50ms\" lets the seed choose.")
         .with(BEGINS),
     Key::new("when", Kind::Condition, "Once this condition holds; `within` bounds the wait."),
@@ -131,15 +158,19 @@ const MODIFIERS: &[Key] = &[
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
     Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
     Key::new("settle", Kind::Later, "Waits for quiescence: until then, `wait` with `latest` and `each`."),
-    Key::new("let", Kind::Later, "Binds a name: until then, `killed`, `paused` and `restarted` name what was hit."),
-    Key::new("repeat", Kind::Later, "Repeats a group of steps: until then, write them out."),
+    Key::new(
+        "let",
+        Kind::Map(&Kind::Target),
+        "Binds names for this step and later ones to whom these targets mean now: { boss = \"leader\" }.",
+    )
+    .with(Need::OrElse("a verb")),
     Key::new("disk", Kind::Later, "Disk faults."),
     Key::new("clock", Kind::Later, "Clock faults."),
     Key::new("cpu", Kind::Later, "CPU limits."),
 ];
 
 /// The modifiers that every step may have.
-const COMMON_MODIFIERS: &[&str] = &["name", "at", "after", "when"];
+const COMMON_MODIFIERS: &[&str] = &["name", "at", "after", "when", "let"];
 
 const VERB_KEYS: [Key; VERBS.len()] = {
     let mut keys = [Key::new("", Kind::Any, ""); VERBS.len()];
@@ -170,119 +201,11 @@ pub(crate) fn companions() -> Vec<(&'static str, Vec<&'static str>)> {
     companions
 }
 
-/// The keys of a step: modifiers and verbs.
+/// The keys of one step: modifiers and verbs.
 pub(crate) const KEYS: &[Key] = &Key::join::<{ MODIFIERS.len() + VERB_KEYS.len() }>(MODIFIERS, &VERB_KEYS);
 
-/// A step being read.
-pub(crate) struct StepTable<'t, 'd, 's> {
-    table: &'t Table<'d, 's>,
-    /// The verb's key and value.
-    item: Item<'d, 's>,
-    names: &'t Names<'t>,
-    origin: &'t Origin,
-}
-
-impl StepTable<'_, '_, '_> {
-    fn within(&self) -> Duration {
-        self.table.duration("within").map_or(condition::WITHIN, |within| within.value)
-    }
-}
-
-/// Declares the steps' names, so that conditions can refer to them.
-pub(super) fn declare(root: &Table<'_, '_>, names: &mut Names<'_>) {
-    let mut given: Vec<Located<&str>> = Vec::new();
-    let Some(item) = root.item("steps").filter(Item::is_array) else { return };
-    for step in item.array().unwrap_or_default() {
-        let name = step.entries_quietly().into_iter().find(|entry| entry.key() == "name" && entry.is_text());
-        let name = name.and_then(|name| name.text());
-        if let Some(name) = &name {
-            if let Some(first) = given.iter().find(|known| known.value == name.value) {
-                let message = format!("two steps are called `{}`", name.value.escape_debug());
-                root.report(
-                    Diagnostic::error(diagnostic::DUPLICATE_NAME, message, name.span.clone(), "given twice")
-                        .also(first.span.clone(), "the first one"),
-                );
-            }
-            if name.value == "start" || name.value.trim().is_empty() {
-                let message = format!("no step can be called `{}`", name.value.escape_debug());
-                let label = "`since` could not tell";
-                root.report(Diagnostic::error(diagnostic::RESERVED_NAME, message, name.span.clone(), label));
-            }
-            given.push(name.clone());
-        }
-        names.add_step(name.map(|name| name.value.into()));
-    }
-}
-
-/// Reads the steps.
-pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>, sources: &Sources) -> Option<Vec<Step>> {
-    let mut steps = Vec::new();
-    let mut is_complete = true;
-    let mut since = Since::Start;
-    let mut latest_at: Option<Located<Duration>> = None;
-    for (index, table) in root.tables("steps", "a step").into_iter().enumerate() {
-        refuse_going_back(&table, &mut latest_at);
-        let origin = Origin { since: since.clone(), step: index };
-        match parse_step(&table, &origin, names, sources) {
-            Some((step, acts)) => {
-                if acts {
-                    since = Since::Step { index, name: step.name.clone() };
-                }
-                steps.push(step);
-            }
-            None => is_complete = false,
-        }
-    }
-    is_complete.then_some(steps)
-}
-
-fn parse_step(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>, sources: &Sources) -> Option<(Step, bool)> {
-    let name = table.text("name").map(|name| name.value.into());
-    table.at_most_one(&["at", "after"]);
-    let at = table.duration("at").map(|at| at.value);
-    let after = table.item("after").map(|item| parse_delay(&item));
-    let when = table.item("when").map(|item| Condition::parse(&item, origin, names));
-    let within = table.duration("within").map_or(condition::WITHIN, |within| within.value);
-
-    let keys = VERB_KEYS.map(|key| key.name);
-    let item = table.exactly_one(&keys, "a verb", "one key that says what happens: kill, wait, expect ...")?;
-    let kind = VERBS.iter().find(|kind| kind.key.name == item.key())?;
-    refuse_misplaced(table, kind);
-    let verb = (kind.parse)(&StepTable { table, item, names, origin });
-
-    let after = match after {
-        None => None,
-        Some(after) => Some(after?),
-    };
-    let when = match when {
-        None => None,
-        Some(when) => Some((when?, within)),
-    };
-    let step = Step { name, line: sources.line(table.span().start), timing: Timing { at, after, when }, verb: verb? };
-    Some((step, kind.acts))
-}
-
-/// A modifier that its verb does not look at is a mistake.
-fn refuse_misplaced(table: &Table<'_, '_>, kind: &VerbKind) {
-    for modifier in MODIFIERS.iter().filter(|modifier| modifier.kind != Kind::Later) {
-        let is_common = COMMON_MODIFIERS.contains(&modifier.name) && !(modifier.name == "when" && kind.looks());
-        let is_bound_of_when = modifier.name == "within" && table.has("when");
-        if is_common || is_bound_of_when || kind.modifiers.contains(&modifier.name) {
-            continue;
-        }
-        let Some(item) = table.item(modifier.name) else { continue };
-        let verbs: Vec<&str> =
-            VERBS.iter().filter(|verb| verb.modifiers.contains(&modifier.name)).map(|verb| verb.key.name).collect();
-        let message = format!("`{}` does nothing beside `{}`", modifier.name, kind.key.name);
-        let help = match verbs.as_slice() {
-            [] => format!("`{}` is a condition of its own", kind.key.name),
-            verbs => format!("it goes with {}", verbs.join(", ")),
-        };
-        table.report(
-            Diagnostic::error(diagnostic::MISPLACED_MODIFIER, message, item.key_span(), "does nothing here").help(help),
-        );
-    }
-}
+/// What stands in `[[steps]]`, `[[setup]]` and `[[teardown]]`: steps, and groups of steps that are repeated.
+pub(super) const KIND: Kind = Kind::List(&Kind::Either(&[Kind::Table(KEYS), Kind::Table(group::KEYS)]));
 
 impl VerbKind {
     fn looks(&self) -> bool {
@@ -295,7 +218,7 @@ impl Verb {
     pub fn acts(&self) -> bool {
         match self {
             Self::Act(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
-            Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::End => false,
+            Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
 
@@ -306,7 +229,8 @@ impl Verb {
             Self::Signal(_, to) => Some(to),
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
-            Self::Nemesis(_) | Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::End => None,
+            Self::Wait(_) | Self::Expect(_) => None,
+            Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
 }
@@ -323,6 +247,7 @@ impl fmt::Display for Verb {
             Self::Wait(look) => write!(f, "wait for {look}"),
             Self::Expect(look) => write!(f, "expect {look}"),
             Self::Mark(text) => write!(f, "mark \"{text}\""),
+            Self::Bind => f.write_str("bind"),
             Self::End => f.write_str("end"),
         }
     }
@@ -348,11 +273,18 @@ impl Step {
         probes.chain(own).collect()
     }
 
-    /// How reports call it: its name, or its number from 1.
-    pub fn label(&self, index: usize) -> String {
-        match &self.name {
-            Some(name) => format!("step {} ({name})", index + 1),
-            None => format!("step {}", index + 1),
+    /// How people call it by its number: `step 3`, `setup 1`.
+    pub fn label(&self) -> String {
+        self.place.stage.label(self.place.number)
+    }
+
+    /// What it does, in people's words, with the names that it binds.
+    pub fn words(&self) -> String {
+        let binds: Vec<String> = self.binds.iter().map(|(name, target)| format!("let {name} = {target}")).collect();
+        match (&self.verb, binds.is_empty()) {
+            (Verb::Bind, _) => binds.join(", "),
+            (verb, true) => verb.to_string(),
+            (verb, false) => format!("{}, {verb}", binds.join(", ")),
         }
     }
 }

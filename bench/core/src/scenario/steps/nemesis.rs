@@ -5,6 +5,7 @@ use std::fmt;
 use super::{StepTable, Verb};
 use crate::diagnostic::{self, Diagnostic};
 use crate::observation::ActionVerb;
+use crate::stage::Stage;
 use crate::target::NEMESIS;
 
 /// What a step can do with the nemesis.
@@ -40,6 +41,14 @@ pub(super) fn parse(step: &StepTable<'_, '_, '_>, verb: ActionVerb) -> Option<Op
         step.item.report(
             Diagnostic::error(diagnostic::NO_NEMESIS, message, step.item.span(), "the scenario has no [nemesis]")
                 .help("[nemesis] with `every`, `faults` and `for` says what it does"),
+        );
+        return Some(None);
+    }
+    if step.stage != Stage::Main {
+        let message = format!("the nemesis cannot begin or end in the {}", step.stage.key());
+        step.item.report(
+            Diagnostic::error(diagnostic::NO_MEANING_HERE, message, step.item.span(), "not here")
+                .help("it is about the run itself: write it into [[steps]]"),
         );
         return Some(None);
     }
