@@ -2,7 +2,7 @@
 
 use std::process::{Output, Stdio};
 
-use crate::formats::{ALL, HOSTILE, three};
+use crate::formats::{ALL, HOSTILE, PASSES, three};
 use crate::support::{Place, stderr, stdout};
 
 /// dsbench as a step of a workflow whose repository is the place.
@@ -180,6 +180,28 @@ fn a_failure_in_a_ci_log_ends_with_its_evidence_and_what_the_nodes_said_before_i
     let three = ci(&ALL);
     let (runs, end) = three.split_once("\nfailures:\n").unwrap_or_else(|| panic!("no failures at the end:\n{three}"));
     assert!(runs.contains("PASS") && end.contains("term 1 was led by") && end.contains("1 passed, 1 failed"), "{end}");
+}
+
+#[test]
+fn colour_and_detail_are_what_the_reader_asked_for() {
+    let place = Place::new();
+    place.write("x.toml", PASSES);
+    let told = |environment: &[(&str, &str)], args: &[&str]| {
+        let mut command = place.command(&[&["run", "x.toml"], args].concat());
+        command.env_remove("NO_COLOR").envs(environment.iter().copied());
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        place.wait_until_empty();
+        text(&output.stderr)
+    };
+    let is_coloured = |environment: &[(&str, &str)]| told(environment, &["-q"]).contains('\u{1b}');
+    assert!(!is_coloured(&[]), "no terminal, no colour");
+    assert!(is_coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!is_coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(told(&[("TERM", "dumb")], &["--color", "always"]).contains('\u{1b}'), "who asks gets it");
+    let lines = |args: &[&str]| told(&[], args).lines().filter(|line| line.trim_start().starts_with("T+")).count();
+    let (quiet, usual, verbose) = (lines(&["-q"]), lines(&[]), lines(&["-v"]));
+    assert!(quiet == 0 && 0 < usual && usual < verbose, "{quiet} {usual} {verbose}");
+    place.dsbench(&["run", "x.toml", "-q", "-v"]).code(2);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What machines read on standard output: each format is parsed back and compared with what is stored.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, stderr, stdout};
+use crate::support::{Place, kill, stderr, stdout};
 
 /// Two nodes that both lead, and say things that no format may take for its own.
 pub(crate) const HOSTILE: &str = r###"schema = 1
@@ -114,6 +115,39 @@ fn a_series_that_cannot_run_at_all_still_is_a_document() {
         let document: Value = serde_json::from_str(&stdout(&run)).unwrap();
         assert_eq!((&document["result"], &document["exit_code"]), (&"environment".into(), &5.into()));
         assert_eq!(stderr(&run).matches("no-such-program-anywhere").count(), 1, "told once: {}", stderr(&run));
+    }
+}
+
+/// Every key of a value, but those that a scenario chooses.
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => object.iter().for_each(|(key, value)| {
+            found.insert(key.clone());
+            if key != "fields" {
+                keys(value, found);
+            }
+        }),
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_that_machines_get_is_documented() {
+    let docs = include_str!("../../docs/machines.md");
+    let place = three();
+    let mut found = BTreeSet::new();
+    for format in ["json", "jsonl"] {
+        for line in stdout(&place.dsbench(&with(&ALL, &["-q", "--format", format])).code(1)).split("\n{") {
+            let line = if line.starts_with('{') { line.to_owned() } else { format!("{{{line}") };
+            keys(&serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")), &mut found);
+        }
+    }
+    keys(&serde_json::from_str(&stdout(&place.dsbench(&["runs", "list", "--json"]).success())).unwrap(), &mut found);
+    assert!(found.len() > 80, "{found:?}");
+    for key in found {
+        let is_told = [format!("`{key}`"), format!("\"{key}\"")].iter().any(|told| docs.contains(told));
+        assert!(is_told, "docs/machines.md says nothing of {key:?}");
     }
 }
 
@@ -298,6 +332,27 @@ fn tap_has_a_point_per_run_and_one_per_invariant_whatever_they_are_called() {
     assert!(place.path(value(runs[1], "run").unwrap().as_str().unwrap()).is_dir());
     let details = value(&points[1], "details").unwrap();
     assert!(details.as_str().unwrap().contains("<script>alert(1)</script>"), "{details}");
+}
+
+#[test]
+fn a_series_that_is_interrupted_still_tells_what_it_came_to() {
+    let place = Place::new();
+    place.write(
+        "a.toml",
+        &PASSES.replace("[[invariants]]", "[[steps]]\nafter = \"100s\"\nmark = \"x\"\n[[invariants]]"),
+    );
+    place.write("b.toml", PASSES);
+    let mut command = place.command(&["run", "a.toml", "b.toml", "--format", "json", "--junit", "junit.xml"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    place.wait_until("a node's line", |place| place.path("logs/peer1_log.txt").exists());
+    kill(child.id(), "INT");
+    let output = child.wait_with_output().unwrap();
+    place.wait_until_empty();
+    assert_eq!(output.status.code(), Some(130));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["result"], &document["exit_code"]), (&"interrupted".into(), &130.into()));
+    assert_eq!((&document["undecided"], &document["not_run"]), (&1.into(), &1.into()));
+    assert!(place.read("junit.xml").contains("<error type=\"interrupted\""), "{}", place.read("junit.xml"));
 }
 
 #[test]

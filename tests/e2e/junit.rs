@@ -178,6 +178,39 @@ fn a_suite_per_scenario_tells_violated_from_undecided_and_shows_what_people_see(
     assert!(error.attributes["message"].contains("no-such-program-anywhere"));
 }
 
+/// A node that says something bad every other time.
+const FLAKY: &str = r#"schema = 1
+name = "flaky"
+timeout = "30s"
+[nodes]
+count = 1
+command = ["sh", "-c", "n=$(cat {scenario_dir}/n); echo $((n + 1)) > {scenario_dir}/n; [ $((n % 2)) = 0 ] && echo bad; echo said; exec sleep 1000"]
+[events]
+bad = { log = 'bad' }
+said = { log = 'said' }
+[[steps]]
+wait = { event = "said" }
+[[invariants]]
+name = "nothing bad"
+never = { event = "bad" }
+"#;
+
+#[test]
+fn what_passes_only_sometimes_is_flaky_and_still_a_failure() {
+    let place = Place::new();
+    place.write("x.toml", FLAKY).write("n", "0");
+    place.dsbench(&["run", "-q", "x.toml", "--repeat", "4", "--junit", "junit.xml"]).code(1);
+    let root = Node::read(&place.read("junit.xml"));
+    let suite = &root.children[0];
+    assert_eq!(suite.cases(), ["the run passed", "nothing bad failure", "no process crashed passed"]);
+    assert_eq!((suite.property("runs"), suite.property("flaky")), (Some("4"), Some("nothing bad")));
+    let case = suite.all("testcase").find(|case| case.child("failure").is_some()).unwrap();
+    let [failure, again] = &case.children[..] else { panic!("{case:?}") };
+    assert!(failure.attributes["message"].starts_with("in 2 of 4 runs: violated: bad at peer1"), "{failure:?}");
+    assert_eq!(again.name, "flakyFailure");
+    assert!(suite.child("system-out").unwrap().text.contains("FAIL"));
+}
+
 #[test]
 fn a_report_that_cannot_be_written_is_told_before_anything_starts() {
     let place = Place::new();

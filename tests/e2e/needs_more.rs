@@ -115,3 +115,40 @@ print(len(good), "good,", refused, "refused")
     let done = Command::new("python3").arg(place.path("judge.py")).args([ROOT, &codes]).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+#[test]
+#[ignore = "needs xmllint"]
+fn a_junit_report_is_xml_for_another_parser_too() {
+    let place = crate::formats::three();
+    let args = [&crate::formats::ALL[..], &["-q", "--repeat", "2", "--junit", "junit.xml"]].concat();
+    place.dsbench(&args).code(1);
+    let lint = Command::new("xmllint").args(["--noout", "--nonet"]).arg(place.path("junit.xml")).output().unwrap();
+    assert!(lint.status.success() && lint.stderr.is_empty(), "{}", String::from_utf8_lossy(&lint.stderr));
+}
+
+#[test]
+#[ignore = "needs script, which gives a program a terminal"]
+fn the_final_screen_fits_its_terminal_and_what_one_copies_is_whole() {
+    let place = Place::new();
+    place.write("x.toml", crate::formats::HOSTILE);
+    let dsbench = env!("CARGO_BIN_EXE_dsbench");
+    let shown = |columns: u32| {
+        let line = format!("stty cols {columns} rows 24; {dsbench} run -q x.toml");
+        let mut script = Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(place.path("")).env("TERM", "xterm").env_remove("CI");
+        let output = script.stdin(std::process::Stdio::null()).output().unwrap();
+        place.wait_until_empty();
+        let text = String::from_utf8(output.stdout).unwrap().replace('\r', "");
+        let text = console::strip_ansi_codes(&text).into_owned();
+        text.split_once("    FAIL").expect("the result").1.to_owned()
+    };
+    let (narrow, wide) = (shown(60), shown(200));
+    let too_wide = |text: &str, columns: usize| {
+        let breakable = |line: &&str| line.trim().contains(' ') && !line.starts_with("  reproduce:");
+        text.lines().filter(breakable).filter(|line| line.chars().count() > columns).count()
+    };
+    assert_eq!((too_wide(&narrow, 60), too_wide(&wide, 200)), (0, 0), "{narrow}\n{wide}");
+    assert!(narrow.lines().count() > wide.lines().count(), "{narrow}\n{wide}");
+    let command = narrow.lines().find(|line| line.starts_with("  reproduce:")).expect("how to do it again");
+    assert!(command.contains("dsbench run x.toml --seed 0x"), "{command}");
+}

@@ -22,11 +22,14 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
 
 fn wrap(line: &str, width: usize, out: &mut String) {
     let indent = " ".repeat(hanging(line, width));
-    let mut column = 0;
+    let (mut column, mut left) = (0, measure_text_width(line));
     for (gap, word) in words(line) {
         let word_width = measure_text_width(word);
+        // What stands apart far to the right goes below as a whole.
+        let is_apart = gap.len() > 1 && column > width / 2 && column + left > width;
+        left -= gap.len() + word_width;
         // At the beginning of a line a break would leave it empty.
-        if column > indent.len() && column + gap.len() + word_width > width {
+        if column > indent.len() && (is_apart || column + gap.len() + word_width > width) {
             out.push('\n');
             out.push_str(&indent);
             column = indent.len();
@@ -79,6 +82,10 @@ mod tests {
         assert_eq!(
             wrapped(text, 30),
             "  ok name  it held because\n           everything was seen\n           in time\n  reproduce: dsbench run x.toml --seed 7 --set nodes.count=5\n"
+        );
+        assert_eq!(
+            wrapped("  ok a long name of an invariant  and what it came to", 40),
+            "  ok a long name of an invariant\n    and what it came to"
         );
         assert_eq!(wrapped("  x a reason without any columns", 20), "  x a reason without\n    any columns");
     }

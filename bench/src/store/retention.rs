@@ -60,8 +60,8 @@ impl Retention {
         // The room is filled from the newest on; what does not fit ends it, so that no older one is kept instead.
         let (mut room, mut is_full) = (self.failed_bytes.unwrap_or(u64::MAX), false);
         let is_superfluous = |run: &&StoredRun| {
-            if run.is_pass() || is_full || self.failed_bytes.is_none() {
-                return run.is_pass() || is_full;
+            if !run.is_failure() || is_full || self.failed_bytes.is_none() {
+                return !run.is_failure() || is_full;
             }
             let left = room.checked_sub(run.bytes());
             is_full = left.is_none();

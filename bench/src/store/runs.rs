@@ -47,6 +47,9 @@ pub struct Summary {
     /// How long it took.
     #[serde(default)]
     pub seconds: Option<f64>,
+    /// The cluster was launched to be looked at.
+    #[serde(default)]
+    pub up: bool,
 }
 
 impl StoredRun {
@@ -60,18 +63,24 @@ impl StoredRun {
         Lock::is_held(&self.dir.join(RUNNING))
     }
 
-    /// `pass`, `fail`, ..., `running`, or `killed`: dsbench did not live to its end.
+    /// `pass`, `fail`, ..., `running`, `up` for a cluster that was launched to be looked at, or `killed`: dsbench did not live to its end.
     pub fn result(&self) -> &str {
         match self.summary.as_ref().and_then(|summary| summary.result.as_deref()) {
             Some(result) => result,
             None if self.is_running() => "running",
+            None if self.was_up() => "up",
             None => "killed",
         }
     }
 
-    /// It passed.
-    pub fn is_pass(&self) -> bool {
-        self.summary.as_ref().and_then(|summary| summary.exit_code) == Some(0)
+    /// Somebody may want to know why: it did not pass, and was not only looked at.
+    pub fn is_failure(&self) -> bool {
+        let is_pass = self.summary.as_ref().and_then(|summary| summary.exit_code) == Some(0);
+        !is_pass && !self.was_up()
+    }
+
+    fn was_up(&self) -> bool {
+        self.summary.as_ref().is_some_and(|summary| summary.up)
     }
 
     /// The room that it takes on the disk. What lies elsewhere is not looked at.
@@ -244,7 +253,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = dir.path();
         run(logs, "x/20261121T182016Z-7ff49f35", r#"{"result":"pass","exit_code":0,"seed":"0x7ff49f35"}"#);
-        run(logs, "x/20261121T182016Z-7ff49f35.2", "{}");
+        run(logs, "x/20261121T182016Z-7ff49f35.2", r#"{"up":true}"#);
         run(logs, "y/20261122T000000Z-00000001", "not json");
         for other in ["x/notes", "x/20261121T182016Z-", "x/2026112xT182016Z-00000001", "x/20261121T182016Z-00000001.b"]
         {
@@ -258,7 +267,7 @@ mod tests {
             let told = |run: &StoredRun| format!("{} {}", run.name(), run.result());
             stored(logs, &scenarios).iter().map(told).collect::<Vec<_>>()
         };
-        let of_x = ["x/20261121T182016Z-7ff49f35.2 killed", "x/20261121T182016Z-7ff49f35 pass"];
+        let of_x = ["x/20261121T182016Z-7ff49f35.2 up", "x/20261121T182016Z-7ff49f35 pass"];
         assert_eq!(names(&["x"]), of_x);
         assert_eq!(names(&[])[0], "y/20261122T000000Z-00000001 killed");
         assert_eq!(names(&[]).len(), 3);

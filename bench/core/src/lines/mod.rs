@@ -232,7 +232,35 @@ mod tests {
         assert!(matches!(read(&bytes).unwrap_err(), ReadError::Line { line: 3, .. }));
     }
 
+    const DOCS: &str = include_str!("../../../../docs/machines.md");
+
+    /// Every key of a value, but those that a scenario chooses.
+    fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(object) => object.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                if key != "fields" {
+                    keys(value, found);
+                }
+            }),
+            serde_json::Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+
     proptest! {
+        #[test]
+        fn every_key_is_documented(history in wild()) {
+            let mut found = std::collections::BTreeSet::new();
+            for line in String::from_utf8(written(&history)).unwrap().lines() {
+                keys(&serde_json::from_str(line).unwrap(), &mut found);
+            }
+            for key in found {
+                let is_told = [format!("`{key}`"), format!("\"{key}\"")].iter().any(|told| DOCS.contains(told));
+                prop_assert!(is_told, "docs/machines.md says nothing of {key:?}");
+            }
+        }
+
         #[test]
         fn what_is_written_is_read_again(history in wild()) {
             let recorded = read(&written(&history)).unwrap();

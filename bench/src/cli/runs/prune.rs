@@ -81,7 +81,7 @@ fn chosen<'r>(args: &PruneArgs, runs: &'r [StoredRun]) -> Vec<&'r StoredRun> {
         // A run of tomorrow is not old.
         let age = now.duration_since(run.started).unwrap_or_default();
         let is_too_old = args.older_than.is_none_or(|limit| age > limit);
-        is_too_many && is_too_old && (run.is_pass() || args.failed_too)
+        is_too_many && is_too_old && (args.failed_too || !run.is_failure())
     };
     runs.iter().filter(has_to_go).collect()
 }
