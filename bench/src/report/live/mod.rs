@@ -14,7 +14,7 @@ use dsbench_core::time::RunTime;
 use self::states::States;
 pub(crate) use self::states::state_style;
 use super::tell::{StepText, tell};
-use super::terminal::{clean, clean_line, say};
+use super::terminal::{clean, say};
 
 /// Follows a run. Only shows; never changes what happens.
 pub trait Live {
