@@ -5,8 +5,10 @@
 pub mod cli;
 mod console;
 mod control;
+mod doctor;
 mod driver;
 pub mod error;
+mod init;
 pub mod load;
 pub mod report;
 mod requirements;

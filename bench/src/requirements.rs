@@ -59,6 +59,16 @@ impl Need {
     }
 }
 
+impl std::fmt::Display for Need {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Program(program, _) => write!(f, "`{program}`"),
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Command { argv, .. } => write!(f, "what `{}` asks for", argv.join(" ")),
+        }
+    }
+}
+
 fn succeeds(argv: &[String], dir: &Path) -> bool {
     let Some((program, args)) = argv.split_first() else { return false };
     let mut command = Command::new(program);

@@ -2,6 +2,7 @@
 //!
 //! Everything that needs only Rust and a shell runs with `cargo test`; [`needs_more`] is the second suite, run by `.ci/run`.
 
+mod beginning;
 mod bites;
 mod by_hand;
 mod ci;

@@ -44,3 +44,74 @@ fn an_ordinary_user_needs_no_right_that_root_has() {
     place.wait_until_empty();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
+
+#[test]
+#[ignore = "needs python3"]
+fn a_first_cluster_in_python_passes_as_generated() {
+    crate::beginning::passes_as_generated(&["--template", "python"]);
+}
+
+#[test]
+#[ignore = "needs cargo"]
+fn a_first_cluster_in_rust_passes_as_generated_and_is_built_by_its_own_scenario() {
+    let place = crate::beginning::passes_as_generated(&["--template", "rust"]);
+    assert!(place.path("target/debug/node").is_file());
+}
+
+#[test]
+#[ignore = "needs bash"]
+fn bash_completes_commands_options_and_files() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("scenarios")).unwrap();
+    place.write("scenarios/first.toml", "");
+    let script = String::from_utf8(place.command(&["completions", "bash"]).output().unwrap().stdout).unwrap();
+    place.write("dsbench.bash", &script);
+    let completed = |words: &str| {
+        let ask = format!(
+            "source ./dsbench.bash; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _dsbench dsbench \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let done = Command::new("bash").args(["--norc", "-c", &ask]).current_dir(place.path("")).output().unwrap();
+        String::from_utf8_lossy(&done.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(completed("dsbench rech"), ["recheck"]);
+    assert!(completed("dsbench run --jun").contains(&"--junit".to_owned()));
+    assert_eq!(completed("dsbench run --junit scenarios/fi"), ["scenarios/first.toml"]);
+    // No answer of its own where a scenario stands: then bash completes file names, as it is told to.
+    assert_eq!(completed("dsbench run scenarios/fi"), [""]);
+    assert!(script.lines().any(|line| line.trim().starts_with("complete -F _dsbench") && line.contains("-o default")));
+    assert!(completed("dsbench completions z").contains(&"zsh".to_owned()));
+}
+
+#[test]
+#[ignore = "needs python3 with jsonschema"]
+fn an_independent_validator_judges_every_file_as_the_own_one_does() {
+    let place = Place::new();
+    let script = r#"
+import glob, json, re, sys, tomllib
+import jsonschema
+root = sys.argv[1]
+schema = json.load(open(root + "/scenarios/scenario.schema.json"))
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+structure = set(sys.argv[2].split(","))
+good = [file for pattern in ("scenarios/**/*.toml", "examples/**/*.toml", "bench/core/tests/good/*.toml", "bench/src/init/**/first.toml")
+        for file in glob.glob(root + "/" + pattern, recursive=True)]
+good = [file for file in good if re.search("^schema ", open(file).read(), re.M)]
+assert len(good) > 12, good
+for file in good:
+    for error in validator.iter_errors(tomllib.load(open(file, "rb"))):
+        sys.exit(f"{file}: {error.message}")
+refused = 0
+for code in structure:
+    text = open(f"{root}/bench/core/tests/bad/{code}.toml", "rb")
+    if not list(validator.iter_errors(tomllib.load(text))):
+        sys.exit(f"{code} is accepted")
+    refused += 1
+print(len(good), "good,", refused, "refused")
+"#;
+    place.write("judge.py", script);
+    let structure = dsbench_core::diagnostic::CODES.iter().filter(|meaning| meaning.is_structure);
+    let codes = structure.map(|meaning| meaning.code.to_string()).collect::<Vec<_>>().join(",");
+    let done = Command::new("python3").arg(place.path("judge.py")).args([ROOT, &codes]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}

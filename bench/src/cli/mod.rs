@@ -5,9 +5,11 @@ mod bug;
 mod check;
 mod completions;
 mod config;
+mod doctor;
 mod explain;
 mod hand;
 mod help;
+mod init;
 mod list;
 mod logs;
 mod man;
@@ -82,6 +84,10 @@ enum Command {
     Show(show::ShowArgs),
     /// Judge a stored run again, from its history alone
     Recheck(recheck::RecheckArgs),
+    /// Write a first scenario, with a small cluster to run or for your own program
+    Init(init::InitArgs),
+    /// Try what a run needs from this machine, and say how to get what is missing
+    Doctor(doctor::DoctorArgs),
     /// Explain a mistake, a verb, a check, a key or any other word; without one, list them all
     Explain(explain::ExplainArgs),
     /// List the stored runs, or remove old ones
@@ -155,6 +161,8 @@ fn answer(cli: Cli) -> u8 {
         Command::Config(args) => config::config(&args),
         Command::Show(args) => show::show(&args),
         Command::Recheck(args) => recheck::recheck(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

@@ -13,7 +13,7 @@ mod message;
 mod program;
 mod spec;
 mod sweep;
-mod sys;
+pub(crate) mod sys;
 pub(crate) mod tree;
 
 pub(crate) use channel::{Channel, Received};

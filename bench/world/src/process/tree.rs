@@ -35,6 +35,11 @@ impl Process {
         matches!(self.state, b'Z' | b'X') && self.threads <= 1
     }
 
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> u64 {
+        self.threads
+    }
+
     /// Sends a signal to exactly this process. False if it no longer is, or may not be signalled.
     pub(crate) fn signal(&self, signal: i32) -> bool {
         self.open().is_some_and(|process| process.signal(signal).is_ok())

@@ -1,0 +1,11 @@
+//! What this machine can do, found out by doing it: for `dsbench doctor`.
+//!
+//! Nothing here is concluded from a version number or a file of the kernel's configuration. A container may refuse what its kernel has.
+
+mod kernel;
+mod machine;
+mod trial;
+
+pub use kernel::{CALLS, Call};
+pub use machine::{Lateness, Limit, Limits, Space, lateness, limits, space};
+pub use trial::{Trial, trial};
