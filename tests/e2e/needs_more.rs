@@ -28,6 +28,23 @@ fn the_demonstrations_are_caught_by_name() {
 }
 
 #[test]
+#[ignore = "needs the node built with its mistakes (see the error)"]
+fn random_faults_that_know_nothing_of_a_mistake_find_it_within_ten_runs() {
+    for name in ["never-steps-down", "forgotten-vote"] {
+        let scenario = format!("{ROOT}/scenarios/demonstrations/random/{name}.toml");
+        let place = Place::new();
+        let catches = |seed: u32| {
+            let run = place.dsbench(&["run", "-q", &scenario, "--seed", &seed.to_string()]);
+            let (code, text) = (run.get_output().status.code(), stderr(&run));
+            assert!(matches!(code, Some(0 | 1)), "{text}");
+            assert_eq!(code == Some(0), text.contains("caught being violated"), "{text}");
+            code == Some(0)
+        };
+        assert!((1..=10).any(catches), "{name}: ten runs, and no alarm");
+    }
+}
+
+#[test]
 #[ignore = "needs the right to become an ordinary user"]
 fn an_ordinary_user_needs_no_right_that_root_has() {
     let place = Place::new();

@@ -54,3 +54,20 @@ fn two_leaders_of_one_term_are_caught_where_no_quorum_prevents_them() {
 fn every_start_order_ends_with_the_highest_id_leading() {
     run("every-start-order");
 }
+
+#[test]
+fn random_faults_never_show_two_leaders_and_end_in_agreement() {
+    let (_, text) = run("random-process-faults");
+    assert!(text.contains("by the nemesis: "), "{text}");
+}
+
+#[test]
+fn faults_at_the_moment_of_an_election_never_show_two_leaders_of_a_term() {
+    let (_, text) = run("faults-at-elections");
+    assert!(text.contains("by the nemesis: "), "{text}");
+}
+
+#[test]
+fn the_scenario_of_the_thousand_runs_passes_the_first_of_them() {
+    run("dense-process-faults");
+}

@@ -85,3 +85,19 @@ fn follows_from(condition: &Condition, left_out: &BTreeSet<usize>, unbound: &BTr
         Part::Probe(_) => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_faults_there_is_no_nemesis_and_no_step_starts_one() {
+        let text = "schema = 1\nname = 'x'\n[nodes]\ncount = 3\ncommand = ['true']\n\
+            [nemesis]\nstart = 'manual'\nevery = '1s'\nfaults = { restart = 1 }\n\
+            [[steps]]\nstart = 'nemesis'\n[[steps]]\nstop = 'nemesis'\n[[invariants]]\nprocess = {}\n";
+        let mut scenario = Scenario::parse(text, &[]).expect("a good scenario");
+        scenario.leave_out_faults();
+        assert!(scenario.nemesis.is_none());
+        assert!(scenario.steps.iter().all(|step| matches!(step.verb, Verb::Mark(_))), "{:?}", scenario.steps);
+    }
+}

@@ -183,3 +183,72 @@ fn parse_begin(table: &Table<'_, '_>) -> Option<Begin> {
     }
     item.duration().map(|start| Begin::At(start.value))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::Diagnostic;
+    use crate::scenario::{Begin, MaxDown, Nemesis, Scenario};
+
+    /// Reads a nemesis for three nodes beside these steps.
+    fn read(nemesis: &str, steps: &str) -> Result<Nemesis, Vec<Diagnostic>> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[nodes]\ncount = 3\nname = 'n{{id}}'\ncommand = ['true']\n\
+             [events]\nleads = {{ log = 'leads (?<term>.*)', fields = {{ term = 'int' }} }}\n[roles]\nleader = 'leads'\n\
+             [[invariants]]\nnever = 'leads'\n[nemesis]\n{nemesis}\n{steps}"
+        );
+        Scenario::parse(&text, &[]).map(|scenario| scenario.nemesis.expect("it has a nemesis"))
+    }
+
+    fn codes(nemesis: &str, steps: &str) -> String {
+        let mistakes = read(nemesis, steps).expect_err(nemesis);
+        mistakes.iter().map(|mistake| mistake.code.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    const LEAST: &str = "every = '1s'\nfaults = { restart = 1 }\nduration = '9s'\n";
+
+    #[test]
+    fn what_is_not_said_is_harmless() {
+        let nemesis = read(LEAST, "").unwrap();
+        assert_eq!((nemesis.max_down, nemesis.begin), (MaxDown::Minority, Begin::At(std::time::Duration::ZERO)));
+        assert!(nemesis.heal_last && nemesis.lasts.is_none() && nemesis.when.is_none());
+        assert_eq!(nemesis.targets[0].name, "random");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let wrong = "evry = '1s'\nfaults = { kil = 1, pause = 'often', signal = { KILL = 1 } }\nmax_down = 'most'\nstart = '1 parsec'\n\
+            targets = { leeder = 1, n9 = 1 }\nwithin = '1s'\n";
+        assert_eq!(codes(wrong, ""), "DS0101 DS0101 DS0110 DS0114 DS0114 DS0111 DS0120 DS0120 DS0133");
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let with = |more: &str| codes(&format!("{LEAST}{more}"), "");
+        assert_eq!(with("after = '1s'"), "DS0133");
+        assert_eq!(with("when = { event = 'leads', at_least = 2 }"), "DS0101");
+        assert_eq!(with("when = ['leads']"), "DS0110");
+        assert_eq!(with("target = 'leader'\ntargets = { leader = 1 }"), "DS0104");
+        assert_eq!(with("targets = { leader = 0 }"), "DS0115");
+        assert_eq!(with("max_down = 0"), "DS0113");
+        assert_eq!(with("of = 'random'"), "DS0128");
+        assert_eq!(codes("every = '0s..1s'\nfaults = { restart = 1 }\nduration = '9s'", ""), "DS0113");
+        assert_eq!(codes("every = '1s'\nfaults = { restart = 0 }\nduration = '9s'", ""), "DS0115");
+        assert_eq!(codes("faults = { restart = 1 }\nduration = '9s'", ""), "DS0102");
+    }
+
+    #[test]
+    fn a_time_without_room_for_a_fault_is_refused() {
+        let steps = "[[steps]]\nat = '3s'\nmark = 'x'";
+        let every = |rest: &str| format!("every = '1s..2s'\nfaults = {{ restart = 1 }}\n{rest}");
+        assert!(read(&every(""), steps).is_ok(), "it stops when the steps are done");
+        assert_eq!(codes(&every(""), ""), "DS0230");
+        assert_eq!(codes(&every("duration = '999ms'"), ""), "DS0230");
+        assert_eq!(codes(&every("start = '5s'\nstop = '5500ms'"), ""), "DS0230");
+        let manual = every("start = 'manual'");
+        assert_eq!(codes(&manual, steps), "DS0231");
+        assert!(read(&manual, "[[steps]]\nstart = 'nemesis'").is_ok());
+        assert_eq!(codes(&every("duration = '5s'"), "[[steps]]\nstart = 'nemesis'"), "DS0231");
+        assert_eq!(codes(&manual, "[[steps]]\nstart = 'nemesis'\n[[steps]]\nstop = 'nemesis'\nfor = '1s'"), "DS0231");
+        assert_eq!(codes(LEAST, "[[steps]]\nkill = 'nemesis'"), "DS0120");
+    }
+}
