@@ -290,6 +290,7 @@ impl Plan {
             "seed": self.seed,
             "timeout": humantime::format_duration(scenario.timeout).to_string(),
             "nodes": nodes,
+            "start": scenario.start.stages,
             "events": events,
             "steps": steps,
             "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),

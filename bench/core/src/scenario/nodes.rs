@@ -62,7 +62,7 @@ const GROUP_KEYS: &[Key] = &[
     Key::new(
         "after",
         Kind::Texts,
-        "Groups that are ready before this one starts; if not given, groups start side by side.",
+        "Groups that are ready before this one starts when the run begins; if not given, groups start side by side.",
     ),
     Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
 ];
