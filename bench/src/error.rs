@@ -8,9 +8,11 @@ pub enum BenchError {
     /// The command line asks for something that is not there or makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// The scenario has mistakes; they have been printed.
-    #[error("{path}: {errors} error{} in the scenario; nothing was started", if *errors == 1 { "" } else { "s" })]
+    /// The scenario has mistakes.
+    #[error("{mistakes}{path}: {errors} error{} in the scenario; nothing was started", if *errors == 1 { "" } else { "s" })]
     Scenario {
+        /// What is wrong, with the places; empty if it has been printed.
+        mistakes: String,
         /// The file.
         path: String,
         /// How many.
@@ -73,7 +75,7 @@ mod tests {
         let io = || std::io::Error::other("x");
         let errors = [
             BenchError::Usage(String::new()),
-            BenchError::Scenario { path: String::new(), errors: 1 },
+            BenchError::Scenario { mistakes: String::new(), path: String::new(), errors: 1 },
             BenchError::NothingSelected(String::new()),
             BenchError::Environment(String::new()),
             BenchError::File { doing: "read", path: "x".into(), source: io() },

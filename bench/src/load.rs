@@ -20,6 +20,8 @@ pub struct Source {
     pub path: PathBuf,
     /// Its text, and that of the files that it extends.
     pub sources: Sources,
+    /// True if mistakes are not printed but part of the errors, and warnings are nobody's business.
+    is_quiet: bool,
 }
 
 impl Source {
@@ -28,9 +30,18 @@ impl Source {
         Self::read_from(path, path.parent().unwrap_or(Path::new("")))
     }
 
+    /// The same for a test, whose standard error is somebody else's: mistakes are told by the errors alone.
+    pub(crate) fn read_quietly(path: &Path) -> Result<Self, BenchError> {
+        Self::read_as(path, path.parent().unwrap_or(Path::new("")), true)
+    }
+
     /// The same, when what it extends lies below another directory than its own.
     pub fn read_from(path: &Path, directory: &Path) -> Result<Self, BenchError> {
-        let mut this = Self { path: path.to_owned(), sources: Sources::of(read_text(path)?) };
+        Self::read_as(path, directory, false)
+    }
+
+    fn read_as(path: &Path, directory: &Path, is_quiet: bool) -> Result<Self, BenchError> {
+        let mut this = Self { path: path.to_owned(), sources: Sources::of(read_text(path)?), is_quiet };
         let mut read = vec![path.canonicalize().map_err(BenchError::file("find", path))?];
         loop {
             let next = Extended::next(&this.sources).map_err(|mistake| this.refuse(&[mistake]))?;
@@ -95,8 +106,14 @@ impl Source {
     }
 
     fn show(&self, diagnostics: &[Diagnostic]) {
-        github::mistakes(&self.path, &self.sources, diagnostics);
-        terminal::page(&diagnostics::render(&self.path.display().to_string(), &self.sources, diagnostics));
+        if !self.is_quiet {
+            github::mistakes(&self.path, &self.sources, diagnostics);
+            terminal::page(&self.rendered(diagnostics));
+        }
+    }
+
+    fn rendered(&self, diagnostics: &[Diagnostic]) -> String {
+        diagnostics::render(&self.path.display().to_string(), &self.sources, diagnostics)
     }
 
     /// Shows the mistakes, and says that there are some.
@@ -107,7 +124,11 @@ impl Source {
 
     fn refused(&self, mistakes: &[Diagnostic]) -> BenchError {
         let errors = mistakes.iter().filter(|diagnostic| diagnostic.is_error).count();
-        BenchError::Scenario { path: self.path.display().to_string(), errors }
+        let mistakes = match self.is_quiet {
+            true => format!("\n{}", anstream::adapter::strip_str(&self.rendered(mistakes))),
+            false => String::new(),
+        };
+        BenchError::Scenario { mistakes, path: self.path.display().to_string(), errors }
     }
 }
 

@@ -15,9 +15,14 @@ use crate::store::Store;
 const HOST: &str = "127.0.0.1";
 
 /// Allocates the ports and makes the data directories. The ports are the run's as long as the second value lives.
-pub(crate) fn settle(plan: &Plan, store: &Store, scenario_dir: &Path) -> Result<(Setting, Ports), BenchError> {
+pub(crate) fn settle(
+    plan: &Plan,
+    store: &Store,
+    scenario_dir: &Path,
+    executable: &Path,
+) -> Result<(Setting, Ports), BenchError> {
     let nodes_dir = store.nodes_dir().canonicalize().map_err(BenchError::file("find", store.nodes_dir()))?;
-    let (addresses, ports) = address(plan, scenario_dir, &nodes_dir)?;
+    let (addresses, ports) = address(plan, scenario_dir, &nodes_dir, executable)?;
     for node in &plan.scenario.nodes {
         let place = Place { addresses: &addresses, node: Some(&node.name), life: 1 };
         let files: Vec<_> = node
@@ -32,8 +37,12 @@ pub(crate) fn settle(plan: &Plan, store: &Store, scenario_dir: &Path) -> Result<
 }
 
 /// Every node's address, ports and (future) data directory.
-pub(crate) fn address(plan: &Plan, scenario_dir: &Path, nodes_dir: &Path) -> Result<(Addresses, Ports), BenchError> {
-    let executable = std::env::current_exe().map_err(BenchError::file("find", "/proc/self/exe"))?;
+pub(crate) fn address(
+    plan: &Plan,
+    scenario_dir: &Path,
+    nodes_dir: &Path,
+    executable: &Path,
+) -> Result<(Addresses, Ports), BenchError> {
     let mut addresses = plan.addresses(executable.to_string_lossy(), scenario_dir.to_string_lossy());
     let mut ports = Ports::new(plan.seed);
     for node in &plan.scenario.nodes {

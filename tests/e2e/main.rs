@@ -12,6 +12,7 @@ mod hostile;
 mod interrupts;
 mod junit;
 mod kept;
+mod library;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;

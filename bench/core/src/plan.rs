@@ -138,10 +138,7 @@ impl Plan {
     /// Programs that must be on PATH, each once, with what to do if it is missing: those of `[requires]`, then those of commands.
     pub fn programs(&self) -> Vec<(String, Option<String>)> {
         let mut programs = self.scenario.requires.programs.clone();
-        let commands = self.scenario.nodes.iter().flat_map(|node| &node.processes).flat_map(Process::commands);
-        let conditions = self.scenario.all_steps().flat_map(Step::commands);
-        let required = self.scenario.requires.exec.iter().map(|(_, command)| command);
-        for command in commands.chain(conditions).chain(required) {
+        for command in self.commands() {
             let Some(program) = command.first().and_then(Template::plain) else { continue };
             // A path is found where it is, not on PATH.
             if !program.contains('/') && !programs.iter().any(|(known, _)| known == program) {
@@ -149,6 +146,19 @@ impl Plan {
             }
         }
         programs
+    }
+
+    /// True if one of its commands is the reference node: `{node}`.
+    pub fn uses_reference_node(&self) -> bool {
+        self.commands().flatten().any(Template::is_reference_node)
+    }
+
+    /// Every command that it may execute.
+    fn commands(&self) -> impl Iterator<Item = &Vec<Template>> {
+        let commands = self.scenario.nodes.iter().flat_map(|node| &node.processes).flat_map(Process::commands);
+        let conditions = self.scenario.all_steps().flat_map(Step::commands);
+        let required = self.scenario.requires.exec.iter().map(|(_, command)| command);
+        commands.chain(conditions).chain(required)
     }
 
     /// Who runs and what happens when, for people.

@@ -8,6 +8,7 @@ use super::LOGS;
 use super::one::OneArgs;
 use crate::error::BenchError;
 use crate::report::terminal;
+use crate::run::Host;
 use crate::setting;
 
 /// Print the resolved scenario: every node's commands, addresses and files
@@ -26,7 +27,7 @@ pub(super) struct ConfigArgs {
 pub(super) fn config(args: &ConfigArgs) -> Result<u8, BenchError> {
     let (source, plan) = args.one.plan()?;
     let nodes = Path::new(LOGS).join("runs").join(&*plan.scenario.name).join("RUN").join("nodes");
-    let (addresses, _ports) = setting::address(&plan, &source.directory()?, &nodes)?;
+    let (addresses, _ports) = setting::address(&plan, &source.directory()?, &nodes, &Host::Own.executable(&plan)?)?;
     let json = serde_json::to_string_pretty(&plan.to_json(Some(&addresses))).expect("plain data has JSON");
     // JSON escapes only the first of the control characters.
     terminal::data(|out| writeln!(out, "{}", terminal::clean(&json)))?;

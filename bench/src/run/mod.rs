@@ -1,5 +1,6 @@
 //! One run, from the plan to the verdict: the whole program on one screen.
 
+mod host;
 mod prepared;
 mod run_json;
 mod up;
@@ -16,6 +17,7 @@ use dsbench_core::scenario::Choice;
 use dsbench_core::verdict::Verdict;
 use dsbench_world::{World, WorldConfig};
 
+pub(crate) use self::host::Host;
 use self::prepared::Prepared;
 pub(crate) use self::up::up;
 use crate::driver::{self, Stage};
@@ -43,6 +45,8 @@ pub struct Order {
     pub index: usize,
     /// Which repetition of it, from 1.
     pub round: u64,
+    /// In whose process it is made.
+    pub(crate) host: Host,
 }
 
 impl Order {
@@ -82,7 +86,7 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let plan = &order.plan;
     let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, true)?;
-    let config = WorldConfig { log_dir: store.log_dir(), signals: Some(signals), desk: None };
+    let config = WorldConfig { log_dir: store.log_dir(), signals, desk: None, lifts_limits: order.host.is_own() };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let driven = driver::drive(Stage {

@@ -10,7 +10,8 @@ use crate::{requirements, setting};
 
 pub(super) struct Prepared {
     pub(super) guardian: Guardian,
-    pub(super) signals: Signals,
+    /// None where signals are somebody else's.
+    pub(super) signals: Option<Signals>,
     pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) setting: Setting,
@@ -21,18 +22,21 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// With the terminal, or for a process that will give it up.
+    /// With the terminal, or for a process that will give it up. In somebody else's process, neither its signals nor its standard error
+    /// are touched.
     pub(super) fn new(order: &Order, has_terminal: bool) -> Result<Self, BenchError> {
         let Order { source, plan, .. } = order;
         let scenario_dir = source.directory()?;
         requirements::check(plan, &scenario_dir)?;
+        let executable = order.host.executable(plan)?;
 
         // Before any thread: the guardian is a fork of this process, and threads inherit the blocked signals.
-        let guardian = if has_terminal { Guardian::fork()? } else { Guardian::fork_without_terminal()? };
-        let signals = Signals::block()?;
+        let is_own = order.host.is_own();
+        let guardian = if has_terminal && is_own { Guardian::fork()? } else { Guardian::fork_without_terminal()? };
+        let signals = is_own.then(Signals::block).transpose()?;
         let clock = Clock::start();
         let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
-        let (setting, ports) = setting::settle(plan, &store, &scenario_dir)?;
+        let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable)?;
         let file = run_json::begun(order, clock.wall_start(), &scenario_dir);
         store.write_scenario(&source.sources)?;
         store.write(&store.run_path(), &file.to_bytes())?;

@@ -8,7 +8,7 @@ use dsbench_core::scenario::{Asked, Choice};
 
 use crate::error::BenchError;
 use crate::load::{Source, fresh_seed};
-use crate::run::Order;
+use crate::run::{Host, Order};
 use crate::store::Keep;
 
 /// A scenario, and which of its runs.
@@ -77,6 +77,7 @@ impl Selected {
             keep: Keep::default(),
             index,
             round,
+            host: Host::Own,
         }
     }
 }

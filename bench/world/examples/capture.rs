@@ -55,7 +55,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Result<_, regex::Error>>()?;
     let matcher = Matcher::new(&events, Stream::Stdout, "main", &Aliases::default());
     let life = Life { node: "node".into(), process: "main".into(), life: 1 };
-    let mut world = World::new(guardian, clock, WorldConfig { log_dir: dir.clone(), signals: None, desk: None })?;
+    let mut world = World::new(
+        guardian,
+        clock,
+        WorldConfig { log_dir: dir.clone(), signals: None, desk: None, lifts_limits: true },
+    )?;
     let ready = clock.now();
     let program = Program { argv: args.collect(), env: std::env::vars_os().collect(), cwd: ".".into() };
     let stdout = Some(Box::new(Output(matcher)) as Box<dyn Patterns>);

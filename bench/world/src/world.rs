@@ -38,6 +38,8 @@ pub struct WorldConfig {
     pub signals: Option<Signals>,
     /// Where other processes may speak to the run.
     pub desk: Option<DeskConfig>,
+    /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
+    pub lifts_limits: bool,
 }
 
 /// Which processes of a life a signal goes to.
@@ -88,12 +90,10 @@ pub(crate) struct Alive {
 
 impl World {
     /// Starts the threads; no process yet.
-    ///
-    /// Lifts dsbench's limit of open files to what it may have; nodes keep the limit that dsbench was started with.
     pub fn new(guardian: Guardian, clock: Clock, config: WorldConfig) -> Result<Self, WorldError> {
         let raw = config.log_dir.join("raw");
         fs::create_dir_all(&raw).map_err(|source| WorldError::Create { path: raw, source })?;
-        if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if let (true, Ok((_, hard))) = (config.lifts_limits, getrlimit(Resource::RLIMIT_NOFILE)) {
             // A hundred nodes need more than the usual 1024. If it is refused, some later start says so.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
         }
