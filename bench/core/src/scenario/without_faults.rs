@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Scenario, Step, Verb};
+use super::{Begin, Delay, Nemesis, Scenario, Step, Timing, Verb};
 use crate::condition::{Condition, Part, Since, Who};
 use crate::observation::ActionVerb;
 use crate::verdict::Expectation;
@@ -14,7 +14,7 @@ use crate::verdict::Expectation;
 impl Scenario {
     /// Leaves the faults out.
     pub(super) fn leave_out_faults(&mut self) {
-        self.nemesis = None;
+        self.steps.extend(self.nemesis.take().and_then(|nemesis| its_time(&nemesis)));
         let mut left_out = BTreeSet::new();
         for (index, step) in self.steps.iter_mut().enumerate() {
             let follows = |condition: &Condition| follows_from(condition, &left_out);
@@ -38,6 +38,19 @@ impl Scenario {
         }
         self.is_demonstration = false;
     }
+}
+
+/// A step that lasts as long as the nemesis would have: a cluster that is sound for a moment only is not.
+fn its_time(nemesis: &Nemesis) -> Option<Step> {
+    let (at, after) = match nemesis.begin {
+        Begin::At(start) => {
+            let ends = [nemesis.stop, nemesis.duration.map(|duration| start + duration)];
+            (Some(ends.into_iter().flatten().min()?), None)
+        }
+        Begin::ByStep => (None, Some(Delay { low: nemesis.duration?, high: nemesis.duration? })),
+    };
+    let verb = Verb::Mark("left out (no faults): the nemesis".to_owned());
+    Some(Step { name: None, line: nemesis.line.clone(), timing: Timing { at, after, when: None }, verb })
 }
 
 /// It keeps its place, its name and its time: whoever reads the history sees that it was left out.
