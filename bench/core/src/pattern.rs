@@ -6,6 +6,7 @@
 //! [`Matcher`] does not look at each line by itself. Its [scan](crate::scan) over whole chunks gives the lines that may match, and only
 //! those are looked at.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
@@ -62,10 +63,29 @@ impl EventPattern {
     }
 }
 
+thread_local! {
+    /// Patterns that are compiled already: a scenario of a thousand runs has the same ones a thousand times, and compiling them is most of
+    /// the time that reading it takes. It only remembers; what is compiled anew is the same.
+    static COMPILED: RefCell<BTreeMap<Box<str>, Regex>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// More patterns than this are not remembered.
+const COMPILED_MOST: usize = 4096;
+
 /// Compiles a pattern; reports what is wrong with it.
 pub fn compile(pattern: &Located<&str>, problems: &Problems) -> Option<Regex> {
+    if let Some(known) = COMPILED.with_borrow(|compiled| compiled.get(pattern.value).cloned()) {
+        return Some(known);
+    }
     let (why, label) = match RegexBuilder::new(pattern.value).size_limit(PATTERN_BYTES_MAX).build() {
-        Ok(regex) => return Some(regex),
+        Ok(regex) => {
+            COMPILED.with_borrow_mut(|compiled| {
+                if compiled.len() < COMPILED_MOST {
+                    compiled.insert(pattern.value.into(), regex.clone());
+                }
+            });
+            return Some(regex);
+        }
         Err(regex::Error::CompiledTooBig(limit)) => (format!("it needs more than {limit} bytes"), "too big".to_owned()),
         Err(error) => {
             let text = error.to_string();

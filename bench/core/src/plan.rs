@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -33,14 +34,15 @@ pub struct Plan {
     pub events: Vec<EventPattern>,
 }
 
+/// The lines that tell of a crash. One expression, compiled once: a run pays for it before its first process starts.
+static PANIC_LINE: LazyLock<Regex> = LazyLock::new(|| Regex::new(&PANICS.join("|")).expect("constant patterns"));
+
 impl Plan {
     /// Decides what the seed decides.
     pub fn new(mut scenario: Scenario, seed: u64) -> Self {
         scenario.invariants = with_implicit(scenario.invariants);
         let mut events = scenario.events.clone();
-        // One expression: a run pays for its compilation before its first process starts.
-        let panics = Regex::new(&PANICS.join("|")).expect("constant patterns");
-        events.push(EventPattern::plain(PANIC, panics));
+        events.push(EventPattern::plain(PANIC, PANIC_LINE.clone()));
         let delay = |step: &Step| {
             let after = step.timing.after?;
             Some(random_of(step, seed, "after").between(after.low, after.high))

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use dsbench_core::judgement::Judgement;
-use dsbench_world::Clock;
+use dsbench_world::{Clock, Signals};
 
 pub use audience::Audience;
 pub use filter::{Filter, Pattern, Shard, Tag};
@@ -78,12 +78,18 @@ impl Series {
 ///
 /// One scenario that cannot run here does not hide what the others find; a world that cannot be controlled ends the series.
 pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
+    // Also between two runs a signal ends the series, and not dsbench before its last word.
+    let signals = Signals::block();
     let clock = Clock::start();
     let mut tally = Tally::new(series);
     audience.begins(series);
     'rounds: for round in 1.. {
         for (index, selected) in series.runs.iter().enumerate() {
             if !series.goes_on(round, clock.now().elapsed()) {
+                break 'rounds;
+            }
+            if let Some(signal) = Signals::take_pending() {
+                tally.interrupted(signal);
                 break 'rounds;
             }
             // Made just before it is run: a series of any length holds one plan at a time.
@@ -113,6 +119,8 @@ pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
             break;
         }
     }
+    // A reader that is stuck must not keep the last word, and dsbench with it.
+    drop(signals);
     audience.ended(&tally);
     tally
 }

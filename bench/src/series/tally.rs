@@ -78,6 +78,11 @@ impl Tally {
         self.impossible = Some(error.exit_code());
     }
 
+    /// A signal came between two runs.
+    pub(super) fn interrupted(&mut self, signal: i32) {
+        self.worst = self.worst.max(Some(Judgement::Interrupted { signal }));
+    }
+
     /// How many runs were begun.
     pub fn begun(&self) -> u64 {
         self.records.iter().map(Record::begun).sum()

@@ -1,6 +1,7 @@
 //! Signals to dsbench itself: SIGINT, SIGTERM and SIGHUP become part of the one stream of outside events.
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::WorldError;
 
@@ -17,6 +18,13 @@ impl Signals {
             .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)
             .map_err(|errno| WorldError::system("block signals", errno))?;
         Ok(Self { before })
+    }
+
+    /// The number of a signal that has come and that nothing has read yet; it is read by this.
+    pub fn take_pending() -> Option<i32> {
+        let pending = SignalFd::with_flags(&Self::set(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+        let read = pending.and_then(|fd| fd.read_signal());
+        read.ok().flatten().and_then(|signal| i32::try_from(signal.ssi_signo).ok())
     }
 
     /// The set.
@@ -46,5 +54,15 @@ mod tests {
     fn signals_have_names() {
         assert_eq!(signal_name(9), "SIGKILL");
         assert_eq!(signal_name(40), "signal 40");
+    }
+
+    #[test]
+    fn a_signal_that_came_while_nobody_listened_is_taken_once() {
+        let _blocked = Signals::block().unwrap();
+        assert_eq!(Signals::take_pending(), None);
+        // To this thread alone: the tests of others go on.
+        nix::sys::signal::raise(Signal::SIGHUP).unwrap();
+        assert_eq!(Signals::take_pending(), Some(1));
+        assert_eq!(Signals::take_pending(), None);
     }
 }
