@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use dsbench_core::history::History;
 use dsbench_core::observation::{
-    Change, Ending, Event, Life, LogLine, MAIN, Name, Nanos, Phase, ProcessChange, Value, What,
+    Change, Ending, Event, Life, LogLine, MAIN, Name, Nanos, Output, Phase, ProcessChange, Shapes, Value, What,
 };
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::Scenario;
@@ -59,12 +59,19 @@ struct Cluster {
     names: Vec<Name>,
     lives: Vec<u32>,
     at: u64,
+    shapes: Shapes,
 }
 
 impl Cluster {
     fn start() -> Self {
         let names = (1..=NODES).map(|id| format!("peer{id}").into()).collect();
-        let mut cluster = Self { history: History::default(), names, lives: vec![0; NODES as usize], at: 0 };
+        let mut cluster = Self {
+            history: History::default(),
+            names,
+            lives: vec![0; NODES as usize],
+            at: 0,
+            shapes: Shapes::default(),
+        };
         cluster.push(What::Run(Phase::Started));
         (0..NODES).for_each(|node| cluster.start_node(node));
         cluster.push(What::Run(Phase::Ready));
@@ -95,9 +102,10 @@ impl Cluster {
 
     fn says(&mut self, node: u64, event: &str, fields: Vec<(Name, Value)>) {
         let line = self.history.next_number();
-        let log = LogLine { stderr: false, file: None, offset: line * 80, line, text: "a line".into() };
+        let log = LogLine { offset: line * 80, line, text: "a line".into() };
         let of = self.life(node);
-        self.push(What::Event(Event { name: event.into(), of, fields, uncertainty: Nanos(20_000), log }));
+        let fields = self.shapes.fields(&event.into(), &of, &Output::Stdout, fields);
+        self.push(What::Event(Event { fields, uncertainty: Nanos(20_000), log }));
     }
 
     /// In every round each node that runs says it once; `round` gives the fields.

@@ -9,8 +9,8 @@ use dsbench_core::check;
 use dsbench_core::history::History;
 use dsbench_core::lines;
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, Phase, ProcessChange, Sample,
-    Stall, Value, What,
+    Action, ActionVerb, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, Output, Phase, ProcessChange,
+    Sample, Shapes, Stall, Value, What,
 };
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::Scenario;
@@ -66,12 +66,19 @@ struct Cluster {
     names: Vec<Name>,
     lives: Vec<u32>,
     at: u64,
+    shapes: Shapes,
 }
 
 impl Cluster {
     fn start() -> Self {
         let names = (1..=NODES).map(|id| format!("peer{id}").into()).collect();
-        let mut cluster = Self { history: History::default(), names, lives: vec![0; NODES as usize], at: 0 };
+        let mut cluster = Self {
+            history: History::default(),
+            names,
+            lives: vec![0; NODES as usize],
+            at: 0,
+            shapes: Shapes::default(),
+        };
         cluster.push(What::Run(Phase::Started));
         (0..NODES).for_each(|node| cluster.start_node(node));
         cluster.push(What::Run(Phase::Ready));
@@ -102,14 +109,15 @@ impl Cluster {
 
     fn act(&mut self, verb: ActionVerb, node: u64) {
         let (of, name) = (self.life(node), self.names[node as usize].clone());
-        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![name], vec![of]) }));
+        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![name], vec![of]) }.into()));
     }
 
     fn says(&mut self, node: u64, event: &str, fields: Vec<(Name, Value)>, text: String) {
         let line = self.history.next_number();
-        let log = LogLine { stderr: false, file: None, offset: line * 80, line, text };
+        let log = LogLine { offset: line * 80, line, text: text.into() };
         let (of, uncertainty) = (self.life(node), Nanos(200_000));
-        self.push(What::Event(Event { name: event.into(), of, fields, uncertainty, log }));
+        let fields = self.shapes.fields(&event.into(), &of, &Output::Stdout, fields);
+        self.push(What::Event(Event { fields, uncertainty, log }));
     }
 
     fn term(&mut self, term: u64) {

@@ -304,7 +304,7 @@ fn is_lower(new: Option<&Value>, old: Option<&Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Exit, LogLine, Nanos};
+    use crate::observation::Exit;
     use crate::time::RunTime;
 
     fn life(node: &str, life: u32) -> Life {
@@ -337,13 +337,12 @@ mod tests {
     }
 
     fn action(verb: ActionVerb, node: &str, n: u32) -> What {
-        What::Action(Action::new(verb, vec![node.into()], vec![life(node, n)]))
+        What::Action(Action::new(verb, vec![node.into()], vec![life(node, n)]).into())
     }
 
     fn led(node: &str, term: i64) -> What {
-        let log = LogLine { stderr: false, file: None, offset: 0, line: 1, text: String::new() };
         let fields = vec![("term".into(), Value::Int(term))];
-        What::Event(Event { name: "led".into(), of: life(node, 1), fields, uncertainty: Nanos(0), log })
+        What::Event(Event::new("led", life(node, 1), fields))
     }
 
     #[test]

@@ -175,8 +175,8 @@ mod tests {
         let mut story = Story::of(&["a"]);
         let pause = |hit| Action::new(ActionVerb::Pause, vec!["a".into()], vec![hit]);
         let hit = story.life("a");
-        story.at(100).push(What::Action(pause(hit.clone()).asked_by(Origin::Nemesis(2))));
-        story.push(What::Action(pause(hit).asked_by(Origin::Hand)));
+        story.at(100).push(What::Action(pause(hit.clone()).asked_by(Origin::Nemesis(2)).into()));
+        story.push(What::Action(pause(hit).asked_by(Origin::Hand).into()));
         assert_eq!(
             told(&story, 100),
             ["pause a since T+0.100s by the nemesis (fault 3)", "pause a since T+0.100s by hand"]

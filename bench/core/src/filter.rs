@@ -191,7 +191,7 @@ fn not_a_number<T>(entry: &Item<'_, '_>, text: &Located<&str>) -> Option<T> {
 mod tests {
     use super::*;
     use crate::diagnostic::Problems;
-    use crate::observation::{Life, LogLine, MAIN, Nanos};
+    use crate::observation::{Life, MAIN};
     use crate::table::{Key, Kind, Table, parse_document};
 
     const KEYS: &[Key] = &[Key::new("where", Kind::Where, "The filter.")];
@@ -224,13 +224,8 @@ mod tests {
         let nodes: [Name; 3] = ["n1".into(), "n2".into(), "n3".into()];
         let main = [Name::from(MAIN)];
         let state = ClusterState::new(nodes.iter().map(|node| (node, &main[..])), &[]);
-        let event = Event {
-            name: "e".into(),
-            of: Life { node: "n1".into(), process: MAIN.into(), life: 1 },
-            fields: vec![(field.into(), value)],
-            uncertainty: Nanos(0),
-            log: LogLine { stderr: false, file: None, offset: 0, line: 1, text: String::new() },
-        };
+        let of = Life { node: "n1".into(), process: MAIN.into(), life: 1 };
+        let event = Event::new("e", of, vec![(field.into(), value)]);
         filter.unwrap().admits(&event, &state)
     }
 

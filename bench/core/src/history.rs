@@ -1,14 +1,22 @@
 //! The history: every observation of a run, in order, with the indexes that checks need.
 //!
 //! It only grows. What lies after [`Phase::Ended`] is kept but not indexed, because nothing of it is judged as the cluster's doing.
+//!
+//! It lies in memory as a whole, so it is counted: [`History::bytes`] says how much it takes, and whoever fills it ends the run before it
+//! eats the machine. Of the texts of lines it keeps only the first [`TEXT_BYTES_MAX`] (a crash is always told): they are for people, no
+//! check compares them, and the stored history has them all.
 
 use std::collections::BTreeMap;
 
+use crate::event::Words;
 use crate::observation::{
-    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, NemesisChange, Observation, Phase,
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, NemesisChange, Observation, PANIC, Phase,
     ProcessChange, Sample, Stall, StepChange, What,
 };
 use crate::time::RunTime;
+
+/// Bytes of lines' texts that are kept.
+pub const TEXT_BYTES_MAX: usize = 8 << 20;
 
 /// An append-only list of observations.
 #[derive(Debug, Clone, Default)]
@@ -16,20 +24,32 @@ pub struct History {
     /// The number of the first observation that is held.
     first: u64,
     observations: Vec<Observation>,
-    events: BTreeMap<Name, Vec<usize>>,
-    actions: Vec<usize>,
-    steps: Vec<usize>,
-    nemesis: Vec<usize>,
+    events: BTreeMap<Name, Vec<Index>>,
+    actions: Vec<Index>,
+    steps: Vec<Index>,
+    nemesis: Vec<Index>,
     /// What became of the steps of the teardown.
-    teardown: Vec<usize>,
-    samples: Vec<usize>,
-    stalls: Vec<usize>,
-    answers: Vec<usize>,
+    teardown: Vec<Index>,
+    samples: Vec<Index>,
+    stalls: Vec<Index>,
+    answers: Vec<Index>,
     nodes: BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>,
     started: Option<RunTime>,
     ready: Option<(u64, RunTime)>,
     ended: Option<Ended>,
     last: RunTime,
+    /// Bytes of the texts that were kept, and of everything beside the observations' own size.
+    text_bytes: usize,
+    heap_bytes: usize,
+    words: Words,
+}
+
+/// A place in the list of observations: half as large as a `usize`, because there are as many of them.
+type Index = u32;
+
+fn place(index: usize) -> Index {
+    // So many observations would take hundreds of gigabytes.
+    Index::try_from(index).expect("a history has fewer than 2^32 observations")
 }
 
 /// One observation of a known kind.
@@ -126,13 +146,16 @@ impl History {
     }
 
     /// Adds what was seen, with the next number.
-    pub fn push(&mut self, at: RunTime, what: What) -> &Observation {
+    pub fn push(&mut self, at: RunTime, mut what: What) -> &Observation {
+        if let What::Event(event) = &mut what {
+            self.weigh(event);
+        }
         let index = self.observations.len();
         self.observations.push(Observation { number: self.first + index as u64, at, what });
         self.last = self.last.max(at);
         // By number, not by time: the teardown begins at the very instant of the end.
         if self.ended.is_some() && matches!(self.observations[index].what, What::Step(_)) {
-            self.teardown.push(index);
+            self.teardown.push(place(index));
             return &self.observations[index];
         }
         // The answer of a check program comes when the run is over, and is about all of it.
@@ -142,6 +165,44 @@ impl History {
         &self.observations[index]
     }
 
+    /// Counts what an event takes, and leaves out its text if enough are kept. That depends on nothing but what came before, so a stored
+    /// history that is read again is the same.
+    fn weigh(&mut self, event: &mut Event) {
+        let text_bytes = event.log.text.len();
+        if self.text_bytes + text_bytes > TEXT_BYTES_MAX && &*event.name != PANIC {
+            event.log.text = Box::default();
+        } else {
+            self.text_bytes += text_bytes;
+        }
+        self.heap_bytes += event.settle(&mut self.words);
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.observations.len() * (size_of::<Observation>() + size_of::<Index>()) + self.heap_bytes
+    }
+
+    /// The event that occurred most often, and how often.
+    pub fn most_frequent_event(&self) -> Option<(&Name, usize)> {
+        let counts = self.events.iter().map(|(name, list)| (name, list.len()));
+        // The first by name of equal ones.
+        counts.rev().max_by_key(|(_, count)| *count)
+    }
+
+    /// True if the text of a line was left out.
+    pub fn lacks_text(&self, number: u64) -> bool {
+        self.get(number).is_some_and(|seen| matches!(&seen.what, What::Event(event) if event.log.text.is_empty()))
+    }
+
+    /// Puts back the text of a line that was left out, for people to read.
+    pub fn tell_text(&mut self, number: u64, text: Box<str>) {
+        let index = number.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        let observation = index.and_then(|index| self.observations.get_mut(index));
+        if let Some(Observation { what: What::Event(event), .. }) = observation {
+            event.log.text = text;
+        }
+    }
+
     fn is_judged(&self, at: RunTime) -> bool {
         self.ended.as_ref().is_none_or(|ended| at <= ended.at)
     }
@@ -149,6 +210,7 @@ impl History {
     fn index(&mut self, index: usize) {
         let observation = &self.observations[index];
         let at = observation.at;
+        let index = place(index);
         match &observation.what {
             What::Event(event) => match self.events.get_mut(&event.name) {
                 Some(list) => list.push(index),
@@ -199,14 +261,14 @@ impl History {
     pub fn events<'h>(
         &'h self,
         name: &str,
-    ) -> impl DoubleEndedIterator<Item = Seen<'h, Event>> + ExactSizeIterator + use<'h> {
+    ) -> impl DoubleEndedIterator<Item = Seen<'h, Event>> + ExactSizeIterator + Clone + use<'h> {
         let list = self.events.get(name).map_or(&[][..], Vec::as_slice);
         self.pick(list, |what| if let What::Event(event) = what { Some(event) } else { None })
     }
 
     /// What the bench did to nodes, by number.
     pub fn actions(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Action>> + ExactSizeIterator {
-        self.pick(&self.actions, |what| if let What::Action(action) = what { Some(action) } else { None })
+        self.pick(&self.actions, |what| if let What::Action(action) = what { Some(&**action) } else { None })
     }
 
     /// What became of the steps, by number.
@@ -241,11 +303,11 @@ impl History {
 
     fn pick<'h, T: 'h>(
         &'h self,
-        list: &'h [usize],
-        kind: impl Fn(&'h What) -> Option<&'h T>,
-    ) -> impl DoubleEndedIterator<Item = Seen<'h, T>> + ExactSizeIterator {
+        list: &'h [Index],
+        kind: impl Fn(&'h What) -> Option<&'h T> + Clone,
+    ) -> impl DoubleEndedIterator<Item = Seen<'h, T>> + ExactSizeIterator + Clone {
         list.iter().map(move |&index| {
-            let Observation { number, at, what } = &self.observations[index];
+            let Observation { number, at, what } = &self.observations[index as usize];
             Seen { number: *number, at: *at, what: kind(what).expect("an index holds one kind of observation") }
         })
     }
@@ -338,7 +400,7 @@ fn track_pause(nodes: &mut BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>, at: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::MAIN;
+    use crate::observation::{LogLine, MAIN};
 
     fn life(node: &str, life: u32) -> Life {
         Life { node: node.into(), process: MAIN.into(), life }
@@ -349,7 +411,7 @@ mod tests {
     }
 
     fn action(verb: ActionVerb, node: &str, nth: u32) -> What {
-        What::Action(Action::new(verb, vec![node.into()], vec![life(node, nth)]))
+        What::Action(Action::new(verb, vec![node.into()], vec![life(node, nth)]).into())
     }
 
     fn ms(ms: u64) -> RunTime {
@@ -390,5 +452,25 @@ mod tests {
         assert_eq!(history.observations().len(), 3);
         assert_eq!(history.life(&life("a", 1)).unwrap().exited, None);
         assert_eq!(history.horizon(), ms(9));
+    }
+
+    fn said(name: &str, text: &str) -> What {
+        let log = LogLine { offset: 1, line: 1, text: text.into() };
+        What::Event(Event { log, ..Event::new(name, life("a", 1), Vec::new()) })
+    }
+
+    #[test]
+    fn texts_are_kept_up_to_a_bound_and_crashes_beyond_it() {
+        let mut history = History::default();
+        let text = "x".repeat(1 << 20);
+        (0..12).for_each(|_| _ = history.push(ms(1), said("led", &text)));
+        history.push(ms(2), said(PANIC, &text));
+        let lacking: Vec<_> = (0..13).filter(|number| history.lacks_text(*number)).collect();
+        assert_eq!(lacking, [8, 9, 10, 11]);
+        let bytes = history.bytes();
+        assert!((9 << 20..(9 << 20) + 4096).contains(&bytes), "{bytes}");
+        history.tell_text(9, "put back".into());
+        assert!(!history.lacks_text(9) && history.lacks_text(10));
+        assert_eq!(history.most_frequent_event().map(|(name, count)| (&**name, count)), Some(("led", 12)));
     }
 }

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod condition;
 pub mod confidence;
 pub mod diagnostic;
+mod event;
 pub mod explain;
 pub mod faults;
 pub mod filter;

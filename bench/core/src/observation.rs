@@ -4,13 +4,12 @@
 //! (a log line is not an observation; a match of an event pattern is, with a pointer to the line). How an observation looks on disk stands
 //! in [`crate::lines`].
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::event::{Event, Fields, LogLine, Nanos, Output, Shape, Shapes, Source, Value};
 use crate::time::RunTime;
 
 /// A node's, event's, field's or process's name. Shared, because a history repeats it a million times.
@@ -45,7 +44,7 @@ pub enum What {
     /// A line of a node's output matched an event pattern.
     Event(Event),
     /// The bench did something to nodes: a fault, or the undoing of one.
-    Action(Action),
+    Action(Box<Action>),
     /// A step of the scenario changed its state.
     Step(StepChange),
     /// The nemesis changed its state. What it does to nodes is an action.
@@ -92,6 +91,8 @@ pub enum Ending {
         /// The signal's number.
         signal: i32,
     },
+    /// More was seen than may be held in memory.
+    TooMuch,
     /// The environment failed before the first fault (a node did not start or did not become ready).
     Environment,
     /// A person who had launched the cluster, to look at it and not to judge it, has ended it.
@@ -171,126 +172,6 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
-        }
-    }
-}
-
-/// A line matched an event pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// The event's name in the scenario.
-    pub name: Name,
-    /// Who said it.
-    pub of: Life,
-    /// The named fields, in the order of the event's definition.
-    pub fields: Vec<(Name, Value)>,
-    /// The line was written at most this long before `at`, and not after it.
-    pub uncertainty: Nanos,
-    /// Where the line stands.
-    pub log: LogLine,
-}
-
-/// Where lines come from in a known order: one stream of one life. The order of lines of different ones is only as good as their times.
-pub type Source<'a> = (&'a Life, bool, Option<&'a Name>);
-
-impl Event {
-    /// Which stream its line stood in.
-    pub fn source(&self) -> Source<'_> {
-        (&self.of, self.log.stderr, self.log.file.as_ref())
-    }
-
-    /// The value of a field; none if the line did not hold it (a group of the pattern that took no part).
-    pub fn field(&self, name: &str) -> Option<&Value> {
-        self.fields.iter().find(|(field, _)| &**field == name).map(|(_, value)| value)
-    }
-}
-
-/// A length of time in nanoseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Nanos(pub u64);
-
-impl From<Nanos> for Duration {
-    fn from(nanos: Nanos) -> Self {
-        Self::from_nanos(nanos.0)
-    }
-}
-
-/// A pointer to a line of captured output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// True for standard error.
-    pub stderr: bool,
-    /// The file that was followed, if it was neither of the program's outputs: its path in the data directory.
-    pub file: Option<Name>,
-    /// Byte offset of the line's start in the raw file of this life and stream.
-    pub offset: u64,
-    /// Line number, from 1, in the node's readable `<node>_log.txt`.
-    pub line: u64,
-    /// The line as people read it: lossy UTF-8, control characters escaped, cut after 400 characters.
-    pub text: String,
-}
-
-/// A field's value, typed by the event's definition. Ordered, so that values can be keys: by type, then by value (floats by
-/// [`f64::total_cmp`]).
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// `"int"`
-    Int(i64),
-    /// `"float"`
-    Float(f64),
-    /// `"text"`
-    Text(Name),
-    /// `"node"`: a node of the scenario, by name or alias.
-    Node(Name),
-    /// `"nodes"`: a list of nodes as the log wrote it, split at commas and spaces.
-    Nodes(Vec<Name>),
-}
-
-impl Ord for Value {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let kind = |value: &Self| match value {
-            Self::Int(_) => 0,
-            Self::Float(_) => 1,
-            Self::Text(_) => 2,
-            Self::Node(_) => 3,
-            Self::Nodes(_) => 4,
-        };
-        match (self, other) {
-            (Self::Int(a), Self::Int(b)) => a.cmp(b),
-            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
-            (Self::Text(a), Self::Text(b)) | (Self::Node(a), Self::Node(b)) => a.cmp(b),
-            (Self::Nodes(a), Self::Nodes(b)) => a.cmp(b),
-            _ => kind(self).cmp(&kind(other)),
-        }
-    }
-}
-
-impl PartialOrd for Value {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Value {}
-
-impl fmt::Display for Value {
-    /// As the log had it; lists with commas.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(value) => value.fmt(f),
-            Self::Float(value) => value.fmt(f),
-            Self::Text(value) | Self::Node(value) => value.fmt(f),
-            Self::Nodes(nodes) => nodes.iter().enumerate().try_for_each(|(i, node)| {
-                let comma = if i == 0 { "" } else { "," };
-                write!(f, "{comma}{node}")
-            }),
         }
     }
 }

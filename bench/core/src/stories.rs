@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::history::History;
 use crate::observation::{
-    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, LogLine, MAIN, Name, Nanos, NemesisChange,
-    Observation, PassedOver, Phase, ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
+    Action, ActionVerb, Answer, Change, Ending, Event, Exit, Fields, Life, LogLine, MAIN, Name, Nanos, NemesisChange,
+    Observation, Output, PassedOver, Phase, ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
 };
 use crate::time::RunTime;
 
@@ -68,12 +68,12 @@ impl Story {
 
     pub(crate) fn says(&mut self, node: &str, event: &str, fields: &[(&str, Value)]) -> &mut Self {
         let line = self.history.next_number();
+        let fields = fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        let output = if self.stderr { Output::Stderr } else { Output::Stdout };
         let what = Event {
-            name: event.into(),
-            of: self.life(node),
-            fields: fields.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+            fields: Fields::unshared(event, self.life(node), output, fields),
             uncertainty: Nanos(self.early * 1_000_000),
-            log: LogLine { stderr: self.stderr, file: None, offset: line * 10, line, text: format!("{node} {event}") },
+            log: LogLine { offset: line * 10, line, text: format!("{node} {event}").into() },
         };
         self.stderr = false;
         self.push(What::Event(what))
@@ -105,7 +105,7 @@ impl Story {
 
     pub(crate) fn act(&mut self, verb: ActionVerb, node: &str, hit: bool) -> &mut Self {
         let hit = if hit { vec![self.life(node)] } else { Vec::new() };
-        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![node.into()], hit) }))
+        self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![node.into()], hit) }.into()))
     }
 
     pub(crate) fn kill(&mut self, node: &str) -> &mut Self {
@@ -166,11 +166,11 @@ pub(crate) fn renamed(history: &History) -> History {
         let what = match what {
             What::Process(process) => What::Process(ProcessChange { of: life(&process.of), ..process }),
             What::Sample(sample) => What::Sample(Sample { of: life(&sample.of), ..sample }),
-            What::Action(action) => What::Action(Action {
-                nodes: action.nodes.iter().map(name).collect(),
-                hit: action.hit.iter().map(life).collect(),
-                ..action
-            }),
+            What::Action(action) => {
+                let nodes = action.nodes.iter().map(name).collect();
+                let hit = action.hit.iter().map(life).collect();
+                What::Action(Action { nodes, hit, ..*action }.into())
+            }
             What::Event(event) => {
                 let fields = event.fields.iter().map(|(field, value)| {
                     let value = match value {
@@ -180,7 +180,9 @@ pub(crate) fn renamed(history: &History) -> History {
                     };
                     (field.clone(), value)
                 });
-                What::Event(Event { of: life(&event.of), fields: fields.collect(), ..event })
+                let fields =
+                    Fields::unshared(event.name.clone(), life(&event.of), event.output.clone(), fields.collect());
+                What::Event(Event { fields, ..event })
             }
             What::Step(StepChange { step, state: StepState::Bound { name, to } }) => {
                 let to = to.iter().map(|aim| format!("zz-{aim}")).collect();
@@ -222,8 +224,10 @@ pub(crate) fn on_streams(history: &History, stderr: &[bool]) -> History {
     told_again(history, |at, what| {
         let What::Event(event) = what else { return (at, what) };
         let nth = count.replace(count.get() + 1);
-        let log = LogLine { stderr: stderr[nth % stderr.len()], ..event.log };
-        (at, What::Event(Event { log, ..event }))
+        let output = if stderr[nth % stderr.len()] { Output::Stderr } else { Output::Stdout };
+        let fields = event.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let fields = Fields::unshared(event.name.clone(), event.of.clone(), output, fields);
+        (at, What::Event(Event { fields, ..event }))
     })
 }
 
@@ -400,6 +404,7 @@ fn what() -> impl Strategy<Value = What> {
         Just(Ending::Abandoned),
         Just(Ending::Timeout),
         Just(Ending::EndStep),
+        Just(Ending::TooMuch),
         Just(Ending::ByHand),
         Just(Ending::Environment),
         (1..20).prop_map(|signal| Ending::Interrupted { signal }),
@@ -452,7 +457,7 @@ fn what() -> impl Strategy<Value = What> {
         1 => phase.prop_map(What::Run),
         3 => (life(), change).prop_map(|(of, change)| What::Process(ProcessChange { of, change })),
         8 => event().prop_map(What::Event),
-        3 => action.prop_map(What::Action),
+        3 => action.prop_map(|action| What::Action(action.into())),
         1 => (0..9_usize, state).prop_map(|(step, state)| What::Step(StepChange { step, state })),
         1 => nemesis.prop_map(What::Nemesis),
         1 => sample.prop_map(|(of, cpu, rss_bytes, open_files)| What::Sample(Sample {
@@ -478,15 +483,17 @@ fn event() -> impl Strategy<Value = Event> {
         vec(node(), 0..3).prop_map(Value::Nodes),
     ];
     let early = prop_oneof![Just(0), 0..100_000_000_u64, any::<u64>()];
-    let file = prop_oneof![3 => Just(None), 1 => text().prop_map(|file| Some(Name::from(file)))];
-    let log = (any::<bool>(), file, any::<u64>(), any::<u64>(), text());
+    let output = prop_oneof![
+        2 => Just(Output::Stdout),
+        1 => Just(Output::Stderr),
+        1 => text().prop_map(|file| Output::File(file.into())),
+    ];
+    let log = (output, any::<u64>(), any::<u64>(), text());
     let fields = vec((field, value), 0..3);
-    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (stderr, file, offset, line, text))| Event {
-        name: name.into(),
-        of,
-        fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-        uncertainty: Nanos(early),
-        log: LogLine { stderr, file, offset, line, text },
+    (name, life(), fields, early, log).prop_map(|(name, of, fields, early, (output, offset, line, text))| {
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        let fields = Fields::unshared(name, of, output, fields);
+        Event { fields, uncertainty: Nanos(early), log: LogLine { offset, line, text: text.into() } }
     })
 }
 

@@ -22,7 +22,7 @@ pub(super) struct RecheckArgs {
 }
 
 pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
-    let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
+    let mut stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
     let screen = stored.screen(&verdict);
     terminal::page(&screen.render());

@@ -29,7 +29,7 @@ pub(super) struct ShowArgs {
 }
 
 pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
-    let stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
+    let mut stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
     let verdict = stored.judge();
     stored.tell_if_torn();
     let steps = stored.steps();

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use dsbench_core::check;
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
 use dsbench_core::observation::Name;
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::Choice;
 use dsbench_core::verdict::Verdict;
-use dsbench_core::{check, lines};
 
 use crate::error::BenchError;
 use crate::load::{self, Source};
@@ -16,7 +16,7 @@ use crate::report::screen::Screen;
 use crate::report::tell::StepText;
 use crate::report::terminal::say;
 use crate::run::after_all;
-use crate::store::{RunFile, Store};
+use crate::store::{RunFile, Store, history_file};
 
 pub(super) struct Stored {
     pub(super) store: Store,
@@ -41,16 +41,15 @@ impl Stored {
         let case = file.case.as_deref().map(Name::from);
         let choice = Choice { case, overrides, without_faults: file.no_faults };
         let plan = Source::read_from(&store.scenario_path(), &store.extended_dir())?.plan(&choice, Some(0))?;
-        let path = store.history_path();
-        let bytes = std::fs::read(&path).map_err(BenchError::file("read", &path))?;
-        let recorded =
-            lines::read(&bytes).map_err(|why| BenchError::StoredRun(format!("{}: {why}", path.display())))?;
+        let recorded = history_file::read(&store.history_path())?;
         let torn = recorded.torn.map(|torn| torn.line);
         Ok(Self { store, file, plan, history: recorded.history, torn })
     }
 
-    pub(super) fn judge(&self) -> Verdict {
-        check::all(&self.plan.scenario.invariants, &self.plan.step_places(), &self.history)
+    pub(super) fn judge(&mut self) -> Verdict {
+        let verdict = check::all(&self.plan.scenario.invariants, &self.plan.step_places(), &self.history);
+        history_file::tell_texts(&mut self.history, &verdict, &self.store.history_path());
+        verdict
     }
 
     /// What the run comes to with this verdict.

@@ -267,6 +267,9 @@ impl<'r> Driver<'r> {
     fn take_in(&mut self, Outside { at, what }: Outside) {
         match what {
             Happening::Event(event) => {
+                if self.recorder.is_full() {
+                    return self.end(Ending::TooMuch);
+                }
                 self.record(at, What::Event(event));
             }
             Happening::Stall { since } => {

@@ -1,5 +1,6 @@
 //! The final screen: what broke, when, what was being done at that moment, where it stands, and how to see it again.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -237,7 +238,13 @@ impl Screen<'_> {
         let Some(observation) = self.history.get(evidence.observation) else { return Ok(()) };
         let note = evidence.note.as_ref().map(|note| format!("  ({note})")).unwrap_or_default();
         if let What::Event(event) = &observation.what {
-            let (text, place) = (cut(&event.log.text), self.place(&event.of.node, &event.log));
+            let place = self.place(&event.of.node, &event.log);
+            let text = match (&*event.log.text, tell(observation, &self.steps)) {
+                // Its text was lost with a full disk.
+                ("", Some((_, what))) => Cow::Owned(what),
+                (text, _) => Cow::Borrowed(text),
+            };
+            let text = cut(&text);
             writeln!(out, "        {:<8} {}  {text}   {place}{note}", who(&event.of), observation.at)
         } else if let Some((who, what)) = tell(observation, &self.steps) {
             writeln!(out, "        {who:<8} {}  {}{note}", observation.at, indented(&what))

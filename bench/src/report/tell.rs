@@ -1,8 +1,8 @@
 //! One observation in people's words: a line of the live log and of `dsbench show`.
 
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Ending, Exit, Life, NemesisChange, Observation, Origin, Phase, StepChange, StepState,
-    Value, What,
+    Action, ActionVerb, Change, Ending, Exit, Fields, Life, NemesisChange, Observation, Origin, Phase, StepChange,
+    StepState, Value, What,
 };
 
 use dsbench_core::plan::Plan;
@@ -86,7 +86,7 @@ pub(crate) fn who(life: &Life) -> String {
 }
 
 /// ` term=3 leader=peer2`
-pub(crate) fn fields(fields: &[(dsbench_core::observation::Name, Value)]) -> String {
+pub(crate) fn fields(fields: &Fields) -> String {
     fields.iter().map(|(name, value)| format!(" {name}={}", shown(value))).collect()
 }
 
@@ -114,6 +114,7 @@ pub(crate) fn ending(because: &Ending) -> &'static str {
         Ending::EndStep => "a step said so",
         Ending::Abandoned => "a step could not go on",
         Ending::Timeout => "its time is over",
+        Ending::TooMuch => "the history is as large as it may become",
         Ending::Interrupted { .. } => "interrupted",
         Ending::Environment => "the cluster could not be started",
         Ending::ByHand => "asked to",
@@ -209,7 +210,7 @@ mod tests {
     fn an_action_that_no_step_asked_for_says_who_did() {
         let told = |origin| {
             let action = Action::new(ActionVerb::Pause, vec!["a".into()], Vec::new()).asked_by(origin);
-            tell(&Observation { number: 0, at: RunTime::START, what: What::Action(action) }, &[]).unwrap().1
+            tell(&Observation { number: 0, at: RunTime::START, what: What::Action(action.into()) }, &[]).unwrap().1
         };
         assert_eq!(told(Origin::Step(1)), "pause a (nothing of it was alive)");
         assert_eq!(told(Origin::Nemesis(2)), "pause a (nothing of it was alive) by the nemesis (fault 3)");

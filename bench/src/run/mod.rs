@@ -24,7 +24,7 @@ use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
-use crate::store::{Keep, RunFile, Store};
+use crate::store::{Keep, RunFile, Store, history_file};
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -102,8 +102,9 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     drop(ports);
     let interrupted = driven.map_err(BenchError::Environment)?;
 
-    let (history, lost) = recorder.finish();
+    let (mut history, lost) = recorder.finish();
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
+    history_file::tell_texts(&mut history, &verdict, &store.history_path());
     let judgement = after_all(verdict.judgement, &ended.survivors, interrupted);
     file.end = Some(run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors));
     let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();

@@ -14,6 +14,7 @@
 //! ```
 
 mod captured;
+pub(crate) mod history_file;
 mod recorder;
 mod retention;
 mod run_file;

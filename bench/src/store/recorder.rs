@@ -9,6 +9,7 @@ use dsbench_core::lines;
 use dsbench_core::observation::{Observation, What};
 use dsbench_core::time::RunTime;
 
+use super::history_file;
 use crate::error::BenchError;
 
 /// Bytes that may wait to be written while observations pour in.
@@ -29,6 +30,8 @@ pub struct Recorder {
     waiting: Vec<u8>,
     /// True if only the file has all of it.
     forgets: bool,
+    /// How many bytes of memory the history may take.
+    most: usize,
     /// Why the file could not be written, from then on; the history in memory stays whole, so the verdict is not lost.
     lost: Option<io::Error>,
 }
@@ -43,6 +46,7 @@ impl Recorder {
             file,
             waiting: lines::header().into_bytes(),
             forgets: false,
+            most: history_file::most()?,
             lost: None,
         };
         recorder.flush();
@@ -64,15 +68,20 @@ impl Recorder {
         if self.forgets && self.history.observations().len() >= REMEMBERED {
             self.history = History::after(self.history.next_number());
         }
-        let observation = self.history.push(at, what);
+        // Written before it is kept: the file has the texts that the memory leaves out.
+        let observation = Observation { number: self.history.next_number(), at, what };
         if self.lost.is_none() {
-            lines::encode(observation, &mut self.waiting);
+            lines::encode(&observation, &mut self.waiting);
         }
         if self.waiting.len() >= BUFFER {
             self.flush();
         }
-        let newest = self.history.next_number() - 1;
-        self.history.get(newest).expect("it was just added")
+        self.history.push(observation.at, observation.what)
+    }
+
+    /// True if the history may not grow any more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.history.bytes() >= self.most
     }
 
     /// False once something could not be written: the file is not the history then.

@@ -5,7 +5,7 @@ mod stage;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use dsbench_core::observation::{Event, Exit};
+use dsbench_core::observation::{Event, Exit, Output};
 use dsbench_world::{FollowSpec, Happening, SpawnSpec};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -57,8 +57,8 @@ fn a_file_that_comes_late_is_read_from_its_beginning_like_an_output() {
     let exited = stage.seen.iter().position(|outside| matches!(outside.what, Happening::Exited { .. })).unwrap();
     let first = stage.seen.iter().position(|o| matches!(&o.what, Happening::Event(e) if &*e.name == "first")).unwrap();
     assert!(first < exited, "what was written before the exit comes before it");
-    assert_eq!(event(&stage, "first").log.file.as_deref(), Some("logs/a.log"));
-    assert_eq!((event(&stage, "last").log.offset, event(&stage, "out").log.file.as_deref()), (15, None));
+    assert_eq!(event(&stage, "first").output, Output::File("logs/a.log".into()));
+    assert_eq!((event(&stage, "last").log.offset, &event(&stage, "out").output), (15, &Output::Stdout));
     assert_eq!(fs::read(stage.path("raw/n.main.1.file.logs+a.log")).unwrap(), b"say first\nnone\nsay last");
     let log = fs::read_to_string(stage.path("n_log.txt")).unwrap();
     for word in ["first", "last"] {

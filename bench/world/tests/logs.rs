@@ -86,7 +86,7 @@ fn a_match_points_to_its_line_in_both_files() {
     for (event, text) in found.into_iter().zip(["say middle", "say end"]) {
         let offset = usize::try_from(event.log.offset).unwrap();
         assert!(raw[offset..].starts_with(text.as_bytes()));
-        assert_eq!(event.log.text, text);
+        assert_eq!(&*event.log.text, text);
         assert_eq!(line_of(&stage, event), text);
     }
     stage.end();
@@ -127,7 +127,7 @@ fn hostile_bytes_are_kept_as_they_are_and_told_harmlessly() {
     let hostile = b"say \x1b[2J\0\xff\r\nafter\n";
     assert_eq!(fs::read(stage.path("raw/n.main.1.stdout")).unwrap(), hostile);
     assert!(fs::read(stage.path("n_log.txt")).unwrap().ends_with(hostile));
-    assert_eq!(events(&stage)[0].log.text, "say \\x1b[2J\\x00\u{fffd}\\x0d");
+    assert_eq!(&*events(&stage)[0].log.text, "say \\x1b[2J\\x00\u{fffd}\\x0d");
     stage.end();
 }
 

@@ -17,7 +17,7 @@ use super::{Check, CheckKind};
 use crate::cluster::ClusterState;
 use crate::history::{History, Seen};
 use crate::names::{FieldKind, Names};
-use crate::observation::{Event, Life, Name, Value, What};
+use crate::observation::{Event, Life, Name, Shape, Value, What};
 use crate::table::{Key, Kind, Table};
 use crate::time::RunTime;
 use crate::verdict::{Finding, Outcome};
@@ -82,7 +82,7 @@ struct View<'h, 'c> {
 impl<'h> View<'h, '_> {
     /// Takes in a line; true if its node names another leader than before.
     fn hear(&mut self, event: &Seen<'h, Event>) -> bool {
-        let Event { of, name, .. } = event.what;
+        let Shape { of, name, .. } = &**event.what;
         let names = if *name == self.check.leads {
             &of.node
         } else if *name == self.check.follows {

@@ -123,7 +123,7 @@ impl<'h> Ledger<'h> {
 impl Conserved {
     fn ledger<'h>(&self, history: &'h History) -> Ledger<'h> {
         let mut ledger = Ledger::default();
-        self.said.by_number(history).into_iter().for_each(|seen| ledger.take(seen, seen.what.field(&self.field)));
+        self.said.by_number(history).for_each(|seen| ledger.take(seen, seen.what.field(&self.field)));
         ledger
     }
 

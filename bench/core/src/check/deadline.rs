@@ -205,7 +205,7 @@ mod tests {
             let hit = vec![story.life("a")];
             let kill = Action::new(ActionVerb::Kill, vec!["a".into()], hit);
             let kill = Action { setup, ..kill };
-            story.at(5).push(What::Action(kill)).exit("a", crate::observation::Exit::Signal(9), true);
+            story.at(5).push(What::Action(kill.into())).exit("a", crate::observation::Exit::Signal(9), true);
             story.at(500).end();
             check.judge(&story.history).outcome
         };

@@ -191,6 +191,15 @@ fn of_ending(history: &History) -> Option<Reason> {
             let why = "the cluster was launched to be looked at, not to be judged";
             reason(Judgement::Inconclusive, why.into(), number)
         }
+        Ending::TooMuch => {
+            let most = history.most_frequent_event();
+            let most = most.map(|(event, count)| format!(", {count} of {event} among them")).unwrap_or_default();
+            let why = format!(
+                "the history became too large ({} observations{most}): the run was cut there (make the pattern match fewer lines, or the run shorter)",
+                history.observations().len()
+            );
+            reason(Judgement::Inconclusive, why, number)
+        }
         Ending::Timeout => reason(Judgement::Inconclusive, "the run was cut by its timeout".into(), number),
         Ending::Interrupted { signal } => {
             reason(Judgement::Interrupted { signal }, format!("the run was interrupted by signal {signal}"), number)
@@ -347,6 +356,7 @@ mod tests {
         };
         assert_eq!(judged(None, Ending::Complete).judgement, Judgement::Pass);
         assert_eq!(judged(None, Ending::Timeout).judgement, Judgement::Inconclusive);
+        assert_eq!(judged(None, Ending::TooMuch).judgement, Judgement::Inconclusive);
         assert_eq!(judged(None, Ending::Abandoned).judgement, Judgement::Inconclusive);
         assert_eq!(judged(None, Ending::ByHand).judgement, Judgement::Inconclusive);
         assert_eq!(judged(None, Ending::Environment).judgement, Judgement::Environment);

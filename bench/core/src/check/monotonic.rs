@@ -59,20 +59,15 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
 type Sequence<'h> = (&'h Name, &'h Name, Option<&'h Value>);
 
 impl Monotonic {
-    /// The lines with a number (and a key, if one is asked for), and how many have none.
-    fn told<'h>(&self, lines: &[Seen<'h, Event>]) -> (Vec<(Sequence<'h>, Told<'h>)>, u64) {
-        let told = |seen: &Seen<'h, Event>| {
-            let Event { of, .. } = seen.what;
-            let value = seen.what.field(&self.field).filter(|value| is_number(value))?;
-            let key = match &self.key {
-                Some(key) => Some(seen.what.field(key)?),
-                None => None,
-            };
-            Some(((&of.node, &of.process, key), Told { seen: *seen, value }))
+    /// The number that a line tells, and of which sequence; none if it tells none (or no key, if one is asked for).
+    fn told<'h>(&self, seen: Seen<'h, Event>) -> Option<(Sequence<'h>, Told<'h>)> {
+        let of = &seen.what.of;
+        let value = seen.what.field(&self.field).filter(|value| is_number(value))?;
+        let key = match &self.key {
+            Some(key) => Some(seen.what.field(key)?),
+            None => None,
         };
-        let told: Vec<_> = lines.iter().filter_map(told).collect();
-        let without = (lines.len() - told.len()) as u64;
-        (told, without)
+        Some(((&of.node, &of.process, key), Told { seen, value }))
     }
 
     fn violation(&self, course: &Course<'_>) -> Option<Finding> {
@@ -95,15 +90,16 @@ impl Monotonic {
 impl Check for Monotonic {
     fn judge(&self, history: &History) -> Finding {
         let lines = self.said.by_number(history);
-        let (told, without) = self.told(&lines);
-        let course = self.ascent.course(told.iter().copied());
+        let course = self.ascent.course(lines.clone().filter_map(|seen| self.told(seen)));
         if let Some(violation) = self.violation(&course) {
             return violation;
         }
         let (compared, event, field) = (course.compared, &self.said.event, &self.field);
+        let (all, without) =
+            lines.fold((0, 0), |(all, without), seen| (all + 1, without + u64::from(self.told(seen).is_none())));
         if without > 0 {
             let what = self.key.as_ref().map(|key| format!(" and their `{key}`")).unwrap_or_default();
-            let summary = format!("{without} of {} {event} do not tell their `{field}` as a number{what}", lines.len());
+            let summary = format!("{without} of {all} {event} do not tell their `{field}` as a number{what}");
             return Finding::unknown(compared, summary);
         }
         if let Some(Fall { from, to }) = course.perhaps {
@@ -115,7 +111,7 @@ impl Check for Monotonic {
             return Finding::unknown(compared, summary).showing(from.seen.number).showing(to.seen.number);
         }
         match compared {
-            0 if lines.is_empty() => Finding::never_exercised(format_args!("no {event} occurred")),
+            0 if all == 0 => Finding::never_exercised(format_args!("no {event} occurred")),
             0 => Finding::never_exercised(format_args!("no two values of {field} to compare")),
             1 => Finding::held(1, format!("1 {field}, not below the one before")),
             _ => Finding::held(compared, format!("{compared} values of {field}, none below one before it")),

@@ -108,7 +108,7 @@ mod tests {
     fn a_nemesis_that_hit_a_process_has_tested_something() {
         let mut story = story(&[NemesisChange::Begun, passed_over(PassedOver::MaxDown)]);
         let kill = Action::new(ActionVerb::Kill, vec!["a".into()], vec![story.life("a")]);
-        story.push(What::Action(kill.asked_by(Origin::Nemesis(1)))).push(What::Nemesis(stopped()));
+        story.push(What::Action(kill.asked_by(Origin::Nemesis(1)).into())).push(What::Nemesis(stopped()));
         assert_eq!(told(&mut story), []);
     }
 
@@ -139,7 +139,7 @@ mod tests {
     fn faults_that_all_came_without_the_event_at_which_they_were_aimed_are_no_pass() {
         let mut story = story(&[NemesisChange::Begun]);
         let kill = Action::new(ActionVerb::Kill, vec!["a".into()], vec![story.life("a")]);
-        story.push(What::Action(kill.asked_by(Origin::Nemesis(0))));
+        story.push(What::Action(kill.asked_by(Origin::Nemesis(0)).into()));
         story.push(What::Nemesis(NemesisChange::Stopped { never_came: Some("`leads`".into()) }));
         let text = "the nemesis was aimed at `leads`, which never came: its faults came without it";
         assert_eq!(told(&mut story), inconclusive(text));
@@ -156,7 +156,7 @@ mod tests {
     fn a_node_that_does_not_come_back_fails_the_run() {
         let mut story = story(&[NemesisChange::Begun]);
         let kill = Action::new(ActionVerb::Kill, vec!["a".into()], vec![story.life("a")]);
-        story.push(What::Action(kill.asked_by(Origin::Nemesis(2))));
+        story.push(What::Action(kill.asked_by(Origin::Nemesis(2)).into()));
         story.push(What::Nemesis(NemesisChange::NotBack { fault: 2, why: "a: exit code 3".into() }));
         let text = "a node did not come back after fault 3 of the nemesis: a: exit code 3";
         assert_eq!(told(&mut story), [(Judgement::Fail, text.to_owned())]);

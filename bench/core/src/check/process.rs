@@ -264,7 +264,7 @@ mod tests {
             let mut story = Story::of(&["a"]);
             let (of, with) = (story.life("a"), Some(signal.to_owned()));
             let action = Action { with, ..Action::new(ActionVerb::Signal, vec!["a".into()], vec![of]) };
-            story.at(1).push(What::Action(action)).at(2).exit("a", Exit::Code(0), false);
+            story.at(1).push(What::Action(action.into())).at(2).exit("a", Exit::Code(0), false);
             strict().judge(&story.history).outcome
         };
         assert_eq!((judged("TERM"), judged("USR1")), (Outcome::Held, Outcome::Violated));

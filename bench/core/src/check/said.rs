@@ -34,11 +34,16 @@ impl Said {
     }
 
     /// All of them, by number.
-    pub(super) fn by_number<'h>(&self, history: &'h History) -> Vec<Seen<'h, Event>> {
+    pub(super) fn by_number<'h>(&self, history: &'h History) -> impl Iterator<Item = Seen<'h, Event>> + Clone {
         let everybody = self.of == Scope::Target(Target::all());
-        if everybody && self.filter.is_empty() {
-            return history.events(&self.event).collect();
-        }
+        let (all, some) = match everybody && self.filter.is_empty() {
+            true => (Some(history.events(&self.event)), None),
+            false => (None, Some(self.select(history, everybody))),
+        };
+        all.into_iter().flatten().chain(some.into_iter().flatten())
+    }
+
+    fn select<'h>(&self, history: &'h History, everybody: bool) -> std::vec::IntoIter<Seen<'h, Event>> {
         let mut state = self.cluster.clone();
         let mut found = Vec::new();
         for observation in history.judged() {
@@ -51,6 +56,6 @@ impl Said {
                 found.push(Seen { number: observation.number, at: observation.at, what: event });
             }
         }
-        found
+        found.into_iter()
     }
 }

@@ -4,7 +4,7 @@
 //! Values are compared wherever they were told: in the whole cluster, at each node over its restarts, or in each life of a process. Where
 //! there were no two values to compare it shows nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::said::{OF, Said, WHERE};
 use super::{Check, CheckKind};
@@ -80,29 +80,25 @@ impl Unique {
 impl Check for Unique {
     fn judge(&self, history: &History) -> Finding {
         let Self { said, field, .. } = self;
-        let mut known: BTreeMap<(&Value, Place<'_>), Seen<'_, Event>> = BTreeMap::new();
-        let mut places: BTreeSet<Place<'_>> = BTreeSet::new();
-        let (mut without, mut lines, mut violations) = (0_u64, 0_u64, 0_u64);
-        let mut first: Option<(Seen<'_, Event>, Seen<'_, Event>)> = None;
+        let mut lines = 0_u64;
+        let mut told: Vec<(&Value, Seen<'_, Event>)> = Vec::new();
         for seen in said.by_number(history) {
             lines += 1;
-            let Some(value) = seen.what.field(field) else {
-                without += 1;
-                continue;
-            };
-            let place = self.place(seen.what);
-            places.insert(place);
-            let before = *known.entry((value, place)).or_insert(seen);
-            if before.number != seen.number {
-                violations += 1;
-                let is_first = first.is_none_or(|(_, first)| (seen.at, seen.number) < (first.at, first.number));
-                first = if is_first { Some((before, seen)) } else { first };
-            }
+            told.extend(seen.what.field(field).map(|value| (value, seen)));
         }
-        let told = lines - without;
+        let without = lines - told.len() as u64;
+        let places: BTreeSet<Place<'_>> = told.iter().map(|(_, seen)| self.place(seen.what)).collect();
         // Of each place the first value had nothing to differ from.
-        let checked = if told > places.len() as u64 { told } else { 0 };
-        if let Some((before, again)) = first {
+        let checked = if told.len() > places.len() { told.len() as u64 } else { 0 };
+
+        // Sorted, not kept in a map: a million values are sorted in less time, and in less memory.
+        told.sort_by(|a, b| {
+            a.0.cmp(b.0).then_with(|| self.place(a.1.what).cmp(&self.place(b.1.what))).then(a.1.number.cmp(&b.1.number))
+        });
+        let groups = told.chunk_by(|a, b| a.0 == b.0 && self.place(a.1.what) == self.place(b.1.what));
+        let again = groups.clone().filter_map(|group| Some((group.first()?.1, group.get(1)?.1)));
+        if let Some((before, again)) = again.min_by_key(|(_, again)| (again.at, again.number)) {
+            let violations = groups.map(|group| group.len() as u64 - 1).sum();
             let value = again.what.field(field).map(ToString::to_string).unwrap_or_default();
             let (old, new) = (&before.what.of.node, &again.what.of.node);
             let at = if old == new { format!("twice at {old}") } else { format!("at {old} and at {new}") };
@@ -113,7 +109,7 @@ impl Check for Unique {
             let summary = format!("{without} of {lines} {} do not tell their `{field}`", said.event);
             return Finding::unknown(checked, summary);
         }
-        match (checked, told) {
+        match (checked, told.len()) {
             (0, 0) => Finding::never_exercised(format_args!("no {} occurred", said.event)),
             (0, _) => Finding::never_exercised(format_args!("no two values of {field} to compare")),
             (_, _) => Finding::held(checked, format!("{checked} values of {field}, all different")),

@@ -74,6 +74,14 @@ pub enum ReadError {
         /// The version that it names.
         version: u32,
     },
+    /// There is more of it than may be held in memory.
+    #[error("read the history: it takes more than {mib} MiB of memory, from line {line} on")]
+    TooLarge {
+        /// Line number, from 1, of the first that is too much.
+        line: u64,
+        /// What it may take.
+        mib: usize,
+    },
     /// A line is not an observation, or not the next one.
     #[error("read line {line} of the history: {why} (was the file edited?)")]
     Line {
@@ -84,6 +92,9 @@ pub enum ReadError {
     },
 }
 
+/// The longest line that is read: far beyond what an observation takes.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
 /// Reads a whole history.
 ///
 /// # Errors
@@ -91,35 +102,117 @@ pub enum ReadError {
 /// If the first line is not ours or newer than us, or if a line is not the observation that should come next. A last line without
 /// newline is no error: it is dropped and named in [`Recorded::torn`].
 pub fn read(bytes: &[u8]) -> Result<Recorded, ReadError> {
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let (lines, rest) = bytes.split_at(whole);
-    let lines = utf8(lines)?;
-    let count = lines.bytes().filter(|&byte| byte == b'\n').count();
-    let mut lines = lines.split_terminator('\n');
-    read_header(lines.next().ok_or(ReadError::NotAHistory)?)?;
+    let mut reading = Reading::of_at_most(usize::MAX);
+    reading.take(bytes)?;
+    reading.finish()
+}
 
-    let mut history = History::with_capacity(count);
-    let mut symbols = Symbols::default();
-    let mut line = 1;
-    for text in lines {
-        line += 1;
-        let observation = read_line(text, &mut symbols).map_err(|why| ReadError::Line { line, why })?;
-        let expected = history.next_number();
+/// Reads one line of a history, without its newline.
+///
+/// # Errors
+///
+/// What is wrong with it, for people.
+pub fn read_one(line: &str) -> Result<Observation, String> {
+    read_line(line, &mut Symbols::default())
+}
+
+/// Reads a history piece by piece, so that a large one never lies in memory twice.
+#[derive(Debug)]
+pub struct Reading {
+    history: History,
+    symbols: Symbols,
+    /// Bytes of memory that the history may take.
+    most: usize,
+    /// Lines that were read, the header among them.
+    lines: u64,
+    /// The beginning of the line that is not complete yet.
+    rest: Vec<u8>,
+}
+
+impl Reading {
+    /// Of a history that may take so many bytes of memory.
+    pub fn of_at_most(most: usize) -> Self {
+        Self { history: History::default(), symbols: Symbols::default(), most, lines: 0, rest: Vec::new() }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`], and if the history takes more memory than it may. After an error nothing more can be read.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let Some(last) = bytes.iter().rposition(|&byte| byte == b'\n') else { return self.hold(bytes) };
+        let (mut whole, rest) = bytes.split_at(last + 1);
+        if !self.rest.is_empty() {
+            let first = whole.iter().position(|&byte| byte == b'\n').unwrap_or(last) + 1;
+            self.hold(&whole[..first])?;
+            let line = std::mem::take(&mut self.rest);
+            self.take_lines(&line)?;
+            whole = &whole[first..];
+        }
+        self.take_lines(whole)?;
+        self.hold(rest)
+    }
+
+    /// The end: what was read.
+    ///
+    /// # Errors
+    ///
+    /// If not even the first line was whole.
+    pub fn finish(self) -> Result<Recorded, ReadError> {
+        if self.lines == 0 {
+            return Err(ReadError::NotAHistory);
+        }
+        let torn = (!self.rest.is_empty()).then_some(Torn { line: self.lines + 1, bytes: self.rest.len() });
+        Ok(Recorded { history: self.history, torn })
+    }
+
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        if self.rest.len() + bytes.len() > LINE_BYTES_MAX {
+            let why = format!("it is longer than {} MiB", LINE_BYTES_MAX >> 20);
+            return Err(ReadError::Line { line: self.lines + 1, why });
+        }
+        self.rest.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Takes complete lines. What comes before one that is no text is read first, so that the first mistake is told.
+    fn take_lines(&mut self, bytes: &[u8]) -> Result<(), ReadError> {
+        let (text, is_text) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text, true),
+            Err(error) => {
+                let text = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+                (&text[..text.rfind('\n').map_or(0, |last| last + 1)], false)
+            }
+        };
+        for line in text.split_terminator('\n') {
+            self.lines += 1;
+            match self.lines {
+                1 => read_header(line)?,
+                _ => self.take_line(line)?,
+            }
+        }
+        match (is_text, self.lines) {
+            (true, _) => Ok(()),
+            (false, 0) => Err(ReadError::NotAHistory),
+            (false, lines) => Err(ReadError::Line { line: lines + 1, why: "it is not UTF-8".into() }),
+        }
+    }
+
+    fn take_line(&mut self, text: &str) -> Result<(), ReadError> {
+        let line = self.lines;
+        let observation = read_line(text, &mut self.symbols).map_err(|why| ReadError::Line { line, why })?;
+        let expected = self.history.next_number();
         if observation.number != expected {
             let why = format!("it is number {}, and {expected} comes next", observation.number);
             return Err(ReadError::Line { line, why });
         }
-        history.push(observation.at, observation.what);
+        self.history.push(observation.at, observation.what);
+        match self.history.bytes() > self.most {
+            true => Err(ReadError::TooLarge { line, mib: self.most >> 20 }),
+            false => Ok(()),
+        }
     }
-    let torn = (!rest.is_empty()).then_some(Torn { line: line + 1, bytes: rest.len() });
-    Ok(Recorded { history, torn })
-}
-
-fn utf8(lines: &[u8]) -> Result<&str, ReadError> {
-    std::str::from_utf8(lines).map_err(|error| {
-        let line = 1 + lines[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() as u64;
-        ReadError::Line { line, why: "it is not UTF-8".into() }
-    })
 }
 
 fn read_header(line: &str) -> Result<(), ReadError> {
@@ -140,7 +233,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::observation::{Action, ActionVerb, Origin, Value, What};
+    use crate::observation::{Action, ActionVerb, Origin, Phase, Value, What};
     use crate::stories::{Story, wild};
     use crate::time::RunTime;
 
@@ -178,7 +271,7 @@ mod tests {
         let mut history = History::default();
         let action = || Action::new(ActionVerb::Kill, vec!["a".into()], Vec::new());
         for origin in [Origin::Bench, Origin::Step(2), Origin::Nemesis(3), Origin::Hand] {
-            history.push(RunTime::START, What::Action(action().asked_by(origin)));
+            history.push(RunTime::START, What::Action(action().asked_by(origin).into()));
         }
         let text = String::from_utf8(written(&history)).unwrap();
         let asked: Vec<_> = text.lines().skip(1).map(|line| line.split("\"hit\":[]").nth(1).unwrap()).collect();
@@ -222,6 +315,7 @@ mod tests {
         for other in ["", "{}", "\n", "{\"dsbench_history\":0}\n", "\0\0\0\n"] {
             assert_eq!(read(other.as_bytes()).unwrap_err(), ReadError::NotAHistory, "{other:?}");
         }
+        assert_eq!(read(b"\xff\n").unwrap_err(), ReadError::NotAHistory);
     }
 
     #[test]
@@ -248,6 +342,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_history_that_takes_too_much_memory_is_refused_where_it_does() {
+        let mut reading = Reading::of_at_most(150);
+        assert_eq!(reading.take(&three_lines()), Err(ReadError::TooLarge { line: 3, mib: 0 }));
+        let mut reading = Reading::of_at_most(usize::MAX);
+        reading.take(&three_lines()).unwrap();
+        let part = vec![b'x'; LINE_BYTES_MAX / 2 + 1];
+        assert_eq!(reading.take(&part), Ok(()));
+        let refused = reading.take(&part).unwrap_err().to_string();
+        assert_eq!(refused, "read line 4 of the history: it is longer than 16 MiB (was the file edited?)");
+    }
+
+    #[test]
+    fn one_line_is_read_by_itself() {
+        let observation = read_one(r#"{"n":7,"t":5,"run":"ready"}"#).unwrap();
+        assert_eq!((observation.number, observation.what), (7, What::Run(Phase::Ready)));
+        assert!(read_one("{}").is_err());
+    }
+
     proptest! {
         #[test]
         fn every_key_is_documented(history in wild()) {
@@ -259,6 +372,22 @@ mod tests {
                 let is_told = [format!("`{key}`"), format!("\"{key}\"")].iter().any(|told| DOCS.contains(told));
                 prop_assert!(is_told, "docs/machines.md says nothing of {key:?}");
             }
+        }
+
+        #[test]
+        fn how_the_bytes_come_changes_nothing(history in wild(), edits in prop::collection::vec(any::<(prop::sample::Index, u8)>(), 0..2), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+            let mut bytes = written(&history);
+            for (at, byte) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+            cuts.sort_unstable();
+            let mut reading = Reading::of_at_most(usize::MAX);
+            let mut pieces = std::iter::once(0).chain(cuts.iter().copied()).zip(cuts.iter().copied().chain([bytes.len()]));
+            let in_pieces = pieces.try_for_each(|(from, until)| reading.take(&bytes[from..until])).and_then(|()| reading.finish());
+            let observed = |read: Result<Recorded, ReadError>| read.map(|read| (read.history.observations().to_vec(), read.torn));
+            prop_assert_eq!(observed(in_pieces), observed(read(&bytes)));
         }
 
         #[test]

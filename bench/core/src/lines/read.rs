@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::observation::{
-    Change, Event, Life, LogLine, MAIN, Name, Nanos, Observation, ProcessChange, Sample, Value, What,
+    Change, Event, Life, LogLine, MAIN, Name, Nanos, Observation, Output, ProcessChange, Sample, Shapes, Value, What,
 };
 use crate::time::RunTime;
 
@@ -24,11 +24,15 @@ pub(super) fn read_line(text: &str, symbols: &mut Symbols) -> Result<Observation
 
 /// Gives equal names the same memory: a history repeats a few names a million times. It forgets where two names meet in one slot, which
 /// costs a little memory and nothing else.
-pub(super) struct Symbols(Vec<Option<Name>>);
+#[derive(Debug)]
+pub(super) struct Symbols {
+    names: Vec<Option<Name>>,
+    shapes: Shapes,
+}
 
 impl Default for Symbols {
     fn default() -> Self {
-        Self(vec![None; 1024])
+        Self { names: vec![None; 1024], shapes: Shapes::default() }
     }
 }
 
@@ -38,7 +42,7 @@ impl Symbols {
         let hash = text
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-        let slot = &mut self.0[(hash >> 32) as usize % 1024];
+        let slot = &mut self.names[(hash >> 32) as usize % 1024];
         match slot {
             Some(name) if **name == *text => Arc::clone(name),
             _ => Arc::clone(slot.insert(text.into())),
@@ -125,7 +129,7 @@ impl<'de> Object<'de> for LineOf<'_> {
                 LineKey::Sample => What::Sample(map.next_value_seed(Read(SampleOf(symbols)))?),
                 LineKey::Process => What::Process(map.next_value_seed(Read(ProcessOf(symbols)))?),
                 LineKey::Run => What::Run(map.next_value()?),
-                LineKey::Action => What::Action(map.next_value()?),
+                LineKey::Action => What::Action(Box::new(map.next_value()?)),
                 LineKey::Step => What::Step(map.next_value()?),
                 LineKey::Nemesis => What::Nemesis(map.next_value()?),
                 LineKey::Stall => What::Stall(map.next_value()?),
@@ -182,7 +186,7 @@ struct LogText {
     file: Option<String>,
     offset: u64,
     line: u64,
-    text: String,
+    text: Box<str>,
 }
 
 struct EventOf<'s>(&'s mut Symbols);
@@ -209,13 +213,17 @@ impl<'de> Object<'de> for EventOf<'_> {
             }
         }
         let LogText { stderr, file, offset, line, text } = log.ok_or_else(|| Error::missing_field("log"))?;
-        let file = file.map(|file| symbols.name(&file));
+        let name = name.ok_or_else(|| Error::missing_field("name"))?;
+        let of = of.whole(symbols)?;
+        let output = match (file, stderr) {
+            (Some(file), _) => Output::File(symbols.name(&file)),
+            (None, true) => Output::Stderr,
+            (None, false) => Output::Stdout,
+        };
         Ok(Event {
-            name: name.ok_or_else(|| Error::missing_field("name"))?,
-            of: of.whole(symbols)?,
-            fields,
+            fields: symbols.shapes.fields(&name, &of, &output, fields),
             uncertainty: early.ok_or_else(|| Error::missing_field("early"))?,
-            log: LogLine { stderr, file, offset, line, text },
+            log: LogLine { offset, line, text },
         })
     }
 }

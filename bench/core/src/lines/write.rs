@@ -4,8 +4,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::observation::{
-    Action, Answer, Change, Event, Life, LogLine, MAIN, Name, Nanos, NemesisChange, Observation, Phase, ProcessChange,
-    Sample, Stall, StepChange, Value, What,
+    Action, Answer, Change, Event, Fields, Life, LogLine, MAIN, Nanos, NemesisChange, Observation, Output, Phase,
+    ProcessChange, Sample, Shape, Stall, StepChange, Value, What,
 };
 use crate::time::RunTime;
 
@@ -59,8 +59,8 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "is_main")]
     process: &'a str,
     life: u32,
-    #[serde(skip_serializing_if = "Fields::is_empty")]
-    fields: Fields<'a>,
+    #[serde(skip_serializing_if = "Written::is_empty")]
+    fields: Written<&'a Fields>,
     early: Nanos,
     log: LogText<'a>,
 }
@@ -101,11 +101,12 @@ fn is_main(process: &&str) -> bool {
 }
 
 impl<'a> From<&'a Event> for EventLine<'a> {
-    fn from(Event { name, of, fields, uncertainty, log }: &'a Event) -> Self {
-        let Life { node, process, life } = of;
-        let LogLine { stderr, file, offset, line, text } = log;
-        let log = LogText { stderr: *stderr, file: file.as_deref(), offset: *offset, line: *line, text };
-        Self { name, node, process, life: *life, fields: Fields(fields), early: *uncertainty, log }
+    fn from(event: &'a Event) -> Self {
+        let Shape { name, of: Life { node, process, life }, output, .. } = &**event;
+        let Event { fields, uncertainty, log: LogLine { offset, line, text } } = event;
+        let file = if let Output::File(path) = output { Some(&**path) } else { None };
+        let log = LogText { stderr: *output == Output::Stderr, file, offset: *offset, line: *line, text };
+        Self { name, node, process, life: *life, fields: Written(fields), early: *uncertainty, log }
     }
 }
 
@@ -123,24 +124,23 @@ impl<'a> From<&'a ProcessChange> for ProcessLine<'a> {
     }
 }
 
-/// The fields of an event, in their order.
-struct Fields<'a>(&'a [(Name, Value)]);
+/// As it stands in a line.
+struct Written<T>(T);
 
-impl Fields<'_> {
+/// The fields of an event, in their order.
+impl Written<&Fields> {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-impl Serialize for Fields<'_> {
+impl Serialize for Written<&Fields> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Written(value))))
+        serializer.collect_map(self.0.iter().map(|(name, value)| (&**name, Written(value))))
     }
 }
 
-struct Written<'a>(&'a Value);
-
-impl Serialize for Written<'_> {
+impl Serialize for Written<&Value> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fn tagged<S: Serializer>(serializer: S, tag: &str, value: impl Serialize) -> Result<S::Ok, S::Error> {
             let mut map = serializer.serialize_map(Some(1))?;

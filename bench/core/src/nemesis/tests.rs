@@ -202,7 +202,7 @@ impl Played {
             ActionVerb::Kill | ActionVerb::Stop | ActionVerb::Restart => fate.is_ending = true,
             _ => {}
         }
-        self.see(What::Action(Action::new(verb, vec![self.nodes[node].clone()], hit).asked_by(origin)));
+        self.see(What::Action(Action::new(verb, vec![self.nodes[node].clone()], hit).asked_by(origin).into()));
     }
 
     /// What a person would count.

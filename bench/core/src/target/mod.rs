@@ -271,7 +271,7 @@ mod tests {
             for of in hit.clone() {
                 see(What::Process(ProcessChange { of, change: Change::Empty }));
             }
-            see(What::Action(Action::new(ActionVerb::Kill, vec![node.clone()], hit)));
+            see(What::Action(Action::new(ActionVerb::Kill, vec![node.clone()], hit).into()));
         }
         state
     }

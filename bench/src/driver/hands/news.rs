@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dsbench_core::observation::{Action, Change, Exit, Name, Observation, Value, What};
+use dsbench_core::observation::{Action, Change, Exit, Fields, Name, Observation, What};
 use dsbench_world::CallerId;
 
 use super::{Driver, Hands, Phase};
@@ -34,7 +34,7 @@ pub(super) struct News {
 /// The last thing that a node is known for. Put into words only when somebody asks: a flood of events must not cost a flood of words.
 #[derive(Debug)]
 enum Newest {
-    Event(Name, Vec<(Name, Value)>),
+    Event(Fields),
     Exit(Exit),
     Words(String),
 }
@@ -46,7 +46,7 @@ impl News {
 
     fn observed(&mut self, what: &What) {
         let (node, newest) = match what {
-            What::Event(event) => (&event.of.node, Newest::Event(event.name.clone(), event.fields.clone())),
+            What::Event(event) => (&event.of.node, Newest::Event(event.fields.clone())),
             What::Process(process) => match &process.change {
                 Change::Exited { exit, .. } => (&process.of.node, Newest::Exit(*exit)),
                 Change::NotStarted { why } | Change::NotReady { why } => {
@@ -55,7 +55,7 @@ impl News {
                 Change::Started { .. } => return drop(self.said.remove(&process.of.node)),
                 Change::Ready | Change::Leaking { .. } | Change::Empty => return,
             },
-            What::Action(action) => return self.newest_action = Some(action.clone()),
+            What::Action(action) => return self.newest_action = Some((**action).clone()),
             _ => return,
         };
         self.said.insert(node.clone(), newest);
@@ -64,7 +64,7 @@ impl News {
     fn said(&self, node: &str) -> String {
         let said = match self.said.get(node) {
             None => String::new(),
-            Some(Newest::Event(event, with)) => format!("{event}{}", fields(with)),
+            Some(Newest::Event(event)) => format!("{}{}", event.shape().name, fields(event)),
             Some(Newest::Exit(exit)) => exit_text(*exit),
             Some(Newest::Words(words)) => words.clone(),
         };

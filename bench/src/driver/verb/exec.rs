@@ -1,6 +1,6 @@
 //! exec: a command, from the bench or as nodes.
 
-use dsbench_core::observation::{Event, Exit, LogLine, Name, Nanos, What};
+use dsbench_core::observation::{Event, Exit, LogLine, Name, What};
 use dsbench_core::scenario::{Exec, Verb};
 use dsbench_core::target::Eligible;
 use dsbench_world::Executed;
@@ -51,9 +51,8 @@ impl Driver<'_> {
         for line in said.split(|byte| *byte == b'\n') {
             for found in self.process(&key).spec.matcher().line(line) {
                 let text = last_line(line).unwrap_or_default();
-                let log = LogLine { stderr: false, file: None, offset: 0, line: 0, text };
-                let event =
-                    Event { name: found.event, of: of.clone(), fields: found.fields, uncertainty: Nanos(0), log };
+                let log = LogLine { text: text.into(), ..LogLine::default() };
+                let event = Event { log, ..Event::new(found.event, of.clone(), found.fields) };
                 self.record(now, What::Event(event));
             }
         }

@@ -51,7 +51,7 @@ impl Driver<'_> {
         let setup = self.is_in_setup();
         let action = Action { setup, ..action };
         let now = self.now();
-        self.record(now, What::Action(action))
+        self.record(now, What::Action(action.into()))
     }
 
     /// Whom a target hits, at this moment.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use dsbench_core::observation::{
-    Action, ActionVerb, Change, Name, Observation, Phase, StepChange, StepState, Value, What,
+    Action, ActionVerb, Change, Fields, Name, Observation, Phase, StepChange, StepState, What,
 };
 use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
@@ -34,7 +34,7 @@ struct NodeLine {
     state: &'static str,
     said: String,
     /// Its newest event, instead of `said`. Put into words when the screen is drawn: a flood of events must not cost a flood of words.
-    newest: Option<(Name, Vec<(Name, Value)>)>,
+    newest: Option<Fields>,
     log_bytes: u64,
     log_rate: u64,
 }
@@ -142,7 +142,7 @@ impl States {
         let line = &self.nodes[node];
         let style = state_style(line.state);
         let said = match &line.newest {
-            Some((event, with)) => Cow::Owned(format!("{event}{}", fields(with))),
+            Some(event) => Cow::Owned(format!("{}{}", event.shape().name, fields(event))),
             None => Cow::Borrowed(&*line.said),
         };
         let rate = if line.log_rate > 0 { format!("  ({}/s of log)", bytes(line.log_rate)) } else { String::new() };
@@ -172,7 +172,7 @@ impl Live for States {
             What::Process(process) => self.process(&process.of.node, &process.change),
             What::Event(event) => {
                 if let Some(line) = self.nodes.get_mut(&event.of.node) {
-                    line.newest = Some((event.name.clone(), event.fields.clone()));
+                    line.newest = Some(event.fields.clone());
                 }
             }
             What::Action(action) => self.acted(action, observation.at),
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn a_killed_node_is_called_that_until_it_is_started_again() {
         let mut states = states(&["a", "b"]);
-        let act = |verb| What::Action(Action::new(verb, vec!["a".into()], Vec::new()));
+        let act = |verb| What::Action(Action::new(verb, vec!["a".into()], Vec::new()).into());
         seen(&mut states, [changed("a", Change::Ready), act(ActionVerb::Kill)]);
         seen(&mut states, [changed("a", Change::Exited { exit: Exit::Signal(9), expected: true })]);
         let lines = shown(&states, 24);

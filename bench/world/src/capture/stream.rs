@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use dsbench_core::observation::{Event, Life, LogLine, Name, Nanos};
+use dsbench_core::observation::{Event, Life, LogLine, Nanos, Output, Shapes};
 use dsbench_core::time::RunTime;
 
 use super::file::LogFile;
@@ -21,15 +21,6 @@ pub(super) struct Arrival {
     pub(super) uncertainty: Nanos,
 }
 
-/// Which output of a life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Output {
-    Stdout,
-    Stderr,
-    /// A file that is followed: its path in the data directory.
-    File(Name),
-}
-
 /// The state between two chunks.
 pub(super) struct LineStream {
     of: Life,
@@ -38,6 +29,8 @@ pub(super) struct LineStream {
     /// What is put before each line in the readable log.
     prefix: String,
     patterns: Option<Box<dyn Patterns>>,
+    /// What its events have in common.
+    shapes: Shapes,
     raw: LogFile,
     index: LogFile,
     /// Bytes and newlines so far.
@@ -81,6 +74,7 @@ impl LineStream {
             key,
             prefix: process + &mark,
             patterns,
+            shapes: Shapes::default(),
             index: LogFile::create(dir, format!("{name}.index")),
             raw: LogFile::create(dir, name),
             bytes: 0,
@@ -209,23 +203,18 @@ impl LineStream {
     /// Scans lines that patterns can take as they are.
     fn scan(&mut self, lines: &[u8], offset: u64, line: u64, arrival: Arrival, sink: &mut Sink<'_>) {
         let Some(patterns) = &mut self.patterns else { return };
-        let (of, output) = (&self.of, &self.output);
+        let (of, output, shapes) = (&self.of, &self.output, &mut self.shapes);
         patterns.scan(lines, &mut |found| {
             let log = LogLine {
-                stderr: *output == Output::Stderr,
-                file: match output {
-                    Output::File(path) => Some(path.clone()),
-                    Output::Stdout | Output::Stderr => None,
-                },
                 offset: offset + found.line.start as u64,
                 line: line + found.index as u64,
-                text: readable(&lines[found.line]),
+                text: readable(&lines[found.line]).into(),
             };
-            let of = of.clone();
             let what = match found.meaning {
-                Meaning::Ready => Happening::ReadyLine { of, log },
+                Meaning::Ready => Happening::ReadyLine { of: of.clone(), log },
                 Meaning::Event { name, fields } => {
-                    Happening::Event(Event { name, of, fields, uncertainty: arrival.uncertainty, log })
+                    let fields = shapes.fields(&name, of, output, fields);
+                    Happening::Event(Event { fields, uncertainty: arrival.uncertainty, log })
                 }
             };
             (sink.emit)(Outside { at: arrival.at, what });

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use dsbench_core::observation::Name;
+use dsbench_core::observation::{Name, Output};
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -18,7 +18,7 @@ use super::follow::{Follow, Follower};
 use super::output::{CHUNK_BYTES, Into, Pipe, Progress, Sinks};
 use super::patterns::Patterns;
 use super::reports::Captured;
-use super::stream::{LineStream, Output};
+use super::stream::LineStream;
 use super::tail::Tail;
 use super::view::View;
 use crate::clock::Clock;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::testing::{check, parse_for, read};
 use super::*;
-use crate::observation::{ActionVerb, Change, Event, Life, Observation, Value, What};
+use crate::observation::{ActionVerb, Change, Life, Observation, Value, What};
 use crate::stories::{NODES, Story, Turn, disturbance, ms, on_streams, placements, stretched, told};
 use crate::verdict::Outcome;
 
@@ -231,10 +231,10 @@ struct Told<'h> {
 }
 
 fn view_of(observation: &Observation) -> Option<Told<'_>> {
-    let What::Event(event @ Event { of, .. }) = &observation.what else { return None };
+    let What::Event(event) = &observation.what else { return None };
     match (event.field("id"), event.field("members")) {
         (Some(Value::Int(id)), Some(Value::Nodes(members))) => {
-            Some(Told { of, id: *id, members: members.iter().map(|member| &**member).collect() })
+            Some(Told { of: &event.of, id: *id, members: members.iter().map(|member| &**member).collect() })
         }
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! The views that nodes told, and what must be true of each and of any two.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::nodes::{Members, Nodes};
@@ -16,7 +16,7 @@ pub(super) struct View<'h> {
     pub(super) seen: Seen<'h, Event>,
     pub(super) id: &'h Value,
     /// As the node told them.
-    listed: &'h [Name],
+    listed: &'h Vec<Name>,
     pub(super) members: Rc<Members>,
 }
 
@@ -83,9 +83,10 @@ impl Found {
 impl<'h> Views<'h> {
     pub(super) fn of(check: &ViewChanges, history: &'h History) -> Self {
         let nodes = Nodes::of(&check.said.cluster);
-        let lines = check.said.by_number(history);
-        let mut by_number: Vec<View<'h>> = Vec::with_capacity(lines.len());
-        for &seen in &lines {
+        let mut by_number: Vec<View<'h>> = Vec::new();
+        let mut lines = 0;
+        for seen in check.said.by_number(history) {
+            lines += 1;
             let (Some(id), Some(Value::Nodes(listed))) = (seen.what.field(&check.id), seen.what.field(&check.members))
             else {
                 continue;
@@ -97,7 +98,7 @@ impl<'h> Views<'h> {
             };
             by_number.push(View { seen, id, listed, members });
         }
-        Self { nodes, by_number, lines: lines.len() as u64 }
+        Self { nodes, by_number, lines }
     }
 
     /// Lines that did not tell their id and their members.
@@ -179,14 +180,18 @@ impl<'h> Views<'h> {
     }
 
     fn are_new(&self, over_lives: bool) -> Found {
+        // Sorted, not kept in a set: a million ids are sorted in less time, and in less memory.
+        let key = |view: &View<'h>| {
+            let Life { node, process, life } = &view.seen.what.of;
+            (view.id, node, process, if over_lives { 0 } else { *life })
+        };
+        let mut views: Vec<&View<'h>> = self.by_number.iter().collect();
+        views.sort_by(|a, b| key(a).cmp(&key(b)).then(a.seen.number.cmp(&b.seen.number)));
         let mut found = Found::default();
-        let mut known: BTreeSet<((&Name, &Name, u32), &Value)> = BTreeSet::new();
-        for View { seen, id, .. } in &self.by_number {
-            let Life { node, process, life } = &seen.what.of;
-            if !known.insert(((node, process, if over_lives { 0 } else { *life }), id)) {
-                let summary = || format!("{node} installs view {id} again");
-                found.violated(seen.at, || Fault::new(seen.at, summary(), &[seen.number]));
-            }
+        for pair in views.windows(2).filter(|pair| key(pair[0]) == key(pair[1])) {
+            let (first, View { seen, id, .. }) = (pair[0], pair[1]);
+            let summary = || format!("{} installs view {id} again", seen.what.of.node);
+            found.violated(seen.at, || Fault::new(seen.at, summary(), &[first.seen.number, seen.number]));
         }
         found
     }
