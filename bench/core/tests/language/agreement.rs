@@ -163,8 +163,9 @@ fn depends_on_names(what: &str) -> bool {
 }
 
 /// Mistakes of shape that the reader finds only because it knows what other tables say: whether anybody of a group starts, and whether
-/// a process of an override is one of its group's.
-const FROM_OTHER_TABLES: &[&str] = &["starts by itself", "missing key `command` in a process"];
+/// a process of an override is one of its group's. And which signals there are: names that a table has as keys are not listed by the schema.
+const FROM_OTHER_TABLES: &[&str] =
+    &["starts by itself", "missing key `command` in a process", "no signal to send is called"];
 
 /// Each way to change one thing of a document, with a name.
 fn changes(document: &Table) -> Vec<(String, Table)> {
