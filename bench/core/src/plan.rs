@@ -53,7 +53,8 @@ impl Plan {
 
     /// The random faults, if the scenario has any.
     pub fn schedule(&self) -> Option<Schedule<'_>> {
-        self.scenario.nemesis.as_ref().map(|nemesis| Schedule::new(nemesis, self.seed))
+        let nemesis = self.scenario.nemesis.as_ref().filter(|nemesis| !nemesis.is_idle);
+        nemesis.map(|nemesis| Schedule::new(nemesis, self.seed))
     }
 
     /// The randomness of a step's target, by the step's index.
