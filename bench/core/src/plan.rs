@@ -12,6 +12,7 @@ use regex::Regex;
 use crate::check::process::PANICS;
 use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
+use crate::expression::Expression;
 use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
@@ -293,7 +294,7 @@ impl Plan {
             .iter()
             .map(|event| {
                 let fields: BTreeMap<_, _> = event.fields.iter().map(|(name, kind)| (name, kind.word())).collect();
-                let log: Vec<_> = event.log.iter().map(Regex::as_str).collect();
+                let log: Vec<_> = event.log.iter().map(Expression::as_str).collect();
                 json!({ "event": event.event, "log": log, "fields": fields })
             })
             .collect();
