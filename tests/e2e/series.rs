@@ -204,6 +204,20 @@ fn without_faults_the_rest_is_judged_and_what_only_a_fault_exercises_is_not() {
 }
 
 #[test]
+fn without_faults_a_nemesis_has_its_time_and_hits_nobody() {
+    let place = Place::new();
+    let head = &FAULTS[..FAULTS.find("[[steps]]").expect("steps")];
+    let tail = "[nemesis]\nevery = \"100ms\"\nfaults = { kill = 1 }\nduration = \"1s\"\nmax_down = 1\n[[invariants]]\nsometimes = \"hello\"\n";
+    place.write("x.toml", &format!("{head}{tail}"));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    assert!(text.contains("kill peer"), "{text}");
+    let text = stderr(&place.dsbench(&["run", "x.toml", "--no-faults"]).success());
+    assert!(text.contains("faults:    none") && !text.contains("nemesis"), "{text}");
+    let seconds = place.run_json()["seconds"].as_f64().expect("it took a time");
+    assert!(seconds >= 1.0, "a cluster that is sound for a moment only is not: {seconds}");
+}
+
+#[test]
 fn a_timeout_of_the_command_line_cuts_the_run_and_is_told_again() {
     let place = Place::new();
     place.write("x.toml", &scenario("x", "", "exec sleep 60", ""));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use regex::Regex;
+use crate::expression::Expression;
 
 use crate::cluster::ClusterState;
 use crate::diagnostic::{self, Diagnostic, Located};
@@ -25,7 +25,7 @@ enum Test {
     Int(Comparison, i64),
     Float(Comparison, f64),
     TextIs(String),
-    TextMatches(Regex),
+    TextMatches(Expression),
     /// A node field: the node is one of these. A list of nodes: it is exactly these.
     Nodes(Target),
 }
@@ -167,7 +167,7 @@ impl Test {
             (Self::Int(comparison, wanted), Value::Int(value)) => comparison.holds(value, wanted),
             (Self::Float(comparison, wanted), Value::Float(value)) => comparison.holds(value, wanted),
             (Self::TextIs(wanted), Value::Text(value)) => wanted.as_str() == &**value,
-            (Self::TextMatches(pattern), Value::Text(value)) => pattern.is_match(value),
+            (Self::TextMatches(pattern), Value::Text(value)) => pattern.regex().is_match(value),
             (Self::Nodes(target), Value::Node(node)) => target.matches(node, state),
             (Self::Nodes(target), Value::Nodes(nodes)) => {
                 let named: BTreeSet<&Name> = nodes.iter().collect();

@@ -11,6 +11,7 @@ pub mod confidence;
 pub mod diagnostic;
 mod event;
 pub mod explain;
+pub mod expression;
 pub mod faults;
 pub mod filter;
 pub mod groups;

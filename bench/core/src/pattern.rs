@@ -6,18 +6,16 @@
 //! [`Matcher`] does not look at each line by itself. Its [scan](crate::scan) over whole chunks gives the lines that may match, and only
 //! those are looked at.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use crate::diagnostic::{self, Diagnostic, Located, Problems};
+use crate::expression::{Expression, NotOne};
 use crate::names::FieldKind;
 use crate::observation::{Name, Value};
 use crate::scan::Scan;
 
-/// A compiled pattern may take this much memory; a longer one is a mistake like `(\w{200}){200}`.
-const PATTERN_BYTES_MAX: usize = 4 << 20;
 /// All patterns of a scenario together.
 pub(crate) const ALL_BYTES_MAX: usize = 64 << 20;
 
@@ -38,7 +36,7 @@ pub struct EventPattern {
     /// The event's name.
     pub event: Name,
     /// Any of these makes the event.
-    pub log: Vec<Regex>,
+    pub log: Vec<Expression>,
     /// Its fields, each a named group of the patterns.
     pub fields: Vec<(Name, FieldKind)>,
     /// Only this output is searched; none for both.
@@ -51,10 +49,10 @@ pub struct EventPattern {
 
 impl EventPattern {
     /// An event without fields, in any output of any process.
-    pub fn plain(event: impl Into<Name>, log: Regex) -> Self {
+    pub fn plain(event: impl Into<Name>, log: impl Into<Expression>) -> Self {
         Self {
             event: event.into(),
-            log: vec![log],
+            log: vec![log.into()],
             fields: Vec::new(),
             stream: None,
             process: None,
@@ -63,35 +61,12 @@ impl EventPattern {
     }
 }
 
-thread_local! {
-    /// Patterns that are compiled already: a scenario of a thousand runs has the same ones a thousand times, and compiling them is most of
-    /// the time that reading it takes. It only remembers; what is compiled anew is the same.
-    static COMPILED: RefCell<BTreeMap<Box<str>, Regex>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// More patterns than this are not remembered.
-const COMPILED_MOST: usize = 4096;
-
-/// Compiles a pattern; reports what is wrong with it.
-pub fn compile(pattern: &Located<&str>, problems: &Problems) -> Option<Regex> {
-    if let Some(known) = COMPILED.with_borrow(|compiled| compiled.get(pattern.value).cloned()) {
-        return Some(known);
-    }
-    let (why, label) = match RegexBuilder::new(pattern.value).size_limit(PATTERN_BYTES_MAX).build() {
-        Ok(regex) => {
-            COMPILED.with_borrow_mut(|compiled| {
-                if compiled.len() < COMPILED_MOST {
-                    compiled.insert(pattern.value.into(), regex.clone());
-                }
-            });
-            return Some(regex);
-        }
-        Err(regex::Error::CompiledTooBig(limit)) => (format!("it needs more than {limit} bytes"), "too big".to_owned()),
-        Err(error) => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            (last.trim_start_matches("error: ").to_owned(), "in this pattern".to_owned())
-        }
+/// Reads a pattern; reports what is wrong with it.
+pub fn compile(pattern: &Located<&str>, problems: &Problems) -> Option<Expression> {
+    let (why, label) = match Expression::new(pattern.value) {
+        Ok(expression) => return Some(expression),
+        Err(NotOne::TooBig(limit)) => (format!("it needs more than {limit} bytes"), "too big"),
+        Err(NotOne::Syntax(why)) => (why, "in this pattern"),
     };
     let message = format!("the pattern is not a regular expression: {why}");
     problems.report(
@@ -157,7 +132,7 @@ impl Matcher {
             let is_other_stream = event.stream.is_some_and(|wanted| wanted != stream);
             let is_other_process = event.process.as_deref().is_some_and(|wanted| wanted != process);
             if !is_other_stream && !is_other_process {
-                patterns.extend(event.log.iter().map(|regex| Pattern::new(event, regex)));
+                patterns.extend(event.log.iter().map(|expression| Pattern::new(event, expression)));
             }
         }
         let scan = Scan::new(patterns.iter().map(|pattern| pattern.regex.as_str()));
@@ -190,10 +165,10 @@ impl Matcher {
 }
 
 impl Pattern {
-    fn new(event: &EventPattern, regex: &Regex) -> Self {
-        let group = |name: &str| regex.capture_names().position(|group| group == Some(name));
+    fn new(event: &EventPattern, expression: &Expression) -> Self {
+        let group = |name: &str| expression.groups().position(|group| group == Some(name));
         let fields = event.fields.iter().filter_map(|(name, kind)| Some((name.clone(), *kind, group(name)?))).collect();
-        Self { event: event.event.clone(), regex: regex.clone(), fields, alias: event.alias.clone() }
+        Self { event: event.event.clone(), regex: expression.regex().clone(), fields, alias: event.alias.clone() }
     }
 
     fn find(&self, line: &str, aliases: &Aliases, found: &mut Vec<Match>) {
@@ -254,7 +229,7 @@ mod tests {
     fn event(name: &str, pattern: &str, fields: &[(&str, FieldKind)]) -> EventPattern {
         EventPattern {
             event: name.into(),
-            log: vec![Regex::new(pattern).unwrap()],
+            log: vec![Regex::new(pattern).unwrap().into()],
             fields: fields.iter().map(|(name, kind)| ((*name).into(), *kind)).collect(),
             stream: None,
             process: None,

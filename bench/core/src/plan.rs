@@ -12,6 +12,7 @@ use regex::Regex;
 use crate::check::process::PANICS;
 use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
+use crate::expression::Expression;
 use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
@@ -53,7 +54,8 @@ impl Plan {
 
     /// The random faults, if the scenario has any.
     pub fn schedule(&self) -> Option<Schedule<'_>> {
-        self.scenario.nemesis.as_ref().map(|nemesis| Schedule::new(nemesis, self.seed))
+        let nemesis = self.scenario.nemesis.as_ref().filter(|nemesis| !nemesis.is_idle);
+        nemesis.map(|nemesis| Schedule::new(nemesis, self.seed))
     }
 
     /// The randomness of a step's target, by the step's index.
@@ -292,7 +294,7 @@ impl Plan {
             .iter()
             .map(|event| {
                 let fields: BTreeMap<_, _> = event.fields.iter().map(|(name, kind)| (name, kind.word())).collect();
-                let log: Vec<_> = event.log.iter().map(Regex::as_str).collect();
+                let log: Vec<_> = event.log.iter().map(Expression::as_str).collect();
                 json!({ "event": event.event, "log": log, "fields": fields })
             })
             .collect();

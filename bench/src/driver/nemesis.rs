@@ -88,6 +88,11 @@ impl<'r> Nemesis<'r> {
         self.of.and_then(|of| of.when.as_ref()).is_some_and(|when| when.admits(event, cluster))
     }
 
+    /// True if it does nothing in its time, and so nothing is to be told of it.
+    fn is_idle(&self) -> bool {
+        self.of.is_some_and(|of| of.is_idle)
+    }
+
     /// True if only the steps can end it.
     fn ends_with_steps(&self) -> bool {
         self.of.is_some_and(|of| of.stop.is_none() && of.duration.is_none())
@@ -106,10 +111,16 @@ impl<'r> Driver<'r> {
         match of.begin {
             Begin::At(start) if start.is_zero() => self.begin_nemesis(ready_at),
             Begin::At(start) => {
-                self.record(ready_at, What::Nemesis(NemesisChange::Waiting));
+                self.record_nemesis(ready_at, NemesisChange::Waiting);
                 self.nemesis.turn = Some(self.agenda.push(ready_at + start, Due::Nemesis(Turn::Begins)));
             }
-            Begin::ByStep => _ = self.record(ready_at, What::Nemesis(NemesisChange::Waiting)),
+            Begin::ByStep => self.record_nemesis(ready_at, NemesisChange::Waiting),
+        }
+    }
+
+    fn record_nemesis(&mut self, at: RunTime, change: NemesisChange) {
+        if !self.nemesis.is_idle() {
+            self.record(at, What::Nemesis(change));
         }
     }
 
@@ -156,12 +167,13 @@ impl<'r> Driver<'r> {
     fn begin_nemesis(&mut self, at: RunTime) {
         let Some(of) = self.nemesis.of else { return };
         let now = self.now();
-        self.record(now, What::Nemesis(NemesisChange::Begun));
+        self.record_nemesis(now, NemesisChange::Begun);
         let ends = [of.stop.map(|stop| self.nemesis.ready_at + stop), of.duration.map(|duration| at + duration)];
         // First on the agenda: a fault of the very moment at which it ends does not come.
         let end = ends.into_iter().flatten().min();
         self.nemesis.end = end.map(|end| self.agenda.push(end, Due::Nemesis(Turn::Stops)));
         self.nemesis.since = at;
+        self.nemesis.state = State::Timed;
         self.next_fault();
     }
 
@@ -248,7 +260,7 @@ impl<'r> Driver<'r> {
         }
         self.nemesis.state = State::Healing;
         let Some(of) = self.nemesis.of else { return };
-        if was != State::Waiting {
+        if was != State::Waiting && !of.is_idle {
             let never_came = of.when.as_ref().filter(|_| self.nemesis.aimed == 0).map(ToString::to_string);
             let now = self.now();
             self.record(now, What::Nemesis(NemesisChange::Stopped { never_came }));

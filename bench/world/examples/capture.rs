@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|(number, pattern)| {
             Ok(EventPattern {
                 event: format!("event{number}").into(),
-                log: vec![regex::Regex::new(pattern)?],
+                log: vec![regex::Regex::new(pattern)?.into()],
                 fields: Vec::new(),
                 stream: None,
                 process: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
+use crate::expression::Expression;
 
 use super::nodes::refuse_unsafe;
 use crate::diagnostic::{self, Diagnostic, Problems};
@@ -100,8 +100,8 @@ fn fields_of(entry: &Item<'_, '_>) -> Option<Vec<(Name, FieldKind)>> {
         fields.push((field.key().into(), FieldKind::named(field.text()?.value)?));
     }
     for text in table.texts("log")? {
-        let regex = pattern::compile(&text, &silent)?;
-        for group in regex.capture_names().flatten() {
+        let expression = pattern::compile(&text, &silent)?;
+        for group in expression.groups().flatten() {
             if !fields.iter().any(|(field, _)| &**field == group) {
                 fields.push((group.into(), FieldKind::Text));
             }
@@ -121,7 +121,7 @@ fn parse_event(entry: &Item<'_, '_>, names: &Names<'_>) -> Option<EventPattern> 
             return None;
         }
         let compiled: Vec<_> = texts.iter().map(|text| pattern::compile(text, table.problems())).collect();
-        compiled.into_iter().collect::<Option<Vec<Regex>>>()
+        compiled.into_iter().collect::<Option<Vec<Expression>>>()
     });
     for field in table.map("fields") {
         field.word(FieldKind::WORDS);
@@ -150,9 +150,9 @@ fn parse_event(entry: &Item<'_, '_>, names: &Names<'_>) -> Option<EventPattern> 
     })
 }
 
-fn refuse_missing_group(field: &Item<'_, '_>, log: &[Regex]) {
-    let has_group = |regex: &Regex| regex.capture_names().flatten().any(|group| group == field.key());
-    if let Some(lacking) = log.iter().find(|regex| !has_group(regex)) {
+fn refuse_missing_group(field: &Item<'_, '_>, log: &[Expression]) {
+    let has_group = |pattern: &Expression| pattern.groups().flatten().any(|group| group == field.key());
+    if let Some(lacking) = log.iter().find(|pattern| !has_group(pattern)) {
         let message = format!("no group of the pattern is called `{}`", field.key().escape_debug());
         let help = format!("'{}' needs (?<{}>...)", lacking.as_str(), field.key());
         field.report(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use regex::Regex;
+use crate::expression::Expression;
 
 use super::logs;
 use crate::condition;
@@ -52,7 +52,7 @@ impl Process {
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// A line of its output matches.
-    pub log: Option<Regex>,
+    pub log: Option<Expression>,
     /// It accepts connections at this address.
     pub tcp: Option<Template>,
     /// This command exits with 0, in the node's directory and environment.

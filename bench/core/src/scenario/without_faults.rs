@@ -15,7 +15,10 @@ use crate::verdict::Expectation;
 impl Scenario {
     /// Leaves the faults out.
     pub(super) fn leave_out_faults(&mut self) {
-        self.nemesis = None;
+        if let Some(nemesis) = &mut self.nemesis {
+            // It keeps its time: a cluster that is sound for a moment only is not.
+            nemesis.is_idle = true;
+        }
         let (mut left_out, mut unbound) = (BTreeSet::new(), BTreeSet::new());
         // What only sets the scene breaks the cluster as well. A teardown comes when all is judged, and takes the nodes as they are.
         let setup = self.range(Stage::Setup).zip(&mut self.setup);
@@ -68,7 +71,9 @@ fn is_about_faults(verb: &Verb) -> bool {
             | ActionVerb::Resume
             | ActionVerb::Signal => true,
         },
-        Verb::Signal(..) | Verb::Nemesis(_) => true,
+        Verb::Signal(..) => true,
+        // It does nothing in its time.
+        Verb::Nemesis(_) => false,
         Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) => false,
         Verb::Mark(_) | Verb::Bind | Verb::End => false,
     }
@@ -89,15 +94,18 @@ fn follows_from(condition: &Condition, left_out: &BTreeSet<usize>, unbound: &BTr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Plan;
 
     #[test]
-    fn without_faults_there_is_no_nemesis_and_no_step_starts_one() {
+    fn without_faults_the_nemesis_has_its_time_and_no_faults() {
         let text = "schema = 1\nname = 'x'\n[nodes]\ncount = 3\ncommand = ['true']\n\
             [nemesis]\nstart = 'manual'\nevery = '1s'\nfaults = { restart = 1 }\n\
             [[steps]]\nstart = 'nemesis'\n[[steps]]\nstop = 'nemesis'\n[[invariants]]\nprocess = {}\n";
         let mut scenario = Scenario::parse(text, &[]).expect("a good scenario");
+        assert!(Plan::new(Scenario::parse(text, &[]).expect("a good scenario"), 7).schedule().is_some());
         scenario.leave_out_faults();
-        assert!(scenario.nemesis.is_none());
-        assert!(scenario.steps.iter().all(|step| matches!(step.verb, Verb::Mark(_))), "{:?}", scenario.steps);
+        assert!(scenario.nemesis.as_ref().is_some_and(|nemesis| nemesis.is_idle));
+        assert!(scenario.steps.iter().all(|step| matches!(step.verb, Verb::Nemesis(_))), "{:?}", scenario.steps);
+        assert!(Plan::new(scenario, 7).schedule().is_none());
     }
 }

@@ -48,6 +48,8 @@ pub struct Nemesis {
     pub duration: Option<Duration>,
     /// Everything is undone when it stops, not only when the time of each fault is over.
     pub heal_last: bool,
+    /// Its faults are left out: it only lasts as long as it would with them.
+    pub is_idle: bool,
 }
 
 /// Something that is drawn by its weight.

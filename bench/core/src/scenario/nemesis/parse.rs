@@ -84,6 +84,7 @@ pub(in crate::scenario) fn parse(
         of: of?,
         max_down: max_down?,
         begin: begin?,
+        is_idle: false,
     };
     let by_steps = steps.map(ByTheSteps::of)?;
     let fits = nemesis.fits_the_steps(&table, by_steps) && nemesis.has_room(&table, by_steps);
