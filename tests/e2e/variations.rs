@@ -131,12 +131,12 @@ name = "polite"
 [[cases]]
 name = "rude"
 description = "Swears."
-set = { "vars.word" = "hello; echo damn" }
+set = { "vars.word" = "damn; echo hello" }
 expect = "violated"
 violates = "nobody swears"
 [[cases]]
 name = "tolerated"
-set = { vars.word = "hello; echo damn" }
+set = { vars.word = "damn; echo hello" }
 may_violate = "nobody swears"
 "#;
 
@@ -195,7 +195,7 @@ fn a_mistake_is_shown_in_the_file_that_has_it() {
     let place = family();
     place.write(
         "child.toml",
-        &format!("{CHILD}[vars]\nword = \"hello; echo damn\"\n[events]\ncursed = {{ log = '^damn' }}\n"),
+        &format!("{CHILD}[vars]\nword = \"damn; echo hello\"\n[events]\ncursed = {{ log = '^damn' }}\n"),
     );
     let text = stderr(&place.dsbench(&["run", "child.toml"]).code(1));
     assert!(text.contains("nobody swears"), "{text}");
