@@ -21,6 +21,7 @@ pub mod judgement;
 pub mod lines;
 pub mod names;
 pub mod nemesis;
+pub mod network;
 pub mod observation;
 pub mod pattern;
 pub mod plan;
