@@ -1,6 +1,6 @@
 //! Output of nodes: read without loss, stored as it is, shown as people read it, and searched for events.
 
-mod beneath;
+pub(crate) mod beneath;
 mod file;
 mod follow;
 mod index;
