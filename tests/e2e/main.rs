@@ -19,6 +19,7 @@ mod mistakes_in_files;
 mod needs_more;
 mod nemesis;
 mod nodes;
+mod processes;
 mod promises;
 mod scenarios;
 mod series;

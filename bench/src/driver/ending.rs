@@ -12,6 +12,15 @@ use super::{Driver, Due};
 /// How long after the longest grace a node may take to be proven gone before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whose fault it is that a process did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The environment's before the first fault, the cluster's after it.
+    Cluster,
+    /// The environment's: what had to be done before the start could not be done.
+    Environment,
+}
+
 /// How far the end has come.
 #[derive(Debug, Default)]
 pub(super) struct EndingState {
@@ -79,6 +88,8 @@ impl Driver<'_> {
         self.jobs.clear();
         self.ending.jobs_dropped += 1;
         self.start_when_empty.clear();
+        self.held.clear();
+        self.give_up_preparing(None);
     }
 
     /// Everything is proven gone.
@@ -125,35 +136,38 @@ impl Driver<'_> {
         self.ending.is_down = true;
     }
 
-    /// A process did not start, or did not become ready: the environment's fault before the first fault, the cluster's after it.
-    pub(super) fn start_failed(&mut self, key: &ProcessKey, why: &str) {
-        let waiting: Vec<_> =
-            self.jobs.iter().filter(|job| job.awaits(key, Task::Start)).map(|job| job.purpose).collect();
-        self.jobs.retain(|job| !job.awaits(key, Task::Start));
+    /// A process did not start, or did not become ready. Whatever else its job starts goes on.
+    pub(super) fn start_failed(&mut self, key: &ProcessKey, why: &str, blame: Blame) {
+        let why = format!("{}: {why}", key.node);
+        self.drop_juniors(key);
+        let mut waiting = Vec::new();
+        for job in self.jobs.iter_mut().filter(|job| job.awaits(key, Task::Start)) {
+            job.withdraw(key, Task::Start);
+            waiting.push(job.purpose);
+        }
         for purpose in waiting {
             if let Purpose::Hand(number) = purpose {
-                self.hand_failed(number, format!("{}: {why}", key.node));
+                self.hand_failed(number, why.clone());
                 continue;
             }
             let (Purpose::Asked(origin) | Purpose::Undo(origin)) = purpose else {
-                self.hands_failed(format!("{}: {why}", key.node));
+                self.hands_failed(why);
                 return self.end(Ending::Environment);
             };
-            let why = format!("{}: {why}", key.node);
             match origin {
                 // Nothing is judged any more.
-                Origin::Step(step) if self.is_in_teardown() => self.step_failed(step, why),
-                _ if !self.ending.has_faulted => return self.end(Ending::Environment),
+                Origin::Step(step) if self.is_in_teardown() => self.step_failed(step, why.clone()),
+                _ if blame == Blame::Environment || !self.ending.has_faulted => {
+                    self.hands_failed(why);
+                    return self.end(Ending::Environment);
+                }
                 // The scene could not be set.
                 Origin::Step(step) if self.is_in_setup() => return self.step_failed(step, why),
-                origin => self.not_back(origin, why),
-            }
-            match purpose {
-                Purpose::Asked(Origin::Step(_)) if !self.is_in_teardown() => self.step_is_over(),
-                Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),
-                _ => {}
+                origin => self.not_back(origin, why.clone()),
             }
         }
+        // A job may have waited for nothing else.
+        self.advance_jobs();
     }
 
     /// A node did not come back from what this one had asked for.

@@ -13,6 +13,7 @@ mod hands;
 mod job;
 mod nemesis;
 mod patterns;
+mod prepare;
 mod process;
 mod program;
 mod ready;
@@ -20,6 +21,7 @@ mod sampling;
 mod stages;
 mod start;
 mod steps;
+mod turns;
 mod undo;
 mod verb;
 mod words;
@@ -69,6 +71,8 @@ enum Due {
     ReadyProbe(Life),
     /// A process had this long to become ready.
     ReadyDeadline(Life),
+    /// A command that prepares had this long.
+    PrepareDeadline(Life),
     /// A process had this long to stop.
     GraceOver(ProcessKey),
     /// Measure the processes.
@@ -136,6 +140,9 @@ struct Driver<'r> {
     order: Vec<ProcessKey>,
     /// Processes whose next life begins when nothing of the last one is left.
     start_when_empty: BTreeSet<ProcessKey>,
+    /// Processes whose start waits for others of their node, or for what prepares them.
+    held: BTreeSet<ProcessKey>,
+    preparations: prepare::Preparations,
     jobs: Vec<Job>,
     probes: ready::Probes,
     steps: steps::Steps,
@@ -168,6 +175,8 @@ impl<'r> Driver<'r> {
             processes,
             order,
             start_when_empty: BTreeSet::new(),
+            held: BTreeSet::new(),
+            preparations: prepare::Preparations::default(),
             jobs: Vec::new(),
             probes: ready::Probes::default(),
             steps: steps::Steps::new(plan),
@@ -253,6 +262,7 @@ impl<'r> Driver<'r> {
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
             Due::ReadyDeadline(life) => self.ready_deadline(&life, now),
+            Due::PrepareDeadline(life) => self.prepare_deadline(&life),
             Due::GraceOver(key) => self.grace_over(&key),
             Due::Sample => self.sample(),
             Due::Screen => self.draw(now),

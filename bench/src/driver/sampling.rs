@@ -15,6 +15,10 @@ impl Driver<'_> {
         let now = self.now();
         self.look_for_socket();
         for sample in self.world.sample() {
+            // What prepares a process is none of the scenario's.
+            if self.prepares(&sample.of) {
+                continue;
+            }
             self.record(now, What::Sample(sample));
         }
         self.agenda.push(now + EVERY, Due::Sample);

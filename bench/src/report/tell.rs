@@ -72,6 +72,15 @@ fn told(observation: &Observation, steps: &[StepText]) -> Option<(String, String
     })
 }
 
+/// `570 B`, `2.2 KiB`
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+    }
+}
+
 /// `0.84s`.
 pub(crate) fn seconds(duration: std::time::Duration) -> String {
     format!("{:.2}s", duration.as_secs_f64())

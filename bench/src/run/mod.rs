@@ -24,7 +24,7 @@ use crate::driver::{self, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
-use crate::store::{Keep, RunFile, Store, history_file};
+use crate::store::{End, Keep, RunFile, Store, history_file};
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -106,7 +106,10 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
     history_file::tell_texts(&mut history, &verdict, &store.history_path());
     let judgement = after_all(verdict.judgement, &ended.survivors, interrupted);
-    file.end = Some(run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors));
+    let end = run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors);
+    // Before the data directories are removed, and when nobody writes into them any more.
+    let artifacts = store.gather(plan, &setting.addresses);
+    file.end = Some(End { artifacts, ..end });
     let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();
     Ok(Outcome { store, file, history, verdict, judgement, lost })
 }

@@ -10,9 +10,11 @@
 //!     history.jsonl                 every observation
 //!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
 //!     nodes/<node>/                 the nodes' data directories
+//!     artifacts/<node>/             what the scenario wants to be kept of them
 //!     control/socket                while the cluster is up: where other terminals reach it
 //! ```
 
+mod artifacts;
 mod captured;
 pub(crate) mod history_file;
 mod recorder;
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use artifacts::Gathered;
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use retention::{Keep, Retention};

@@ -13,7 +13,7 @@ use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
 use super::{Cast, Live};
-use crate::report::tell::{StepText, exit_text, fields};
+use crate::report::tell::{StepText, bytes, exit_text, fields};
 use crate::report::terminal::clean;
 
 /// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
@@ -216,15 +216,6 @@ pub(crate) fn state_style(state: &str) -> Style {
 /// Text of a scenario or a program: one line, and nothing that moves the cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// `570 B`, `2.2 KiB`
-fn bytes(count: u64) -> String {
-    match count {
-        0..1024 => format!("{count} B"),
-        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
-        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
-    }
 }
 
 #[cfg(test)]

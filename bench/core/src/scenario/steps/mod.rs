@@ -26,7 +26,7 @@ pub(super) use read::{Stages, declare, parse};
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
 
-use super::process::Signal;
+use super::stop::Signal;
 use crate::condition::{Part, Probe};
 use crate::observation::Name;
 use crate::source::SourceLine;
