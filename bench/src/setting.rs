@@ -59,6 +59,6 @@ pub(crate) fn address(
 
 /// What the machine refuses is its doing, not a bug.
 fn environment(error: WorldError) -> BenchError {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    BenchError::Environment(format!("{error}{cause}"))
+    let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    BenchError::Environment(format!("{}{remedy}", error.told()))
 }

@@ -56,7 +56,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
                 })?;
                 // The file is right; that this machine lacks something is only worth a warning.
                 for missing in needs.iter().filter_map(Need::missing) {
-                    say!("warning: to run it here: {}", terminal::clean(&missing));
+                    say!("warning: to run it here: {}", terminal::clean(&missing.to_string()));
                 }
             }
             Err(error) => {

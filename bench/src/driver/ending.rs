@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) enum Blame {
     /// The environment's before the first fault, the cluster's after it.
     Cluster,
-    /// The environment's: what had to be done before the start could not be done.
+    /// The environment's: the machine refused what any start needs, or what had to be done before it could not be done.
     Environment,
 }
 

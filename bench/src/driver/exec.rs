@@ -80,7 +80,7 @@ impl Driver<'_> {
 }
 
 /// How a helper program ended and the last thing it said, for people.
-pub(super) fn outcome(result: &Executed) -> String {
+pub(crate) fn outcome(result: &Executed) -> String {
     let ended = match &result.ended {
         Ok(exit @ Exit::Code(_)) => format!("it ended with {}", exit_text(*exit)),
         Ok(exit @ Exit::Signal(_)) => format!("it was ended by {}", exit_text(*exit)),
@@ -109,7 +109,7 @@ fn printable(line: &str) -> String {
 }
 
 /// A command as a person would type it.
-pub(super) fn command_line(program: &Program) -> String {
+pub(crate) fn command_line(program: &Program) -> String {
     let quoted = |arg: &std::ffi::OsString| {
         let arg = arg.to_string_lossy();
         let is_plain = !arg.is_empty() && arg.chars().all(|c| c.is_alphanumeric() || "-_./:=,@%+".contains(c));

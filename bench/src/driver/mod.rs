@@ -38,6 +38,7 @@ use dsbench_world::{Happening, Outside, World};
 use crate::report::live::Live;
 use crate::store::{Recorder, Store};
 use agenda::Agenda;
+pub(crate) use exec::{command_line, outcome};
 pub(crate) use hands::Held;
 use job::{Job, ProcessKey, Purpose, Task};
 use process::Process;
@@ -95,6 +96,7 @@ enum Due {
 /// came after the run's end (the asking of check programs), if one did.
 pub(crate) fn drive(stage: Stage<'_>) -> Result<Option<i32>, String> {
     let mut driver = Driver::new(stage)?;
+    driver.questions = condition::Questions::of(driver.plan, driver.setting)?;
     driver.begin_run();
     driver.run_loop();
     Ok(driver.ask_check_programs())

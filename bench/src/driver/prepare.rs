@@ -74,8 +74,7 @@ impl Driver<'_> {
             Preparation { of: of.clone(), index, life: life.clone(), deadline, ended: None, is_given_up: false };
         self.preparations.running.insert(key.clone(), preparation);
         if let Err(error) = self.world.spawn(life, spawn) {
-            let why = std::error::Error::source(&error).map(|cause| format!("{error}: {cause}"));
-            self.preparation_failed(&key, why.unwrap_or_else(|| error.to_string()));
+            self.preparation_failed(&key, error.told());
         }
     }
 

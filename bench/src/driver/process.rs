@@ -129,10 +129,8 @@ impl<'r> Driver<'r> {
         let spawn = process.spec.spawn(&life);
         self.begin_readiness(key);
         if let Err(error) = self.world.spawn(life.clone(), spawn) {
-            let why =
-                format!("{error}{}", std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default());
             let at = self.now();
-            self.not_started(&life, why, at);
+            self.not_started(&life, error.told(), Blame::Environment, at);
         }
     }
 
@@ -200,7 +198,10 @@ impl<'r> Driver<'r> {
                 self.record_change(of, Change::Started { pid }, at);
                 self.process_started(&key);
             }
-            Happening::NotStarted { why, .. } => self.not_started(of, why, at),
+            Happening::NotStarted { why, by_machine, .. } => {
+                let blame = if by_machine { Blame::Environment } else { Blame::Cluster };
+                self.not_started(of, why, blame, at);
+            }
             Happening::ReadyLine { .. } => self.ready_line(&key),
             Happening::Exited { exit, .. } => self.exited(&key, exit, at),
             Happening::Leaking { children, .. } => {
@@ -227,7 +228,7 @@ impl<'r> Driver<'r> {
         }
     }
 
-    fn not_started(&mut self, life: &Life, why: String, at: RunTime) {
+    fn not_started(&mut self, life: &Life, why: String, blame: Blame, at: RunTime) {
         let key = ProcessKey::of(life);
         self.record_change(life, Change::NotStarted { why: why.clone() }, at);
         let process = self.process_mut(&key);
@@ -237,7 +238,7 @@ impl<'r> Driver<'r> {
             self.agenda.cancel(grace);
         }
         self.end_readiness(&key);
-        self.start_failed(&key, &why, Blame::Cluster);
+        self.start_failed(&key, &why, blame);
         // Its end may have been asked for while it was being started (another node has failed).
         self.task_done(&key, Task::Stop);
         self.task_done(&key, Task::Kill);

@@ -49,7 +49,7 @@ impl World {
         machinery.control.mailbox.put(control::Task::Keep { key, who, channel: channel.clone(), stdin });
         let stdio = [launch.its_stdin, its_stdout, its_stderr];
         if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, &stdio) {
-            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.to_string() });
+            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.told() });
         }
         Ok((key, channel))
     }

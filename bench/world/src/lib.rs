@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use desk::{CallerId, Desk, DeskConfig, LINE_HEARD_MAX, Socket};
 pub use ending::Ended;
 pub use error::WorldError;
-pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, lateness, limits, space, trial};
+pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, answer, lateness, limits, space, trial};
 pub use harvest::{Harvest, LeftOut};
 pub use lock::Lock;
 pub use node_dir::{FileSpec, NodeEnv, node_env, prepare_node};

@@ -32,7 +32,7 @@ const OUTBOX_LENGTH: usize = 16 * 1024;
 /// Where a world puts what it captures.
 #[derive(Debug)]
 pub struct WorldConfig {
-    /// An existing directory. `<node>_log.txt` and `raw/<node>.<process>.<life>.stdout` go here.
+    /// An existing directory. `<node>_log.txt` and `raw/<node>.<process>.<life>.stdout` go here; a world of helper programs alone uses none.
     pub log_dir: PathBuf,
     /// The signals to dsbench that shall come as [`Happening::Signal`].
     pub signals: Option<Signals>,
@@ -58,6 +58,8 @@ pub enum Scope {
 pub struct World {
     pub(crate) clock: Clock,
     pub(crate) inbox: Receiver<Outside>,
+    /// Where raw logs go.
+    raw: PathBuf,
     /// None once it is over.
     pub(crate) machinery: Option<Machinery>,
     /// Names keepers, inputs, probes and executions.
@@ -92,7 +94,6 @@ impl World {
     /// Starts the threads; no process yet.
     pub fn new(guardian: Guardian, clock: Clock, config: WorldConfig) -> Result<Self, WorldError> {
         let raw = config.log_dir.join("raw");
-        fs::create_dir_all(&raw).map_err(|source| WorldError::Create { path: raw, source })?;
         if let (true, Ok((_, hard))) = (config.lifts_limits, getrlimit(Resource::RLIMIT_NOFILE)) {
             // A hundred nodes need more than the usual 1024. If it is refused, some later start says so.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
@@ -105,7 +106,7 @@ impl World {
         let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox)?;
         let machinery = Some(Machinery { guardian, capture, control, desk, _signals: config.signals });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs })
+        Ok(Self { clock, inbox, raw, machinery, next_number: 1, known, alive, execs })
     }
 
     /// The run clock.
@@ -118,11 +119,13 @@ impl World {
     /// The life before it of the same process must be `Empty`.
     ///
     /// # Errors
-    /// If that life was started before, a file to be followed is not below its directory, or the system gives no more pipes.
+    /// If that life was started before, a file to be followed is not below its directory, or the system gives no more pipes or no room for
+    /// logs.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
         if !self.known.insert(life.clone()) {
             return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
         }
+        fs::create_dir_all(&self.raw).map_err(|source| WorldError::Create { path: self.raw.clone(), source })?;
         let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
         set_nonblocking(&stdin)?;
         let (key, channel) = self.launch(Launch {

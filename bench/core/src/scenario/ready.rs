@@ -43,7 +43,7 @@ pub(super) fn parse(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) ->
         return None;
     }
     let log = table.nonempty_text("log").map(|text| pattern::compile(&text, names.problems()));
-    let tcp = table.nonempty_text("tcp").map(|text| Template::parse(&text, setting, names));
+    let tcp = table.nonempty_text("tcp").map(|text| condition::parse_address(&text, setting, names));
     let exec = table.item("exec").map(|item| condition::parse_command(&item, setting, names));
     let within = table.duration("within").map_or(WITHIN, |within| within.value);
     Some(Ready { log: optional(log)?, tcp: optional(tcp)?, exec: optional(exec)?, within })

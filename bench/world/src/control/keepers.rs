@@ -71,7 +71,7 @@ impl Listener {
             match guardian.receive() {
                 Received::Message(Notice::Refused { keeper, errno }, _) => {
                     let why = format!("no process could be forked for it: {}", Errno::from_raw(errno).desc());
-                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why });
+                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why, by_machine: true });
                 }
                 Received::Message(Notice::Lost { keeper, at }, _) => {
                     // What it had said before its end comes first.
@@ -100,7 +100,7 @@ impl Listener {
         let (has_started, has_exited, who) = (kept.has_started, kept.has_exited, kept.who.clone());
         if !has_started {
             let why = "the process that was to keep it has ended at once".to_owned();
-            return self.pass_on(key, at, Reported::NotStarted { why });
+            return self.pass_on(key, at, Reported::NotStarted { why, by_machine: true });
         }
         self.broken(&match who {
             Who::Life(life) => format!("the keeper of {}/{} (life {}) was killed", life.node, life.process, life.life),

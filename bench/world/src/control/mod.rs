@@ -187,7 +187,9 @@ impl Listener {
                 self.kept
                     .insert(key, Kept { who, channel: Some(channel), stdin, has_started: false, has_exited: false });
             }
-            Task::NotKept { key, why } => self.pass_on(key, self.clock.now(), Reported::NotStarted { why }),
+            Task::NotKept { key, why } => {
+                self.pass_on(key, self.clock.now(), Reported::NotStarted { why, by_machine: true });
+            }
             Task::Input { key, of, id, bytes } => match key.filter(|key| self.has_stdin(*key)) {
                 Some(key) => self.use_stdin(key, |stdin, now| stdin.push(id, bytes, now)),
                 None => {

@@ -15,6 +15,7 @@ use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getp
 
 use super::spec::Program;
 use super::sys;
+use crate::error::is_exhausted;
 
 /// A program on its way to exec.
 #[derive(Debug)]
@@ -136,6 +137,11 @@ impl Failure {
         let (at_cwd, errno) = bytes.split_first_chunk::<4>()?;
         let errno = errno.first_chunk::<4>()?;
         Some(Self { at_cwd: i32::from_ne_bytes(*at_cwd) != 0, errno: i32::from_ne_bytes(*errno) })
+    }
+
+    /// True if the machine refused what any program needs.
+    pub(super) fn is_machines(self) -> bool {
+        is_exhausted(Errno::from_raw(self.errno))
     }
 
     /// What to tell people: what is wrong and what to do.
