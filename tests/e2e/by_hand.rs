@@ -71,6 +71,10 @@ fn a_cluster_is_acted_on_from_other_terminals_until_it_is_taken_down() {
     let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
     assert!(history.contains("\"by_hand\":true") && !history.contains("\"step\""), "{history}");
     assert!(!place.run_dir().join("control").exists());
+    let shown = stdout(&place.dsbench(&["show"]).success());
+    assert!(shown.contains("launched by `dsbench up`") && shown.contains("kill peer2 by hand"), "{shown}");
+    let recheck = place.dsbench(&["recheck"]).code(2);
+    assert!(stderr(&recheck).contains("nothing of it is judged"));
 }
 
 #[test]
@@ -230,4 +234,31 @@ fn a_long_path_is_no_hindrance() {
     assert!(run(&["kill", "peer1"]));
     assert!(run(&["down"]));
     place.wait_until_empty();
+}
+
+/// A setup that tells each node something, and a teardown that asks for a last word.
+const STAGES: &str = r#"
+[[setup]]
+input = "prepared"
+to = "all"
+[[setup]]
+wait = { event = "heard", at_least = 3 }
+[[teardown]]
+input = "farewell"
+to = "peer1"
+[[teardown]]
+wait = { event = "heard", where = { what = "farewell" } }
+"#;
+
+#[test]
+fn a_setup_prepares_the_cluster_and_a_teardown_ends_it() {
+    let place = Place::new();
+    place.write(
+        "x.toml",
+        &format!("{}{STAGES}", ECHO.replace("(?<what>.+)' }", "(?<what>\\w+)', fields = { what = \"text\" } }")),
+    );
+    place.beside(&["up", "-d", "x.toml"]).success();
+    assert!(log(&place, "peer2").contains("heard prepared"), "up returns when the setup is done");
+    place.dsbench(&["down"]).success();
+    assert!(log(&place, "peer1").contains("heard farewell"));
 }

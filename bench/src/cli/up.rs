@@ -7,7 +7,7 @@ use dsbench_world::Background;
 
 use super::one::OneArgs;
 use super::{LOGS, bug};
-use crate::console::{self, Attended};
+use crate::console::{self, Accompanied, Attended};
 use crate::control::call::Call;
 use crate::control::{Ask, Status};
 use crate::error::BenchError;
@@ -39,7 +39,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
     let order = args.one.selected()?.order(LOGS.as_ref(), 0, 1);
     say_header(&order);
     // From here on two processes: one holds the cluster, this one has the terminal.
-    let (held, link) = Background::fork(|owner| bug::guarded(|| hold(&order, owner)))?;
+    let (held, link) = Background::fork(|owner| bug::guarded(|| told(run::up(&order, owner))))?;
     let call = Call::over(link);
     let attended = if args.detach { console::wait_until_ready(call)? } else { console::attend(call, true)? };
     match attended {
@@ -66,9 +66,30 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
     }
 }
 
-/// The life of the process that holds the cluster; gives its exit code.
-fn hold(order: &Order, owner: UnixStream) -> u8 {
-    run::up(order, owner).unwrap_or_else(|error| {
+/// Makes runs in a process of its own, because the cluster of one that does not pass lives on.
+pub(super) fn run_in_background(make: impl FnOnce(UnixStream) -> Result<u8, BenchError>) -> Result<u8, BenchError> {
+    let (runs, link) = Background::fork(|owner| bug::guarded(|| told(make(owner))))?;
+    let (call, code) = match console::accompany(Call::over(link), &runs)? {
+        Accompanied::Over => return Ok(runs.wait()),
+        Accompanied::Kept(call, code) => (call, code),
+    };
+    if console::is_terminal() {
+        say!("its cluster is up: act on it, or leave it up with `d`; `q` ends it");
+        if let Attended::Left(status) = console::attend(call, true)? {
+            tell_how_to_go_on(&status)?;
+        }
+    } else {
+        let mut call = call;
+        let status = call.ask(Ask::Status)?.status.unwrap_or_default();
+        call.ask(Ask::Release)?;
+        tell_how_to_go_on(&status)?;
+    }
+    Ok(code)
+}
+
+/// The exit code; an error is told.
+fn told(done: Result<u8, BenchError>) -> u8 {
+    done.unwrap_or_else(|error| {
         tell_error(&error);
         error.exit_code()
     })

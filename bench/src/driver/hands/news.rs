@@ -44,7 +44,7 @@ impl News {
         self.watchers.remove(&caller);
     }
 
-    fn observed(&mut self, what: &What) {
+    pub(super) fn observed(&mut self, what: &What) {
         let (node, newest) = match what {
             What::Event(event) => (&event.of.node, Newest::Event(event.fields.clone())),
             What::Process(process) => match &process.change {
@@ -152,6 +152,7 @@ impl Driver<'_> {
         let hands = self.hands.as_ref();
         let phase = match hands.map(|hands| hands.phase).unwrap_or_default() {
             Phase::Starting => "starting",
+            Phase::Up if hands.is_some_and(|hands| hands.is_kept) => "kept",
             Phase::Up => "up",
             Phase::Ending => "ending",
         };
