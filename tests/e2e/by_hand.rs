@@ -235,30 +235,3 @@ fn a_long_path_is_no_hindrance() {
     assert!(run(&["down"]));
     place.wait_until_empty();
 }
-
-/// A setup that tells each node something, and a teardown that asks for a last word.
-const STAGES: &str = r#"
-[[setup]]
-input = "prepared"
-to = "all"
-[[setup]]
-wait = { event = "heard", at_least = 3 }
-[[teardown]]
-input = "farewell"
-to = "peer1"
-[[teardown]]
-wait = { event = "heard", where = { what = "farewell" } }
-"#;
-
-#[test]
-fn a_setup_prepares_the_cluster_and_a_teardown_ends_it() {
-    let place = Place::new();
-    place.write(
-        "x.toml",
-        &format!("{}{STAGES}", ECHO.replace("(?<what>.+)' }", "(?<what>\\w+)', fields = { what = \"text\" } }")),
-    );
-    place.beside(&["up", "-d", "x.toml"]).success();
-    assert!(log(&place, "peer2").contains("heard prepared"), "up returns when the setup is done");
-    place.dsbench(&["down"]).success();
-    assert!(log(&place, "peer1").contains("heard farewell"));
-}

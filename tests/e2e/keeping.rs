@@ -1,5 +1,7 @@
 //! `run --keep-running`: the cluster of a run that did not pass stays up, judged once and for all.
 
+use assert_cmd::assert::OutputAssertExt as _;
+
 use crate::support::{Place, kill, stderr, stdout};
 
 /// Three nodes that repeat what is typed; the promise is that nobody ever hears `no`.
@@ -75,6 +77,36 @@ fn of_several_runs_the_first_that_does_not_pass_is_kept_and_the_last() {
     assert!(stderr(&run).contains("1 not run"), "{}", stderr(&run));
     assert!(stdout(&place.beside(&["ps"]).success()).contains("promise  kept"));
     place.dsbench(&["down"]).success();
+}
+
+#[test]
+fn its_document_is_whole_and_alone_on_standard_output() {
+    let place = place();
+    let run = place.beside(&["run", "--keep-running", "x.toml", "--format", "json", "--junit", "report.xml"]).code(1);
+    let document: serde_json::Value = serde_json::from_str(&stdout(&run)).unwrap();
+    assert_eq!(document["runs"][0]["result"], "fail", "{document}");
+    assert!(place.read("report.xml").contains("nobody says no"));
+    place.dsbench(&["down"]).success();
+}
+
+#[test]
+fn in_a_ci_job_without_a_terminal_nothing_is_kept_and_that_is_told() {
+    let place = place();
+    let run = place.command(&["run", "--keep-running", "x.toml"]).env("CI", "true").assert().code(1);
+    assert!(stderr(&run).contains("keeps nothing where CI is set"), "{}", stderr(&run));
+    place.wait_until_empty();
+}
+
+#[test]
+fn a_cluster_that_cannot_be_reached_is_not_kept_and_its_verdict_stands() {
+    let place = place();
+    // The check program is asked when the run has ended: it takes the place of the socket.
+    let spoil = "[\"sh\", \"-c\", \"for run in logs/runs/promise/2*; do : > $run/control; done\"]";
+    place.write("x.toml", &PROMISE.replace("[\"grep\", \"-q\", \"dsbench_history\"]", spoil));
+    let run = place.dsbench(&["run", "--keep-running", "x.toml"]).code(1);
+    let told = stderr(&run);
+    assert!(told.contains("FAIL") && told.contains("the cluster cannot stay up"), "{told}");
+    assert_eq!(place.run_json()["exit_code"], 1);
 }
 
 #[test]

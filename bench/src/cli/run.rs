@@ -7,10 +7,12 @@ use clap::Args;
 
 use super::select::SelectArgs;
 use super::storage::StorageArgs;
-use super::told::ReportArgs;
+use super::told::{ReportArgs, is_ci};
 use super::values::parse_duration;
 use super::{LOGS, up};
+use crate::console;
 use crate::error::BenchError;
+use crate::report::terminal::say;
 use crate::series::{self, Memory, Rounds, Series};
 
 /// Run scenarios and judge them
@@ -31,6 +33,11 @@ Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all 
 schedule each time, so only timing differs. There are no retries: what passes sometimes is flaky, and
 that is a failure (exit code 1).
 
+With --keep-running the first run that does not pass is the last. Its nodes stay as it left them: a killed
+one is down, a paused one paused. At a terminal it goes on as in `dsbench up`; otherwise dsbench returns, and
+`dsbench ps`, `logs`, `attach`, `restart` ... act on the cluster until `dsbench down` ends it. Nothing of that
+changes the verdict or the exit code. Where CI is set and no terminal, nothing is kept.
+
 The last run's logs are in logs/<node>_log.txt; everything else of it is in logs/runs/<scenario>/<utc>-<seed>/.")]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -44,7 +51,7 @@ pub(super) struct RunArgs {
     /// Repeat the runs until this time is over; the one in progress is finished, and each is made at least once
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, help_heading = "Repetition")]
     for_time: Option<Duration>,
-    /// Leave the cluster of the first run that does not pass up, to look at it; `dsbench down` ends it
+    /// Leave the cluster of the first run that does not pass up, as the last one, to look at it
     #[arg(long)]
     keep_running: bool,
     #[command(flatten)]
@@ -54,7 +61,15 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
-    if args.keep_running { up::run_in_background(|owner| make(args, Some(owner))) } else { make(args, None) }
+    if !args.keep_running {
+        return make(args, None);
+    }
+    if is_ci() && !console::is_terminal() {
+        // It would outlive the job, on a machine that may be kept for the next one.
+        say!("warning: --keep-running keeps nothing where CI is set and no terminal: nobody would end the cluster");
+        return make(args, None);
+    }
+    up::run_in_background(|owner| make(args, Some(owner)))
 }
 
 /// Makes the runs; with a keeper until one does not pass.

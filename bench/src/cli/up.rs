@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 use clap::Args;
+use dsbench_core::judgement::Judgement;
 use dsbench_world::Background;
 
 use super::one::OneArgs;
@@ -45,11 +46,13 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
     match attended {
         Attended::Ready(mut call, status) => {
             call.ask(Ask::Release)?;
-            tell_how_to_go_on(&status)?;
+            tell_where(&status)?;
+            tell_how_to_go_on(&status);
             Ok(0)
         }
         Attended::Left(status) => {
-            tell_how_to_go_on(&status)?;
+            tell_where(&status)?;
+            tell_how_to_go_on(&status);
             Ok(0)
         }
         Attended::Ended(code) => {
@@ -59,9 +62,7 @@ pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
         // It has told why, unless it was killed.
         Attended::Lost => match held.wait() {
             code @ ..=127 => Ok(code),
-            _ => Err(BenchError::Environment(
-                "the process that held the cluster was killed; its guardian leaves nothing of the cluster".into(),
-            )),
+            _ => Err(lost()),
         },
     }
 }
@@ -73,18 +74,31 @@ pub(super) fn run_in_background(make: impl FnOnce(UnixStream) -> Result<u8, Benc
         Accompanied::Over => return Ok(runs.wait()),
         Accompanied::Kept(call, code) => (call, code),
     };
+    // The run was judged: whatever becomes of its cluster, the verdict stands.
     if console::is_terminal() {
-        say!("its cluster is up: act on it, or leave it up with `d`; `q` ends it");
-        if let Attended::Left(status) = console::attend(call, true)? {
-            tell_how_to_go_on(&status)?;
+        say!("its cluster is up, as the run left it: keys act on it (`?` shows them); `d` leaves it up, `q` ends it");
+        match console::attend(call, true) {
+            Ok(Attended::Left(status) | Attended::Ready(_, status)) => tell_how_to_go_on(&status),
+            // Something is left that could not be ended.
+            Ok(Attended::Ended(ended)) if ended == Judgement::Environment.exit_code() => return Ok(ended),
+            Ok(Attended::Ended(_)) => {}
+            Ok(Attended::Lost) => tell_error(&lost()),
+            Err(error) => tell_error(&error),
         }
     } else {
-        let mut call = call;
-        let status = call.ask(Ask::Status)?.status.unwrap_or_default();
-        call.ask(Ask::Release)?;
-        tell_how_to_go_on(&status)?;
+        match release(call) {
+            Ok(status) => tell_how_to_go_on(&status),
+            Err(error) => tell_error(&error),
+        }
     }
     Ok(code)
+}
+
+/// Leaves the cluster to whoever comes; gives its state.
+fn release(mut call: Call) -> Result<Status, BenchError> {
+    let status = call.ask(Ask::Status)?.status.unwrap_or_default();
+    call.ask(Ask::Release)?;
+    Ok(status)
 }
 
 /// The exit code; an error is told.
@@ -107,14 +121,23 @@ fn say_header(order: &Order) {
     );
 }
 
-fn tell_how_to_go_on(status: &Status) -> Result<(), BenchError> {
+fn lost() -> BenchError {
+    BenchError::Environment(
+        "the process that held the cluster was killed; its guardian leaves nothing of the cluster".into(),
+    )
+}
+
+/// The run's directory, for a script.
+fn tell_where(status: &Status) -> Result<(), BenchError> {
     let run = shown_here(&status.run);
-    terminal::data(|out| writeln!(out, "{run}"))?;
+    terminal::data(|out| writeln!(out, "{run}"))
+}
+
+fn tell_how_to_go_on(status: &Status) {
     say!("{} is up. From any terminal in this directory:", clean(&status.scenario));
     say!("  dsbench ps                  what every node does");
     say!("  dsbench logs -f             their logs");
     say!("  dsbench attach              all of it here again; dsbench attach NODE: type to a node");
     say!("  dsbench kill NODE|ROLE      also restart, pause, resume, stop, start, signal, input");
     say!("  dsbench down                ends it");
-    Ok(())
 }
