@@ -202,9 +202,10 @@ impl Driver<'_> {
     }
 }
 
-/// An observation that people are told as it comes: not the events, which are lines of the logs that they see anyway.
+/// An observation that people are told as it comes: not the events, which are lines of the logs that they see anyway, and not that the bench was
+/// late, which matters to a verdict alone.
 fn told(observation: &Observation) -> Option<(String, String, String)> {
-    if is_routine(&observation.what) || matches!(observation.what, What::Event(_)) {
+    if is_routine(&observation.what) || matches!(observation.what, What::Event(_) | What::Stall(_)) {
         return None;
     }
     let (who, what) = tell(observation, &[])?;
