@@ -241,7 +241,7 @@ impl<'r> Driver<'r> {
         self.end_readiness(key);
         self.task_done(key, Task::KillProgram);
         if was == State::Starting && !expected {
-            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life));
+            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life, Some(exit)));
             self.record_change(&life, Change::NotReady { why: why.clone() }, at);
             self.start_failed(key, &why);
         }
