@@ -13,6 +13,7 @@ mod groups;
 mod hostile;
 mod interrupts;
 mod junit;
+mod keeping;
 mod kept;
 mod library;
 mod misbehaving;

@@ -23,6 +23,10 @@ pub(super) struct RecheckArgs {
 
 pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
     let mut stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
+    if stored.was_launched() {
+        let run = stored.store.dir().display();
+        return Err(BenchError::StoredRun(format!("{run} was launched by `dsbench up`: nothing of it is judged")));
+    }
     let verdict = stored.judge();
     let screen = stored.screen(&verdict);
     terminal::page(&screen.render());

@@ -6,7 +6,7 @@ use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
 use crate::report::excerpt::excerpt;
 use crate::report::tell::tell;
-use crate::report::terminal;
+use crate::report::terminal::{self, clean_line, shown_here};
 
 /// Print a stored run: verdict, evidence, timeline
 #[derive(Debug, Args)]
@@ -38,7 +38,13 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     // What another thread stamped may stand a little too late in the history; people read by time.
     observations.sort_by_key(|observation| observation.at);
     terminal::data(|out| {
-        write!(out, "{}", screen.render())?;
+        if stored.was_launched() {
+            let run = shown_here(&stored.store.dir().display().to_string());
+            writeln!(out, "  launched by `dsbench up`, to be looked at and not to be judged")?;
+            writeln!(out, "  run:       {}", clean_line(&run))?;
+        } else {
+            write!(out, "{}", screen.render())?;
+        }
         if let Some(lines) = args.show_logs {
             write!(out, "{}", excerpt(&screen, lines))?;
         }

@@ -7,6 +7,7 @@ use dsbench_core::time::RunTime;
 
 use super::agenda::EntryId;
 use super::job::{Job, ProcessKey, Purpose, Task};
+use super::keeping::Keeping;
 use super::{Driver, Due};
 
 /// How long after the longest grace a node may take to be proven gone before the run is given up.
@@ -36,6 +37,16 @@ pub(super) struct EndingState {
     pub(super) teardown_bound: Option<EntryId>,
     /// The signal to dsbench that cut the teardown of a run that had ended by itself.
     pub(super) cut_by: Option<i32>,
+    /// Whether the cluster stays up.
+    pub(super) keeping: Keeping,
+    /// The end of a run that may be kept.
+    pub(super) sealed: Option<RunTime>,
+    /// The check programs were asked; the signal that has ended the asking, if one has.
+    pub(super) asked: Option<Option<i32>>,
+    /// Nobody watches any more: the run's result was told.
+    pub(super) has_closed_screen: bool,
+    /// The signal to dsbench that has ended a cluster that was kept.
+    pub(super) let_go_by: Option<i32>,
     /// The nodes are being stopped.
     pub(super) is_stopping: bool,
     pub(super) is_broken: bool,
@@ -63,7 +74,7 @@ impl Driver<'_> {
         self.typing = super::verb::Typing::default();
         self.kill_execs();
         self.end_deadline();
-        self.begin_teardown();
+        self.begin_end(now);
     }
 
     /// Asks every node to end.
@@ -84,7 +95,7 @@ impl Driver<'_> {
     }
 
     /// Nothing that is on its way is waited for any more.
-    fn drop_jobs(&mut self) {
+    pub(super) fn drop_jobs(&mut self) {
         self.jobs.clear();
         self.ending.jobs_dropped += 1;
         self.start_when_empty.clear();
@@ -108,6 +119,12 @@ impl Driver<'_> {
             let teardown = if self.plan.scenario.teardown.is_empty() { "" } else { "running the teardown, then " };
             self.live.told(&format!("interrupted: {teardown}stopping the nodes (again to kill them now)"));
             self.end(Ending::Interrupted { signal });
+        } else if self.is_kept() {
+            self.live.told("interrupted: stopping the nodes (again to kill them now)");
+            // A run that was not judged yet is none any more.
+            self.ending.cut_by = self.ending.asked.is_none().then_some(signal);
+            self.ending.let_go_by = Some(signal);
+            self.let_go();
         } else if self.is_in_teardown() && !matches!(self.ending.because, Some(Ending::Interrupted { .. })) {
             self.live.told("interrupted: the teardown is cut, stopping the nodes (again to kill them now)");
             self.ending.cut_by = Some(signal);

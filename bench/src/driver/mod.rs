@@ -11,6 +11,7 @@ mod ending;
 mod exec;
 mod hands;
 mod job;
+mod keeping;
 mod nemesis;
 mod patterns;
 mod prepare;
@@ -41,6 +42,7 @@ use agenda::Agenda;
 pub(crate) use exec::{command_line, outcome};
 pub(crate) use hands::Held;
 use job::{Job, ProcessKey, Purpose, Task};
+pub(crate) use keeping::{Driven, Keeper, Stay};
 use process::Process;
 pub(crate) use program::Setting;
 
@@ -86,20 +88,23 @@ enum Due {
     News,
     /// The scenario's `timeout` is over.
     Timeout,
+    /// What has happened in the run has come in: it is judged while its nodes are up.
+    Judge,
     /// The teardown had every chance to end.
     TeardownBound,
     /// The nodes had every chance to end.
     GiveUp,
 }
 
-/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable). Gives the signal that cut short what
-/// came after the run's end (the asking of check programs), if one did.
-pub(crate) fn drive(stage: Stage<'_>) -> Result<Option<i32>, String> {
+/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable); with a keeper, possibly long after the
+/// run is over.
+pub(crate) fn drive<'r>(stage: Stage<'r>, keeper: Option<&'r mut (dyn Keeper + 'r)>) -> Result<Driven, String> {
     let mut driver = Driver::new(stage)?;
     driver.questions = condition::Questions::of(driver.plan, driver.setting)?;
+    driver.keeper = keeper;
     driver.begin_run();
     driver.run_loop();
-    Ok(driver.ask_check_programs())
+    Ok(driver.driven())
 }
 
 /// Starts the plan's nodes for people, who act by hand until they have enough. Steps and invariants are not looked at, and no time runs
@@ -157,6 +162,8 @@ struct Driver<'r> {
     ending: ending::EndingState,
     /// Who may act by hand, if anybody may.
     hands: Option<hands::Hands>,
+    /// Who decides whether the cluster stays up when the run is over, if anybody does.
+    keeper: Option<&'r mut (dyn Keeper + 'r)>,
 }
 
 impl<'r> Driver<'r> {
@@ -190,6 +197,7 @@ impl<'r> Driver<'r> {
             bounds: bounds::Bounds::default(),
             ending: ending::EndingState::default(),
             hands: None,
+            keeper: None,
         })
     }
 
@@ -271,6 +279,7 @@ impl<'r> Driver<'r> {
             Due::Bounds => self.look_at_bounds(),
             Due::News => self.show_status(),
             Due::Timeout => self.end(Ending::Timeout),
+            Due::Judge => self.judge(),
             Due::TeardownBound => self.teardown_bound(),
             Due::GiveUp => self.give_up(),
         }
@@ -310,9 +319,12 @@ impl<'r> Driver<'r> {
 
     /// Adds an observation and tells everyone who follows.
     fn record(&mut self, at: RunTime, what: What) -> u64 {
+        let at = self.placed(at);
         let observation: &Observation = self.recorder.record(at, what);
         self.cluster.observe(observation);
-        self.live.observed(observation);
+        if !self.ending.has_closed_screen {
+            self.live.observed(observation);
+        }
         self.steps.observe(observation, &self.cluster);
         let number = observation.number;
         let is_aim = self.nemesis.waits_for(observation, &self.cluster);
@@ -345,6 +357,9 @@ impl<'r> Driver<'r> {
     }
 
     fn draw(&mut self, now: RunTime) {
+        if self.ending.has_closed_screen {
+            return;
+        }
         let nodes = self.plan.scenario.nodes.iter();
         let log_bytes = nodes.map(|node| (node.name.clone(), self.store.log_bytes(&node.name))).collect();
         self.live.tick(now, &log_bytes);

@@ -109,12 +109,12 @@ impl Driver<'_> {
                 self.release(&of.node);
             }
             ended => {
-                let how = match ended {
-                    Some(Ok(exit)) => ended_with(exit),
-                    Some(Err(why)) => why,
-                    None => "was killed".to_owned(),
+                let (how, exit) = match ended {
+                    Some(Ok(exit)) => (ended_with(exit), Some(exit)),
+                    Some(Err(why)) => (why, None),
+                    None => ("was killed".to_owned(), None),
                 };
-                let words = self.last_words(&life);
+                let words = self.last_words(&life, exit);
                 self.not_prepared(&of, index, &format!("{how}{words}"));
             }
         }

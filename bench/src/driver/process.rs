@@ -257,7 +257,7 @@ impl<'r> Driver<'r> {
             // Its work is done: whoever has waited for it can go on.
             self.task_done(key, Task::Start);
         } else if was == State::Starting && !expected {
-            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life));
+            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life, Some(exit)));
             self.record_change(&life, Change::NotReady { why: why.clone() }, at);
             self.start_failed(key, &why, Blame::Cluster);
         }

@@ -235,7 +235,7 @@ impl Driver<'_> {
         if let Some(answer) = readiness.last_answer {
             why.push_str(&format!(" (last answer: {answer})"));
         }
-        why.push_str(&self.last_words(life));
+        why.push_str(&self.last_words(life, None));
         self.record_change(life, Change::NotReady { why: why.clone() }, at);
         self.start_failed(key, &why, Blame::Cluster);
         self.release(&key.node);

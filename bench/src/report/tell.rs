@@ -164,15 +164,20 @@ fn answered(exit: Option<Exit>) -> String {
     }
 }
 
-/// What was done, to whom: `kill peer2`.
+/// What was done, to whom, and who asked for it: `kill peer2 by the nemesis (fault 3)`.
 pub(crate) fn did(action: &Action) -> String {
+    format!("{}{}", acted(action), asked(action))
+}
+
+/// What was done, to whom: `kill peer2`.
+pub(crate) fn acted(action: &Action) -> String {
     let nodes = action.nodes.join(", ");
     let verb = action.verb.key();
     let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();
     // To start what is not alive is the point of a start.
     let hits_nothing = action.hit.is_empty() && !matches!(action.verb, ActionVerb::Start | ActionVerb::Restart);
     let nothing = if hits_nothing { " (nothing of it was alive)" } else { "" };
-    format!("{verb}{with} {nodes}{nothing}{}", asked(action))
+    format!("{verb}{with} {nodes}{nothing}")
 }
 
 /// ` by the nemesis (fault 3)`, ` by hand`, ` in the setup`; nothing for a step, whose own lines stand around it.
@@ -184,7 +189,8 @@ pub(crate) fn asked(action: &Action) -> String {
     }
 }
 
-fn nemesis_change(change: &NemesisChange) -> String {
+/// What has become of the nemesis, for the name `nemesis`.
+pub(crate) fn nemesis_change(change: &NemesisChange) -> String {
     match change {
         NemesisChange::Waiting => "has not begun".into(),
         NemesisChange::Begun => "begins".into(),

@@ -51,6 +51,8 @@ impl World {
         machinery.control.stop();
         machinery.capture.stop();
         ended.desk = machinery.desk;
+        // Whoever waits for the end of the world's words would wait for this one, too.
+        drop(machinery.outbox);
         if let Some(desk) = &ended.desk {
             desk.deafen();
         }

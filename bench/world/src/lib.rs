@@ -24,7 +24,7 @@ mod signals;
 mod thread;
 mod world;
 
-pub use background::{Background, let_go_of_terminal};
+pub use background::{Background, let_go_of_terminal, outlive_parent};
 pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meaning, Patterns};
 pub use clock::Clock;
 pub use desk::{CallerId, Desk, DeskConfig, LINE_HEARD_MAX, Socket};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use dsbench_core::observation::{Life, Sample};
@@ -77,6 +77,8 @@ pub(crate) struct Machinery {
     pub(crate) capture: Capture,
     pub(crate) control: Control,
     pub(crate) desk: Option<Desk>,
+    /// For threads that are started later.
+    pub(crate) outbox: SyncSender<Outside>,
     /// Held to the end: then signals act as they did before.
     _signals: Option<Signals>,
 }
@@ -103,8 +105,8 @@ impl World {
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
-        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox)?;
-        let machinery = Some(Machinery { guardian, capture, control, desk, _signals: config.signals });
+        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox.clone())?;
+        let machinery = Some(Machinery { guardian, capture, control, desk, outbox, _signals: config.signals });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { clock, inbox, raw, machinery, next_number: 1, known, alive, execs })
     }
@@ -224,6 +226,16 @@ impl World {
     /// True if processes of the life exist, or may: from `spawn` until [`next`](Self::next) has given `NotStarted` or `Empty`.
     pub fn is_alive(&self, life: &Life) -> bool {
         self.alive.contains_key(life)
+    }
+
+    /// Opens a desk when the run has begun long ago.
+    ///
+    /// # Errors
+    /// If the system gives no thread or no descriptors.
+    pub fn open_desk(&mut self, config: DeskConfig) -> Result<(), WorldError> {
+        let Some(machinery) = &mut self.machinery else { return Err(WorldError::NoGuardian) };
+        machinery.desk = Some(Desk::open(self.clock, config, machinery.outbox.clone())?);
+        Ok(())
     }
 
     /// Where callers are spoken to, if there is a desk.

@@ -22,7 +22,7 @@ pub const GLOSSARY: &[Word] = &[
     Word::new("random", "One node, chosen by the seed among those that the step can do something to."),
     Word::new("killed", "What was killed and does not run again yet."),
     Word::new("paused", "What is frozen at this moment."),
-    Word::new("restarted", "What was started again after a kill, a stop or a crash."),
+    Word::new("restarted", "Whoever the newest restart, or start of what had run before, has brought back."),
     Word::new("isolated", "What a network fault has cut off. Needs the network laboratory; in host mode, `paused`."),
     Word::new("minority", "At random, as many as are fewer than half of all nodes, alive or not: 2 of 5, nobody of 2."),
     Word::new("majority", "At random, as many as are just more than half of all nodes, alive or not: 3 of 5."),

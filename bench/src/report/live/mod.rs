@@ -1,6 +1,7 @@
 //! What people see while a run goes on: node states on a terminal, plain timestamped lines elsewhere.
 
 pub(crate) mod block;
+mod nemesis;
 mod states;
 
 use std::collections::BTreeMap;
