@@ -103,10 +103,9 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
         live: &mut *live,
         store: &store,
     });
-    live.close();
     let ended = world.shutdown(SHUTDOWN);
     drop(ports);
-    let interrupted = driven.map_err(BenchError::Environment)?;
+    let interrupted = driven.map_err(BenchError::Environment).inspect_err(|_| live.close())?;
 
     let (mut history, lost) = recorder.finish();
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
@@ -117,6 +116,8 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let artifacts = store.gather(plan, &setting.addresses);
     file.end = Some(End { artifacts, ..end });
     let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();
+    // A reader who takes nothing is waited for when all is written down, and a Ctrl-C ends that.
+    live.close();
     Ok(Outcome { store, file, history, verdict, judgement, lost })
 }
 
