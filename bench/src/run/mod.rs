@@ -93,7 +93,13 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
     let plan = &order.plan;
     let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, keep.is_none())?;
-    let config = WorldConfig { log_dir: store.log_dir(), signals, desk: None, lifts_limits: order.host.is_own() };
+    let config = WorldConfig {
+        log_dir: store.log_dir(),
+        signals,
+        desk: None,
+        lifts_limits: order.host.is_own(),
+        tick: WorldConfig::EXACT,
+    };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let stage =
@@ -103,11 +109,11 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
         Keeping { keep, order, store, clock, file, verdict: None, outcome: None }
     });
     let driven = driver::drive(stage, keeping.as_mut().map(|keeping| keeping as &mut dyn Keeper));
-    live.close();
     let ended = world.shutdown(SHUTDOWN);
     drop(ports);
-    let driven = driven.map_err(BenchError::Environment)?;
+    let driven = driven.map_err(BenchError::Environment).inspect_err(|_| live.close())?;
     if let Some(outcome) = keeping.and_then(|keeping| keeping.outcome) {
+        live.close();
         return Ok(up::end_of_kept(outcome, order, &setting, driven.held, ended, recorder));
     }
 
@@ -120,6 +126,8 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
     let artifacts = store.gather(plan, &setting.addresses);
     file.end = Some(End { artifacts, ..end });
     let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();
+    // A reader who takes nothing is waited for when all is written down, and a Ctrl-C ends that.
+    live.close();
     Ok(Outcome { store, file, history, verdict, judgement, lost, was_kept: false })
 }
 

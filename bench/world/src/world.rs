@@ -40,6 +40,15 @@ pub struct WorldConfig {
     pub desk: Option<DeskConfig>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,
+    /// How often output is looked at, and files that are followed: the bound of the uncertainty of times, and what an idle world costs.
+    pub tick: Duration,
+}
+
+impl WorldConfig {
+    /// The tick where instants are judged: a hundredth of the bounds that clusters have.
+    pub const EXACT: Duration = Duration::from_millis(10);
+    /// The tick where people look on, for hours: at once to them.
+    pub const CALM: Duration = Duration::from_millis(100);
 }
 
 /// Which processes of a life a signal goes to.
@@ -101,7 +110,7 @@ impl World {
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
         }
         let (outbox, inbox) = sync_channel(OUTBOX_LENGTH);
-        let capture = Capture::start(clock, config.log_dir, outbox.clone())?;
+        let capture = Capture::start(clock, config.log_dir, config.tick, outbox.clone())?;
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;

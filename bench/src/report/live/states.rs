@@ -45,7 +45,7 @@ impl States {
     pub(super) fn new(cast: Cast) -> Self {
         let waits = || NodeLine { state: "waits", said: String::new(), newest: None, log_bytes: 0, log_rate: 0 };
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
-        let block = Block::new();
+        let block = Block::beside_a_run();
         let nemesis = NemesisLine::default();
         Self { cast, block, nodes, step: String::new(), nemesis, faults: BTreeMap::new(), last_rate: RunTime::START }
     }

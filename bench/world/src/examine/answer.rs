@@ -19,7 +19,13 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub fn answer(program: Program, within: Duration) -> Result<Option<Executed>, WorldError> {
     let guardian = Guardian::fork_without_terminal()?;
     let clock = Clock::start();
-    let config = WorldConfig { log_dir: PathBuf::new(), signals: None, desk: None, lifts_limits: false };
+    let config = WorldConfig {
+        log_dir: PathBuf::new(),
+        signals: None,
+        desk: None,
+        lifts_limits: false,
+        tick: WorldConfig::CALM,
+    };
     let mut world = World::new(guardian, clock, config)?;
     let asked = world.exec(ExecSpec { program, ..ExecSpec::default() })?;
     let deadline = clock.now() + within;
