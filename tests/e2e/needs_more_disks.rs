@@ -11,10 +11,10 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     fn at(place: &Place, size: &str) -> Self {
         let logs = place.path("logs");
-        std::fs::create_dir(&logs).unwrap();
+        std::fs::create_dir(&logs).expect("create the mount point");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&logs);
-        assert!(mount.status().unwrap().success(), "a tmpfs can be mounted by root only");
+        assert!(mount.status().expect("mount exists").success(), "a tmpfs can be mounted by root only");
         Self(logs)
     }
 }

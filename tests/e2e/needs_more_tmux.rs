@@ -1,5 +1,7 @@
 //! What people see and press at a terminal: dsbench in a pane of tmux, read as it stands there.
 
+#![expect(clippy::disallowed_methods, reason = "a test's patience is not run time")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -15,7 +17,7 @@ struct Pane<'p> {
 impl<'p> Pane<'p> {
     /// Its temporary files would go to `tmp`.
     fn new(place: &'p Place, args: &str) -> Self {
-        std::fs::create_dir(place.path("tmp")).unwrap();
+        std::fs::create_dir(place.path("tmp")).expect("create its directory");
         let pane = Self { place };
         let (dir, dsbench) = (place.path(""), env!("CARGO_BIN_EXE_dsbench"));
         let line = format!("cd '{}' && exec env -u CI TMPDIR=tmp '{dsbench}' {args}", dir.display());
@@ -74,7 +76,8 @@ impl<'p> Pane<'p> {
     fn left_nothing(&self) {
         self.place.wait_until_empty();
         assert_eq!(sockets(&self.place.path("logs")), Vec::<String>::new());
-        assert_eq!(std::fs::read_dir(self.place.path("tmp")).unwrap().count(), 0, "temporary files are left");
+        let files = std::fs::read_dir(self.place.path("tmp")).expect("read its directory");
+        assert_eq!(files.count(), 0, "temporary files are left");
     }
 }
 
@@ -85,7 +88,7 @@ impl Drop for Pane<'_> {
 }
 
 fn sockets(dir: &Path) -> Vec<String> {
-    let found = Command::new("find").arg(dir).args(["-type", "s"]).output().unwrap();
+    let found = Command::new("find").arg(dir).args(["-type", "s"]).output().expect("find exists");
     String::from_utf8_lossy(&found.stdout).lines().map(str::to_owned).collect()
 }
 
