@@ -49,7 +49,7 @@ impl Need {
     pub(crate) fn missing(&self) -> Option<String> {
         match self {
             Self::Program(program, _) if is_on_path(program) => None,
-            Self::Program(program, None) => Some(format!("`{program}` is not on PATH (is it installed, and on PATH?)")),
+            Self::Program(program, None) => Some(format!("`{program}` is not on PATH (is it installed?)")),
             Self::Program(program, Some(remedy)) => Some(format!("`{program}` is not on PATH (install it: {remedy})")),
             Self::File(file) => (!file.exists()).then(|| format!("there is no {}", file.display())),
             Self::Command { argv, directory, hint } => {
