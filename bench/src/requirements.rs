@@ -72,7 +72,7 @@ impl Need {
             Self::Program(program, _) if is_on_path(program) => None,
             Self::Program(program, remedy) => {
                 let remedy = remedy.as_ref().map(|remedy| format!("install it: {remedy}"));
-                let remedy = Some(remedy.unwrap_or_else(|| "is it installed, and on PATH?".into()));
+                let remedy = Some(remedy.unwrap_or_else(|| "is it installed?".into()));
                 Some(Missing { told: format!("`{program}` is not on PATH"), remedy })
             }
             Self::File(file) if file.exists() => None,

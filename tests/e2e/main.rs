@@ -19,6 +19,8 @@ mod library;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
+mod needs_more_disks;
+mod needs_more_tmux;
 mod nemesis;
 mod nodes;
 mod processes;

@@ -20,7 +20,7 @@ Examples:
   dsbench check                                  every scenario in ./scenarios
   dsbench check x.toml --set nodes.count=5       as `dsbench run` would read it
 
-Every case and combination of a matrix is looked at, and every mistake is shown once, with its line.
+Every case and combination of a matrix is looked at, and every mistake is shown once, with its line. \
 What only this machine lacks is a warning. Exit code 2 if there are mistakes.")]
 pub(super) struct CheckArgs {
     /// Scenario files or directories of them [default: ./scenarios]

@@ -39,7 +39,7 @@ pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
         Some(_) => {
             say!("NOT the verdict of the run itself: the stored files were changed, or another dsbench judged it")
         }
-        None => say!("the run itself reached no verdict"),
+        None => say!("the run itself has stored no verdict (it was cut short, or its disk was full)"),
     }
     Ok(stored.after_all(&verdict).exit_code())
 }

@@ -27,19 +27,22 @@ Examples:
   dsbench run x.toml --repeat 200                         how often does it fail?
   dsbench run x.toml --for 1h -x                          until it fails, or the hour is over
   dsbench run --last-failed                               again what failed, with its seeds
-  dsbench run x.toml --keep-running                       if it fails, its cluster stays up to be looked at
+  dsbench run x.toml --keep-running                       if it fails, its cluster stays up
 
-Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have that one: the same
-schedule each time, so only timing differs. There are no retries: what passes sometimes is flaky, and
+Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have that one: the same \
+schedule each time, so only timing differs. There are no retries: what passes sometimes is flaky, and \
 that is a failure (exit code 1).
 
-With --keep-running the first run that does not pass is the last. Its nodes stay as it left them: a killed
-one is down, a paused one paused. At a terminal it goes on as in `dsbench up`; otherwise dsbench returns, and
-`dsbench ps`, `logs`, `attach`, `restart` ... act on the cluster until `dsbench down` ends it. Nothing of that
+With --keep-running the first run that does not pass is the last. Its nodes stay as it left them: a killed \
+one is down, a paused one paused. At a terminal it goes on as in `dsbench up`; otherwise dsbench returns, and \
+`dsbench ps`, `logs`, `attach`, `restart` ... act on the cluster until `dsbench down` ends it. Nothing of that \
 changes the verdict or the exit code. Where CI is set and no terminal, nothing is kept.
 
 The last run's logs are in logs/<node>_log.txt; everything else of it is in logs/runs/<scenario>/<utc>-<seed>/.")]
 pub(super) struct RunArgs {
+    /// Leave the cluster of the first run that does not pass up, to look at it; no run follows
+    #[arg(long)]
+    keep_running: bool,
     #[command(flatten)]
     select: SelectArgs,
     /// Stop after the first run that is not a pass
@@ -51,9 +54,6 @@ pub(super) struct RunArgs {
     /// Repeat the runs until this time is over; the one in progress is finished, and each is made at least once
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, help_heading = "Repetition")]
     for_time: Option<Duration>,
-    /// Leave the cluster of the first run that does not pass up, as the last one, to look at it
-    #[arg(long)]
-    keep_running: bool,
     #[command(flatten)]
     reports: ReportArgs,
     #[command(flatten)]

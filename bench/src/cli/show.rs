@@ -16,7 +16,7 @@ Examples:
   dsbench show leader-election                   the last run of this scenario
   dsbench show -2                                the run before the last
   dsbench show 0x5eed1234                        the run with this seed
-  dsbench show -1 --show-logs=50                 with 50 lines of each node's log before it went wrong
+  dsbench show -1 --show-logs=50                 with 50 lines of each node's log
 
 RUN is the last run, or: a directory, a scenario's name (its last run), the start of a run's name or seed, -1 for the last run, -2 for the one before.")]
 pub(super) struct ShowArgs {

@@ -27,13 +27,17 @@ Examples:
   dsbench input peer1 status
   dsbench down                                            ends it
 
+At a terminal the logs roll by above a line for each node, and `?` shows the keys. The setup and the teardown \
+of the scenario are done; its steps and its nemesis are not, and no time runs out.
+
 Nothing of the cluster survives its end, also if dsbench is killed. Its logs are in logs/<node>_log.txt.")]
+#[command(mut_arg("timeout", |arg| arg.hide(true)), mut_arg("no_faults", |arg| arg.hide(true)))]
 pub(super) struct UpArgs {
-    #[command(flatten)]
-    one: OneArgs,
     /// Return when all nodes are ready; the cluster lives on without a terminal
     #[arg(short, long)]
     detach: bool,
+    #[command(flatten)]
+    one: OneArgs,
 }
 
 pub(super) fn up(args: &UpArgs) -> Result<u8, BenchError> {
