@@ -41,6 +41,12 @@ impl Clock {
         self.wall_start
     }
 
+    /// The same in nanoseconds since 1970, which is what packets are recorded with.
+    pub(crate) fn epoch_ns(&self) -> u64 {
+        let since = self.wall_start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Places an instant that another process of the bench has measured; one before the run began counts as its beginning.
     pub(crate) fn at(&self, instant: Monotonic) -> RunTime {
         RunTime(instant.0.saturating_sub(self.origin.0))

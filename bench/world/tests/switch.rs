@@ -1,17 +1,22 @@
 //! The switch on socket pairs: what endpoints send and get, without namespaces and cards.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use dsbench_core::network::frames::{Envelope, mac};
+use dsbench_core::network::messages::{self, End};
 use dsbench_core::network::{Delay, Effect, Link, Loss, Rule, RuleSet};
 use dsbench_world::{Clock, Outside, Port, PortKind, Switch, SwitchConfig};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
+use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
+use pcap_file::pcapng::{Block, PcapNgReader};
 
 /// A switch and the nodes' ends of its ports.
 struct Lab {
@@ -225,4 +230,86 @@ fn a_port_that_is_gone_does_not_keep_the_others_from_speaking() {
         lab.send(1, &frame(1, 2, b"to somebody"));
         assert_eq!(lab.expect(2), frame(1, 2, b"to somebody"));
     }
+}
+
+/// What a reader of another make finds: the interface's name, how much of the packet, its length, and its comments.
+fn read_back(pcap: &std::path::Path) -> Vec<(String, usize, u32, Vec<String>)> {
+    let mut reader = PcapNgReader::new(File::open(pcap).expect("a file")).expect("a section");
+    let mut packets = Vec::new();
+    let mut names = Vec::new();
+    while let Some(block) = reader.next_block() {
+        match block.expect("a sound block").into_owned() {
+            Block::InterfaceDescription(interface) => {
+                let name = interface.options.into_iter().find_map(|option| match option {
+                    InterfaceDescriptionOption::IfName(name) => Some(name.into_owned()),
+                    _ => None,
+                });
+                names.push(name.expect("every interface has a name"));
+            }
+            Block::EnhancedPacket(packet) => {
+                let comments = packet.options.into_iter().filter_map(|option| match option {
+                    EnhancedPacketOption::Comment(comment) => Some(comment.into_owned()),
+                    _ => None,
+                });
+                let name = names[packet.interface_id as usize].clone();
+                packets.push((name, packet.data.len(), packet.original_len, comments.collect()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(names.len(), 3);
+    packets
+}
+
+#[test]
+fn recorded_packets_carry_the_reason_and_are_read_back_by_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (pcap, record) = (dir.path().join("packets.pcapng"), dir.path().join("messages"));
+    let lab = lab(PortKind::Packet, 3, |config| {
+        (config.pcap, config.messages) = (Some(pcap.clone()), Some(record.clone()));
+    });
+    let cut = Effect { cut: true, ..Effect::default() };
+    let delay = Delay { mean: Duration::from_millis(2), jitter: Duration::ZERO };
+    let slow = Effect { delay: Some(delay), ..Effect::default() };
+    lab.switch.set_rules(&RuleSet { rules: vec![rule(12, 1, 2, cut), rule(13, 1, 3, slow)] }).unwrap();
+    let mut to_all = frame(1, 2, &[7; 400]);
+    to_all[..6].copy_from_slice(&[0xff; 6]);
+    lab.send(1, &to_all);
+    assert_eq!(lab.expect(3), to_all);
+    lab.send(2, &frame(2, 1, b"x"));
+    assert_eq!(lab.expect(1), frame(2, 1, b"x"));
+    assert_eq!(lab.switch.stop().unwrap().unrecorded, 0);
+
+    let packet = |name: &str, kept, length, comments: &[&str]| {
+        (name.to_owned(), kept, length, comments.iter().map(|comment| (*comment).to_owned()).collect::<Vec<_>>())
+    };
+    let expected = [
+        packet("n1", 128, 442, &["to n2: dropped by rule 12 (partition)", "to n3: delayed 2ms by rule 13"]),
+        packet("n3", 128, 442, &["delayed 2ms by rule 13"]),
+        packet("n2", 43, 43, &[]),
+        packet("n1", 43, 43, &[]),
+    ];
+    assert_eq!(read_back(&pcap), expected);
+
+    let read = messages::read(&fs::read(&record).unwrap()).unwrap();
+    let ways: Vec<_> = read.messages.iter().map(|one| (one.from, one.to, one.end, one.rule)).collect();
+    assert_eq!(ways, [(0, 1, End::Cut, Some(12)), (0, 2, End::Came, Some(13)), (1, 0, End::Came, None)]);
+    assert!(read.messages[1].ended.since(read.messages[1].sent) >= Duration::from_millis(2));
+}
+
+#[test]
+fn a_bounded_record_keeps_the_beginning_and_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = dir.path().join("messages");
+    let lab = lab(PortKind::Tap, 2, |config| {
+        (config.messages, config.messages_max) = (Some(record.clone()), Some(10));
+    });
+    for number in 0..23_u8 {
+        lab.send(1, &frame(1, 2, &[number]));
+        lab.expect(2);
+    }
+    lab.switch.stop().unwrap();
+    let read = messages::read(&fs::read(&record).unwrap()).unwrap();
+    let kept: Vec<u8> = read.messages.iter().map(|message| message.first_bytes[0]).collect();
+    assert_eq!(kept, [0, 1, 2, 3, 4, 18, 19, 20, 21, 22]);
 }

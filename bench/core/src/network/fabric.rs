@@ -65,8 +65,10 @@ pub struct Passage<'f> {
     pub frame: &'f [u8],
     /// Its headers.
     pub head: &'f Head,
-    /// What the rules did to it, in their order. The last one says whether it came.
+    /// What the rules did to it, in their order.
     pub notes: &'f [Note],
+    /// False if a rule dropped it, or one of its ends was unplugged.
+    pub has_come: bool,
 }
 
 /// One directed link.
@@ -233,13 +235,13 @@ impl Fabric {
         } else {
             fate::decide(&mut way.rules, Passing { head, frame, index }, now, &mut self.counters, &mut fate);
         }
-        let passage = Passage { from, to, sent: now, ended: now, frame, head, notes: &fate.notes };
-        if fate.deliveries.is_empty() {
+        let is_dropped = fate.deliveries.is_empty();
+        let has_come = !is_dropped && self.is_plugged[to];
+        let passage = Passage { from, to, sent: now, ended: now, frame, head, notes: &fate.notes, has_come };
+        if !has_come {
             way.dropped += 1;
+            self.counted.unplugged += u64::from(!is_dropped);
             wire.passed(&passage);
-        } else if !self.is_plugged[to] {
-            way.dropped += 1;
-            self.counted.unplugged += 1;
         } else if fate.is_plain(now) && way.held.is_empty() {
             wire.put(to, frame);
             self.arrivals.push(to);
@@ -294,21 +296,21 @@ impl Fabric {
             let head = Head::parse(&waiting.frame);
             let way = &mut self.ways[number];
             let cut = head.as_ref().and_then(|head| way.rules.iter().find_map(|rule| rule.cuts(head, &waiting.frame)));
+            let has_come = cut.is_none() && self.is_plugged[to] && self.is_plugged[from];
+            way.dropped += u64::from(!has_come);
             if let Some((slot, note)) = cut {
-                way.dropped += 1;
                 self.counters[slot].matched += 1;
                 self.counters[slot].dropped += 1;
                 waiting.notes.push(note);
-            } else if !self.is_plugged[to] || !self.is_plugged[from] {
-                way.dropped += 1;
-                self.counted.unplugged += 1;
-            } else {
+            } else if has_come {
                 wire.put(to, &waiting.frame);
                 wire.came(now, to, &waiting.frame, &waiting.notes);
+            } else {
+                self.counted.unplugged += 1;
             }
             if let Some(head) = &head {
                 let (sent, frame, notes) = (waiting.sent, &waiting.frame, &waiting.notes);
-                wire.passed(&Passage { from, to, sent, ended: now, frame, head, notes });
+                wire.passed(&Passage { from, to, sent, ended: now, frame, head, notes, has_come });
             }
             self.calendar.give_back(slot, waiting);
         }
@@ -363,6 +365,7 @@ impl Fabric {
             forged,
             stray,
             unplugged,
+            unrecorded: 0,
         }
     }
 

@@ -3,6 +3,9 @@
 //! A frame passes the rules in their order; the copies that one makes pass the next ones each on its own. Every choice is drawn by the seed,
 //! the link, the rule, the frame's number on the link and the question: no rule moves the choices of another, and none depends on time.
 
+use std::fmt;
+use std::time::Duration;
+
 use super::head::Head;
 use super::rule::OnLink;
 use super::{RuleTraffic, SeenBy};
@@ -46,6 +49,27 @@ impl Did {
     /// True if the frame's way ended here.
     pub fn is_drop(self) -> bool {
         matches!(self, Self::Cut | Self::Lost | Self::Overflowed | Self::TooBig(_) | Self::Reset)
+    }
+}
+
+impl fmt::Display for Note {
+    /// As it stands in a recorded packet's comment: `delayed 50ms by rule 12`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = self.rule;
+        let ns = Duration::from_nanos;
+        match self.did {
+            Did::Cut => write!(f, "dropped by rule {rule} (partition)"),
+            Did::Lost => write!(f, "dropped by rule {rule} (loss)"),
+            Did::Overflowed => write!(f, "dropped by rule {rule} (rate: its queue is full)"),
+            Did::TooBig(mtu) => write!(f, "dropped by rule {rule} (mtu {mtu})"),
+            Did::Reset => write!(f, "dropped by rule {rule} (reset)"),
+            Did::Delayed(by) => write!(f, "delayed {:?} by rule {rule}", ns(by)),
+            Did::Queued(by) => write!(f, "delayed {:?} by rule {rule} (rate)", ns(by)),
+            Did::Duplicated => write!(f, "duplicated by rule {rule}"),
+            Did::Reordered(by) => write!(f, "to be overtaken by {by}, by rule {rule} (reorder)"),
+            Did::Corrupted(SeenBy::Kernel) => write!(f, "one bit changed by rule {rule} (wire)"),
+            Did::Corrupted(SeenBy::Program) => write!(f, "one bit changed by rule {rule} (payload)"),
+        }
     }
 }
 

@@ -11,7 +11,9 @@ mod fabric;
 mod fate;
 pub mod frames;
 mod head;
+pub mod messages;
 mod neighbours;
+pub mod pcapng;
 mod reset;
 mod rule;
 #[cfg(test)]
@@ -181,6 +183,9 @@ pub struct Traffic {
     /// Frames from and to endpoints that were unplugged.
     #[serde(default)]
     pub unplugged: u64,
+    /// Packets and messages that are in no record, because the disk was too slow or full.
+    #[serde(default)]
+    pub unrecorded: u64,
 }
 
 /// What went over one link.

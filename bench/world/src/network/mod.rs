@@ -4,6 +4,7 @@
 //! thread waits on its ports, its mailbox and the next frame that is due, and uses no CPU in between.
 
 mod port;
+mod record;
 mod switch;
 mod thread;
 

@@ -10,6 +10,7 @@ use dsbench_core::observation::Name;
 use dsbench_core::time::RunTime;
 
 use super::port::{Opened, Port};
+use super::record::Records;
 use super::thread::{Loop, Task};
 use crate::clock::Clock;
 use crate::error::WorldError;
@@ -30,8 +31,12 @@ pub struct SwitchConfig {
     pub movable: BTreeSet<IpAddr>,
     /// Every frame is written here (pcapng).
     pub pcap: Option<PathBuf>,
+    /// So many bytes of each frame are; usually 128.
+    pub snap: Option<usize>,
     /// The messages between the endpoints are written here.
     pub messages: Option<PathBuf>,
+    /// So many messages are kept; usually as many as 64 MiB hold.
+    pub messages_max: Option<u64>,
 }
 
 /// A switch that runs.
@@ -47,6 +52,7 @@ impl Switch {
     /// # Errors
     /// If a port cannot be waited for, a file not be created, or the thread not be started.
     pub fn start(clock: Clock, config: SwitchConfig, outbox: SyncSender<Outside>) -> Result<Self, WorldError> {
+        let records = Records::start(clock, &config, &outbox)?;
         let mut endpoints = Vec::new();
         let mut ports = Vec::new();
         for Port { name, fd, kind, mac, ips, carrier, statistics: _ } in config.ports {
@@ -56,7 +62,7 @@ impl Switch {
         }
         let wiring = Wiring::new(config.seed, &endpoints);
         let fabric = Fabric::new(endpoints, config.movable);
-        let (looping, mailbox) = Loop::new(clock, fabric, ports)?;
+        let (looping, mailbox) = Loop::new(clock, fabric, ports, records)?;
         thread::spawn("switch", clock, outbox, || looping.run())
             .map_err(|error| WorldError::system("start the switch thread", error))?;
         Ok(Self { mailbox, wiring })

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::mpsc::SyncSender;
 
-use dsbench_core::network::{Fabric, ReadyRules, Traffic, Wire};
+use dsbench_core::network::{Fabric, Note, Passage, ReadyRules, Traffic, Wire};
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::port::{BATCH, Batch, Opened, PortKind, Written};
+use super::record::Records;
 use crate::clock::{Alarm, Clock};
 use crate::error::WorldError;
 use crate::mailbox::{Mail, Mailbox, mailbox};
@@ -47,11 +48,17 @@ struct Ports {
     /// Ports with frames that wait to be written.
     behind: Vec<usize>,
     overruns: u64,
+    records: Option<Records>,
 }
 
 impl Loop {
     /// Prepares to wait for everything.
-    pub(super) fn new(clock: Clock, fabric: Fabric, ports: Vec<Opened>) -> Result<(Self, Mailbox<Task>), WorldError> {
+    pub(super) fn new(
+        clock: Clock,
+        fabric: Fabric,
+        ports: Vec<Opened>,
+        records: Option<Records>,
+    ) -> Result<(Self, Mailbox<Task>), WorldError> {
         let failed = |error: io::Error| WorldError::system("start the switch", error);
         let (mailbox, mail) = mailbox().map_err(failed)?;
         let alarm = Alarm::new().map_err(failed)?;
@@ -62,7 +69,7 @@ impl Loop {
         for (number, port) in ports.iter().enumerate() {
             add(port, number as u64).map_err(|errno| failed(errno.into()))?;
         }
-        let ports = Ports { ports, behind: Vec::new(), overruns: 0 };
+        let ports = Ports { ports, behind: Vec::new(), overruns: 0, records };
         Ok((Self { clock, fabric, ports, mail, epoll, alarm }, mailbox))
     }
 
@@ -71,12 +78,16 @@ impl Loop {
         let mut events = vec![EpollEvent::empty(); 64];
         let mut batch = Batch::new();
         loop {
-            if let Some(next) = self.fabric.next_due() {
+            let records_due = self.ports.records.as_ref().and_then(Records::next_due);
+            if let Some(next) = [self.fabric.next_due(), records_due].into_iter().flatten().min() {
                 self.alarm.set(&self.clock, next);
             }
             let count = self.epoll.wait(&mut events, EpollTimeout::NONE).unwrap_or(0);
             let now = self.clock.now();
             self.fabric.release(now, &mut self.ports);
+            if let Some(records) = &mut self.ports.records {
+                records.hand_over_full(now);
+            }
             let mut has_mail = false;
             for event in &events[..count] {
                 match event.data() {
@@ -120,7 +131,7 @@ impl Loop {
     }
 
     fn flush(&mut self) {
-        let Ports { ports, behind, overruns } = &mut self.ports;
+        let Ports { ports, behind, overruns, .. } = &mut self.ports;
         for port in behind.drain(..) {
             if let Written::Lost(lost) = ports[port].flush() {
                 *overruns += lost;
@@ -143,12 +154,19 @@ impl Loop {
                 let _ = self.ports.ports[port].set_carrier(is_plugged);
                 let _ = answer.send(self.clock.now());
             }
-            Task::Traffic(answer) => drop(answer.send(self.fabric.traffic())),
+            Task::Traffic(answer) => {
+                let unrecorded = self.ports.records.as_ref().map_or(0, Records::lost);
+                let _ = answer.send(Traffic { unrecorded, ..self.fabric.traffic() });
+            }
             Task::Stop(answer) => {
-                let _ = answer.send(self.fabric.traffic());
+                let unrecorded = self.ports.records.take().map_or(0, Records::finish);
+                let _ = answer.send(Traffic { unrecorded, ..self.fabric.traffic() });
                 return true;
             }
-            Task::End => return true,
+            Task::End => {
+                self.ports.records.take().map(Records::finish);
+                return true;
+            }
         }
         false
     }
@@ -166,6 +184,24 @@ impl Wire for Ports {
         }
         if port.is_behind() && !was_behind {
             self.behind.push(to);
+        }
+    }
+
+    fn sent(&mut self, at: RunTime, from: usize, frame: &[u8], notes: &[(usize, Note)]) {
+        if let Some(records) = &mut self.records {
+            records.sent(at, from, frame, notes);
+        }
+    }
+
+    fn came(&mut self, at: RunTime, to: usize, frame: &[u8], notes: &[Note]) {
+        if let Some(records) = &mut self.records {
+            records.came(at, to, frame, notes);
+        }
+    }
+
+    fn passed(&mut self, passage: &Passage<'_>) {
+        if let Some(records) = &mut self.records {
+            records.passed(passage);
         }
     }
 }
