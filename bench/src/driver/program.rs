@@ -149,6 +149,7 @@ impl<'r> ProcessSpec<'r> {
             stderr: Some(Output::boxed(self.stderr.clone())),
             files: self.files(life.life),
             label: self.label,
+            place: None,
         }
     }
 

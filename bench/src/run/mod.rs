@@ -86,7 +86,8 @@ pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchE
     let plan = &order.plan;
     let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, true)?;
-    let config = WorldConfig { log_dir: store.log_dir(), signals, desk: None, lifts_limits: order.host.is_own() };
+    let config =
+        WorldConfig { log_dir: store.log_dir(), signals, desk: None, lab: None, lifts_limits: order.host.is_own() };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
     let driven = driver::drive(Stage {

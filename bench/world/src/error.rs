@@ -44,6 +44,9 @@ pub enum WorldError {
         /// Highest port considered.
         high: u16,
     },
+    /// A program cannot have the place that it should.
+    #[error(transparent)]
+    Lab(#[from] crate::lab::LabError),
     /// The guardian is gone.
     #[error("the guardian process of this run is gone")]
     NoGuardian,

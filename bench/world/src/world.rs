@@ -19,6 +19,7 @@ use crate::control::{self, Control};
 use crate::desk::{Desk, DeskConfig};
 use crate::ending::Ended;
 use crate::error::WorldError;
+use crate::lab::{Lab, LabError, LabSpec, Place, Placement, Porter};
 use crate::launch::{Launch, set_nonblocking};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
 use crate::process::{Channel, ExecInput, ExecSpec, FollowSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
@@ -38,6 +39,8 @@ pub struct WorldConfig {
     pub signals: Option<Signals>,
     /// Where other processes may speak to the run.
     pub desk: Option<DeskConfig>,
+    /// The machines of the nodes, if they shall have some. The ports stay with the caller: take them out first.
+    pub lab: Option<Lab>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,
 }
@@ -66,6 +69,15 @@ pub struct World {
     known: BTreeSet<Life>,
     pub(crate) alive: BTreeMap<Life, Alive>,
     pub(crate) execs: BTreeMap<ExecId, Arc<Channel>>,
+    /// What programs' places are checked against.
+    lab: Option<Grounds>,
+}
+
+/// What is known of a laboratory.
+#[derive(Debug)]
+struct Grounds {
+    spec: LabSpec,
+    low_ports_are_open: bool,
 }
 
 /// The parts that act.
@@ -102,10 +114,11 @@ impl World {
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
-        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox)?;
+        let (lab, porter) = config.lab.map(apart).unzip();
+        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), porter, outbox)?;
         let machinery = Some(Machinery { guardian, capture, control, desk, _signals: config.signals });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs })
+        Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs, lab })
     }
 
     /// The run clock.
@@ -118,11 +131,13 @@ impl World {
     /// The life before it of the same process must be `Empty`.
     ///
     /// # Errors
-    /// If that life was started before, a file to be followed is not below its directory, or the system gives no more pipes.
+    /// If that life was started before, a file to be followed is not below its directory, its place does not exist, or the system gives no
+    /// more pipes.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
         if !self.known.insert(life.clone()) {
             return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
         }
+        let place = spec.place.map(|place| self.placement(&place, life.life)).transpose()?;
         let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
         set_nonblocking(&stdin)?;
         let (key, channel) = self.launch(Launch {
@@ -133,6 +148,7 @@ impl World {
             patterns: [spec.stdout, spec.stderr],
             files: spec.files.into_iter().map(follow).collect::<Result<_, _>>()?,
             label: spec.label,
+            place,
         })?;
         self.alive.insert(life, Alive { key, channel, pid: None });
         Ok(())
@@ -170,7 +186,7 @@ impl World {
     /// Executes a helper program. `Executed` follows.
     ///
     /// # Errors
-    /// If its input cannot be opened, or the system gives no more pipes.
+    /// If its input cannot be opened, its place does not exist, or the system gives no more pipes.
     pub fn exec(&mut self, spec: ExecSpec) -> Result<ExecId, WorldError> {
         let id = ExecId(self.number());
         let (what, opened) = match spec.stdin {
@@ -179,6 +195,11 @@ impl World {
             ExecInput::File(path) => (format!("open {}", path.display()), File::open(path)),
         };
         let its_stdin = opened.map_err(|error| WorldError::system(what, error))?.into();
+        let mut place = spec.place.map(|place| Ok::<_, WorldError>((self.placement(&place, 1)?, place))).transpose()?;
+        if let Some((placement, place)) = &mut place {
+            placement.joins = self.main_of(&place.endpoint);
+        }
+        let place = place.map(|(placement, _)| placement);
         let patterns = [None, None];
         let (_, channel) = self.launch(Launch {
             who: Who::Exec(id),
@@ -188,6 +209,7 @@ impl World {
             patterns,
             files: Vec::new(),
             label: false,
+            place,
         })?;
         self.execs.insert(id, channel);
         Ok(id)
@@ -259,7 +281,24 @@ fn follow(spec: FollowSpec) -> Result<Follow, WorldError> {
         .map_err(|error| WorldError::system(format!("open the data directory {}", dir.display()), error))
 }
 
+/// A laboratory without its ports, and the hold on its process.
+fn apart(lab: Lab) -> (Grounds, (LabSpec, Porter)) {
+    let Lab { spec, low_ports_are_open, porter, .. } = lab;
+    (Grounds { spec: spec.clone(), low_ports_are_open }, (spec, porter))
+}
+
 impl World {
+    fn placement(&self, place: &Place, life: u32) -> Result<Placement, LabError> {
+        let Grounds { spec, low_ports_are_open } = self.lab.as_ref().ok_or(LabError::None)?;
+        Placement::of(place, spec, *low_ports_are_open, life)
+    }
+
+    /// The keeper of a node's main process, or of another one of it if that is not alive.
+    fn main_of(&self, node: &str) -> Option<u64> {
+        let of_node = self.alive.iter().filter(|(life, _)| *life.node == *node);
+        of_node.max_by_key(|(life, _)| (&*life.process == "main", life.life)).map(|(_, alive)| alive.key)
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number += 1;

@@ -119,7 +119,10 @@ fn doomed_bench() {
         program.env.push((MARK.into(), mark.clone().into()));
         stage
             .world
-            .spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+            .spawn(
+                of.clone(),
+                SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false, place: None },
+            )
             .unwrap();
         if role == "storm" && number % 3 != 0 {
             continue;
@@ -186,7 +189,10 @@ fn when_a_keeper_is_killed_the_guardian_kills_its_tree_and_the_bench_is_told() {
     program.env.push((MARK.into(), mark.split_once('=').unwrap().1.into()));
     stage
         .world
-        .spawn(one.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+        .spawn(
+            one.clone(),
+            SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false, place: None },
+        )
         .unwrap();
     stage.until_said("up");
     let pid = stage

@@ -1,0 +1,174 @@
+//! A laboratory for tests: three machines and the bench's, joined by the simplest of switches.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use dsbench_core::observation::{Life, Name};
+use dsbench_world::{
+    Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, Lab, LabSpec, LinkKind, Place,
+    Port, SpawnSpec, World, WorldConfig,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{read, write};
+
+use super::{Stage, words};
+
+/// What carries frames in this process's laboratories: TAP where it may, as every run does.
+pub(crate) const LINK: LinkKind = LinkKind::Any;
+
+pub(crate) fn endpoint(number: u16, name: &str) -> EndpointSpec {
+    let [high, low] = number.to_be_bytes();
+    EndpointSpec {
+        name: name.to_owned(),
+        hostname: name.to_owned(),
+        ip4: Ipv4Addr::new(10, 77, high, low),
+        ip6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number),
+        mac: [2, 0, 0, 0, high, low],
+    }
+}
+
+/// peer1, peer2, peer3.
+pub(crate) fn three() -> LabSpec {
+    machines(3)
+}
+
+pub(crate) fn machines(count: u16) -> LabSpec {
+    LabSpec {
+        endpoints: (1..=count).map(|number| endpoint(number, &format!("peer{number}"))).collect(),
+        bench: endpoint(0xfffe, "dsbench"),
+        prefix: 16,
+        mtu: 1500,
+        hosts: vec!["10.77.0.1 primary".to_owned()],
+        link: LINK,
+        root_user: None,
+        visible: Vec::new(),
+    }
+}
+
+/// A world with machines, and the thread that carries frames between them.
+pub(crate) struct LabStage {
+    pub(crate) stage: Stage,
+    pub(crate) hub: Hub,
+}
+
+impl LabStage {
+    pub(crate) fn new(spec: &LabSpec) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Programs may be somebody else's.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let guardian = Guardian::fork().unwrap();
+        let mut lab = guardian.build_lab(spec).unwrap();
+        let hub = Hub::start(std::mem::take(&mut lab.ports));
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals: None,
+            desk: None,
+            lab: Some(lab),
+            lifts_limits: true,
+        };
+        let world = World::new(guardian, Clock::start(), config).unwrap();
+        Self { stage: Stage { world, dir, seen: Vec::new() }, hub }
+    }
+
+    /// Starts a shell script on the machine that is called as the life's node; waits until it runs; gives its pid on the host.
+    pub(crate) fn sh(&mut self, life: &Life, script: &str) -> i32 {
+        self.sh_at(life, script, Place::at(life.node.clone()))
+    }
+
+    pub(crate) fn sh_at(&mut self, life: &Life, script: &str, place: Place) -> i32 {
+        let program = self.stage.program(&["sh", "-c", script]);
+        let (stdout, stderr) = (words(), words());
+        let spec = SpawnSpec { program, stdout, stderr, files: Vec::new(), label: false, place: Some(place) };
+        self.stage.world.spawn(life.clone(), spec).unwrap();
+        match self.stage.until(|what| matches!(what, Happening::Started { of, .. } if of == life)).what {
+            Happening::Started { pid, .. } => pid,
+            _ => unreachable!(),
+        }
+    }
+
+    pub(crate) fn exec(&mut self, argv: &[&str], place: Option<Place>) -> ExecId {
+        let program = self.stage.program(argv);
+        self.stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty, place }).unwrap()
+    }
+
+    /// Executes a shell script on a machine and gives what it said, trimmed.
+    pub(crate) fn ask(&mut self, on: &str, script: &str) -> String {
+        self.ask_at(Place::at(on), script)
+    }
+
+    pub(crate) fn ask_at(&mut self, place: Place, script: &str) -> String {
+        let id = self.exec(&["sh", "-c", script], Some(place));
+        let result = self.executed(id);
+        let said = String::from_utf8_lossy(&result.stdout).trim().to_owned();
+        let complaint = String::from_utf8_lossy(&result.stderr).into_owned();
+        assert_eq!(result.ended, Ok(dsbench_core::observation::Exit::Code(0)), "{said} {complaint}");
+        said
+    }
+
+    pub(crate) fn executed(&mut self, wanted: ExecId) -> Executed {
+        match self.stage.until(|what| matches!(what, Happening::Executed { id, .. } if *id == wanted)).what {
+            Happening::Executed { result, .. } => result,
+            _ => unreachable!(),
+        }
+    }
+
+    /// Ends the world; everything must be gone.
+    pub(crate) fn end(self) {
+        self.stage.end();
+        self.hub.end();
+    }
+}
+
+/// Carries every frame to whom it is for: to one machine by its hardware address, or to all others.
+pub(crate) struct Hub {
+    pub(crate) ports: Arc<Vec<Port>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Hub {
+    fn start(ports: Vec<Port>) -> Self {
+        let ports = Arc::new(ports);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (its, its_stop) = (ports.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut frame = vec![0; 65_536];
+            while !its_stop.load(Ordering::Relaxed) {
+                let mut fds: Vec<_> = its.iter().map(|port| PollFd::new(port.fd.as_fd(), PollFlags::POLLIN)).collect();
+                poll(&mut fds, PollTimeout::from(20_u8)).unwrap();
+                for from in its.iter() {
+                    while let Ok(length) = read(&from.fd, &mut frame) {
+                        carry(&its, from, &frame[..length]);
+                    }
+                }
+            }
+        });
+        Self { ports, stop, thread }
+    }
+
+    pub(crate) fn port(&self, name: &str) -> &Port {
+        self.ports.iter().find(|port| *port.name == *name).unwrap()
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+    }
+}
+
+fn carry(ports: &[Port], from: &Port, frame: &[u8]) {
+    let Some(to) = frame.first_chunk::<6>() else { return };
+    for port in ports.iter().filter(|port| !std::ptr::eq(*port, from)) {
+        if to[0] & 1 == 1 || port.mac == *to {
+            // A full queue loses frames, as networks do.
+            let _ = write(&port.fd, frame);
+        }
+    }
+}
+
+pub(crate) fn place(on: &str, user: Option<&str>, caps: &[&str]) -> Place {
+    Place { endpoint: on.into(), user: user.map(Name::from), caps: caps.iter().map(|name| Name::from(*name)).collect() }
+}
