@@ -39,7 +39,7 @@ pub struct WorldConfig {
     pub signals: Option<Signals>,
     /// Where other processes may speak to the run.
     pub desk: Option<DeskConfig>,
-    /// The machines of the nodes, if they shall have some. The ports stay with the caller: take them out first.
+    /// The machines of the nodes, if they shall have some. Its cables are the caller's: take them out first.
     pub lab: Option<Lab>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,

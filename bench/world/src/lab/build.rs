@@ -1,5 +1,6 @@
 //! Asking for a laboratory, and what one gets.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -7,8 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::message::{Built, Socket, ToBench, Wanted};
 use super::netlink::Netlink;
-use super::port::Cable;
-use super::{LabError, LabSpec, Port, PortKind};
+use super::{Cable, CableKind, EndpointSpec, LabError, LabSpec, Plug};
 use crate::clock::Monotonic;
 use crate::process::{Channel, Guardian, Received, in_memory};
 
@@ -19,7 +19,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Lab {
     /// The switch's end of each machine's eth0: the nodes' in the order of the specification, then the bench's.
-    pub ports: Vec<Port>,
+    pub cables: Vec<Cable>,
     /// False if this kernel has no IPv6.
     pub has_ip6: bool,
     pub(crate) spec: LabSpec,
@@ -42,15 +42,16 @@ impl Guardian {
         let text = in_memory(&serde_json::to_vec(spec).expect("a specification is plain data")).map_err(unheard)?;
         self.order_lab(&text, &its_channel).map_err(|errno| unheard(errno.into()))?;
         drop(its_channel);
-        let mut site = Site { ports: Vec::new() };
+        let mut cables = Vec::new();
         let since = Monotonic::now();
         loop {
             match channel.receive() {
-                Received::Message(ToBench::Port { index }, fds) => {
-                    site.ports.extend(fds.into_iter().map(|fd| (fd, index)))
+                Received::Message(ToBench::Cable { index }, fds) => {
+                    let [fd, statistics] = fds.try_into().map_err(|_| LabError::Died)?;
+                    cables.push(Laid { index, fd, statistics });
                 }
                 Received::Message(ToBench::Built { built }, fds) => {
-                    return site.finish(spec, built, fds, Porter(channel));
+                    return finish(spec, cables, built, fds, Porter(channel));
                 }
                 Received::Message(ToBench::Failed { at, what, errno }, _) => {
                     return Err(LabError::refused(at, what, errno));
@@ -69,29 +70,30 @@ impl Guardian {
     }
 }
 
-/// What has come so far.
-struct Site {
-    ports: Vec<(OwnedFd, Option<u32>)>,
+/// A cable as it comes.
+struct Laid {
+    index: Option<u32>,
+    fd: OwnedFd,
+    statistics: OwnedFd,
 }
 
-impl Site {
-    fn finish(self, spec: &LabSpec, built: Built, fds: Vec<OwnedFd>, porter: Porter) -> Result<Lab, LabError> {
-        let netlink = fds.into_iter().next().map(|fd| Arc::new(Netlink::from(fd)));
-        let port = |(endpoint, (fd, index)): (&super::EndpointSpec, (OwnedFd, Option<u32>))| {
-            let kind = match index {
-                None => PortKind::Tap,
-                Some(index) => PortKind::Packet(Cable { index, netlink: netlink.clone().ok_or(LabError::Died)? }),
-            };
-            let (mac, ip4, ip6) = (endpoint.mac, endpoint.ip4, endpoint.ip6);
-            Ok(Port { name: endpoint.name.as_str().into(), fd, kind, mac, ip4, ip6 })
+fn finish(spec: &LabSpec, laid: Vec<Laid>, built: Built, fds: Vec<OwnedFd>, porter: Porter) -> Result<Lab, LabError> {
+    let netlink = fds.into_iter().next().map(|fd| Arc::new(Netlink::from(fd)));
+    let cable = |(endpoint, Laid { index, fd, statistics }): (&EndpointSpec, Laid)| {
+        let kind = match index {
+            None => CableKind::Tap,
+            Some(index) => CableKind::Packet(Plug { index, netlink: netlink.clone().ok_or(LabError::Died)? }),
         };
-        let ports = spec.all().zip(self.ports).map(port).collect::<Result<Vec<_>, LabError>>()?;
-        if ports.len() != spec.endpoints.len() + 1 {
-            return Err(LabError::Died);
-        }
-        let (has_ip6, low_ports_are_open) = (built.has_ip6, built.low_ports_are_open);
-        Ok(Lab { ports, has_ip6, spec: spec.clone(), low_ports_are_open, porter })
+        let ips = [IpAddr::V4(endpoint.ip4), IpAddr::V6(endpoint.ip6)];
+        let ips = ips.into_iter().filter(|ip| ip.is_ipv4() || built.has_ip6).collect();
+        Ok(Cable { name: endpoint.name.as_str().into(), fd, kind, mac: endpoint.mac, ips, statistics })
+    };
+    let cables = spec.all().zip(laid).map(cable).collect::<Result<Vec<_>, LabError>>()?;
+    if cables.len() != spec.all().count() {
+        return Err(LabError::Died);
     }
+    let (has_ip6, low_ports_are_open) = (built.has_ip6, built.low_ports_are_open);
+    Ok(Lab { cables, has_ip6, spec: spec.clone(), low_ports_are_open, porter })
 }
 
 impl Lab {

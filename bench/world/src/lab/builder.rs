@@ -67,13 +67,14 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
         let [net, mnt, uts, ipc] = machine(endpoint, spec).map_err(refused(Step::Machine))?;
         sysctl::calm(users);
         built.low_ports_are_open &= sysctl::open_low_ports();
-        let (port, index) = cables.lay(number, spec.mtu, &net)?;
+        let (cable, index) = cables.lay(number, spec.mtu, &net)?;
         built.has_ip6 &= link::configure(endpoint, spec.prefix, spec.mtu)
             .map_err(|errno| Refusal::of("give a machine its addresses")(errno).at(Step::Network))?;
         let fds = [&net, &mnt, &uts, &ipc].map(AsRawFd::as_raw_fd);
+        let statistics = opened("/proc/self/net/dev").map_err(refused(Step::Network))?;
         guardian
             .send(&ToGuardian::Machine { name: endpoint.name.clone() }, &fds)
-            .and_then(|()| bench.send(&ToBench::Port { index }, &[port.as_raw_fd()]))
+            .and_then(|()| bench.send(&ToBench::Cable { index }, &[cable.as_raw_fd(), statistics.as_raw_fd()]))
             .map_err(|errno| Refusal::of("hand over a machine")(errno).at(Step::Machine))?;
         networks.push(net);
     }
@@ -116,8 +117,11 @@ fn machine(endpoint: &EndpointSpec, spec: &LabSpec) -> Result<[OwnedFd; 4], Refu
 
 /// A hold on a namespace that this process is in.
 fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
-    let path = format!("/proc/self/ns/{kind}");
-    File::open(&path).map(OwnedFd::from).map_err(|error: io::Error| Refusal::io(&format!("open {path}"), &error))
+    opened(&format!("/proc/self/ns/{kind}"))
+}
+
+fn opened(path: &str) -> Result<OwnedFd, Refusal> {
+    File::open(path).map(OwnedFd::from).map_err(|error: io::Error| Refusal::io(&format!("open {path}"), &error))
 }
 
 /// Whatever carries frames here.

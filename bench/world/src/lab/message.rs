@@ -29,8 +29,8 @@ pub(super) type Answer = Result<Mapped, i32>;
 /// The laboratory's process to dsbench.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToBench {
-    /// With the descriptor of the next port, in the order of the specification.
-    Port {
+    /// The next cable, in the order of the specification: with its descriptor, and `/proc/net/dev` of the machine.
+    Cable {
         /// None for a TAP device; else the index of the switch's end.
         index: Option<u32>,
     },

@@ -11,6 +11,7 @@
 
 mod build;
 mod builder;
+mod cable;
 mod capability;
 mod error;
 mod identity;
@@ -21,12 +22,12 @@ mod mounts;
 mod namespaces;
 mod netlink;
 mod place;
-mod port;
 mod spec;
 mod sysctl;
 
 pub use build::Lab;
 pub(crate) use build::Porter;
+pub use cable::{Cable, CableKind, Plug};
 pub use capability::CAPABILITIES;
 pub(crate) use capability::become_user;
 pub use error::LabError;
@@ -37,5 +38,4 @@ pub(crate) use mounts::own_proc;
 pub(crate) use namespaces::Namespaces;
 pub use place::Place;
 pub(crate) use place::Placement;
-pub use port::{Cable, Port, PortKind};
 pub use spec::{EndpointSpec, LabSpec, LinkKind};

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use dsbench_core::observation::{Life, Name};
 use dsbench_world::{
-    Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, Lab, LabSpec, LinkKind, Place,
-    Port, SpawnSpec, World, WorldConfig,
+    Cable, Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, LabSpec, LinkKind, Place,
+    SpawnSpec, World, WorldConfig, WorldError,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
@@ -61,7 +61,7 @@ impl LabStage {
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         let guardian = Guardian::fork().unwrap();
         let mut lab = guardian.build_lab(spec).unwrap();
-        let hub = Hub::start(std::mem::take(&mut lab.ports));
+        let hub = Hub::start(std::mem::take(&mut lab.cables));
         let config = WorldConfig {
             log_dir: dir.path().to_owned(),
             signals: None,
@@ -108,6 +108,20 @@ impl LabStage {
         said
     }
 
+    /// Asks until the answer is this.
+    pub(crate) fn until_asked(&mut self, on: &str, script: &str, expected: &str) {
+        let deadline = self.stage.world.clock().now() + super::PATIENCE;
+        while self.ask(on, script) != expected {
+            assert!(self.stage.world.clock().now() < deadline, "{script}: it never said {expected}");
+        }
+    }
+
+    /// Why nothing can be executed there.
+    pub(crate) fn exec_refused(&mut self, place: Place) -> WorldError {
+        let program = self.stage.program(&["true"]);
+        self.stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty, place: Some(place) }).unwrap_err()
+    }
+
     pub(crate) fn executed(&mut self, wanted: ExecId) -> Executed {
         match self.stage.until(|what| matches!(what, Happening::Executed { id, .. } if *id == wanted)).what {
             Happening::Executed { result, .. } => result,
@@ -124,20 +138,21 @@ impl LabStage {
 
 /// Carries every frame to whom it is for: to one machine by its hardware address, or to all others.
 pub(crate) struct Hub {
-    pub(crate) ports: Arc<Vec<Port>>,
+    pub(crate) cables: Arc<Vec<Cable>>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Hub {
-    fn start(ports: Vec<Port>) -> Self {
-        let ports = Arc::new(ports);
+    fn start(cables: Vec<Cable>) -> Self {
+        let cables = Arc::new(cables);
         let stop = Arc::new(AtomicBool::new(false));
-        let (its, its_stop) = (ports.clone(), stop.clone());
+        let (its, its_stop) = (cables.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
             let mut frame = vec![0; 65_536];
             while !its_stop.load(Ordering::Relaxed) {
-                let mut fds: Vec<_> = its.iter().map(|port| PollFd::new(port.fd.as_fd(), PollFlags::POLLIN)).collect();
+                let mut fds: Vec<_> =
+                    its.iter().map(|cable| PollFd::new(cable.fd.as_fd(), PollFlags::POLLIN)).collect();
                 poll(&mut fds, PollTimeout::from(20_u8)).unwrap();
                 for from in its.iter() {
                     while let Ok(length) = read(&from.fd, &mut frame) {
@@ -146,11 +161,11 @@ impl Hub {
                 }
             }
         });
-        Self { ports, stop, thread }
+        Self { cables, stop, thread }
     }
 
-    pub(crate) fn port(&self, name: &str) -> &Port {
-        self.ports.iter().find(|port| *port.name == *name).unwrap()
+    pub(crate) fn cable(&self, name: &str) -> &Cable {
+        self.cables.iter().find(|cable| *cable.name == *name).unwrap()
     }
 
     fn end(self) {
@@ -159,12 +174,12 @@ impl Hub {
     }
 }
 
-fn carry(ports: &[Port], from: &Port, frame: &[u8]) {
+fn carry(cables: &[Cable], from: &Cable, frame: &[u8]) {
     let Some(to) = frame.first_chunk::<6>() else { return };
-    for port in ports.iter().filter(|port| !std::ptr::eq(*port, from)) {
-        if to[0] & 1 == 1 || port.mac == *to {
+    for cable in cables.iter().filter(|cable| !std::ptr::eq(*cable, from)) {
+        if to[0] & 1 == 1 || cable.mac == *to {
             // A full queue loses frames, as networks do.
-            let _ = write(&port.fd, frame);
+            let _ = write(&cable.fd, frame);
         }
     }
 }

@@ -108,6 +108,23 @@ impl Stage {
         }
     }
 
+    /// Waits until one life has said a word, if it has not.
+    pub(crate) fn until_said_by(&mut self, life: &Life, word: &str) {
+        let said =
+            |what: &Happening| matches!(what, Happening::Event(event) if &*event.name == word && event.of == *life);
+        if !self.seen.iter().any(|outside| said(&outside.what)) {
+            self.until(said);
+        }
+    }
+
+    /// Waits for a life's end, if it was not seen.
+    pub(crate) fn until_empty_or_seen(&mut self, life: &Life) {
+        let empty = Happening::Empty { of: life.clone() };
+        if !self.seen.iter().any(|outside| outside.what == empty) {
+            self.until_empty(life);
+        }
+    }
+
     pub(crate) fn until_empty(&mut self, life: &Life) -> Outside {
         self.until(|what| *what == Happening::Empty { of: life.clone() })
     }
