@@ -187,3 +187,26 @@ fn carry(cables: &[Cable], from: &Cable, frame: &[u8]) {
 pub(crate) fn place(on: &str, user: Option<&str>, caps: &[&str]) -> Place {
     Place { endpoint: on.into(), user: user.map(Name::from), caps: caps.iter().map(|name| Name::from(*name)).collect() }
 }
+
+/// Runs the tests of this file once more, all but the named one, as somebody who has no rights: nobody.
+pub(crate) fn again_as_an_ordinary_user(but: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    // Wherever the checkout lies, there it can be reached.
+    let copy = dir.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let done = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(copy)
+        .args(["--ignored", "--skip", but])
+        .current_dir(dir.path())
+        .env("TMPDIR", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success() && said.contains("test result: ok"),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}

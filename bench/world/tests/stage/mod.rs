@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test file uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
+pub(crate) mod doomed;
 pub(crate) mod lab;
 
 use std::fs;
