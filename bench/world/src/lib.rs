@@ -11,6 +11,7 @@ mod desk;
 mod ending;
 mod error;
 mod examine;
+mod expose;
 mod lab;
 mod launch;
 mod lock;

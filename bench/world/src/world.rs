@@ -19,6 +19,7 @@ use crate::control::{self, Control};
 use crate::desk::{Desk, DeskConfig};
 use crate::ending::Ended;
 use crate::error::WorldError;
+use crate::expose::{Door, Exposed};
 use crate::lab::{Lab, LabError, LabSpec, Place, Placement, Porter};
 use crate::launch::{Launch, set_nonblocking};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
@@ -87,6 +88,10 @@ pub(crate) struct Machinery {
     pub(crate) capture: Capture,
     pub(crate) control: Control,
     pub(crate) desk: Option<Desk>,
+    /// None without a laboratory.
+    pub(crate) porter: Option<Porter>,
+    /// Ports of machines that can be reached from the host.
+    pub(crate) exposed: Vec<Exposed>,
     /// Held to the end: then signals act as they did before.
     _signals: Option<Signals>,
 }
@@ -115,8 +120,18 @@ impl World {
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
         let (lab, porter) = config.lab.map(apart).unzip();
+        let another = porter.as_ref().map(|(_, porter)| porter.another()).transpose();
+        let another = another.map_err(|errno| WorldError::system("speak to the laboratory", errno))?;
         let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), porter, outbox)?;
-        let machinery = Some(Machinery { guardian, capture, control, desk, _signals: config.signals });
+        let machinery = Some(Machinery {
+            guardian,
+            capture,
+            control,
+            desk,
+            porter: another,
+            exposed: Vec::new(),
+            _signals: config.signals,
+        });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs, lab })
     }
@@ -228,6 +243,25 @@ impl World {
         let id = ProbeId(self.number());
         self.ask_control(control::Task::Probe(id, spec));
         id
+    }
+
+    /// Makes a TCP port of a machine reachable from the host, on a port of 127.0.0.1: on `wanted` if that is given, else on any. Gives its
+    /// number. Connections go over no link, so no fault touches them.
+    ///
+    /// # Errors
+    /// If there is no such machine, or the host's port is taken.
+    pub fn expose(&mut self, machine: &str, port: u16, wanted: Option<u16>) -> Result<u16, WorldError> {
+        let spec = &self.lab.as_ref().ok_or(LabError::None)?.spec;
+        let Some((number, endpoint)) = spec.all().enumerate().find(|(_, endpoint)| endpoint.name == machine) else {
+            return Err(LabError::NoEndpoint { endpoint: machine.to_owned() }.into());
+        };
+        let to = Door { machine: number, addr: (endpoint.ip4, port).into() };
+        let Some(machinery) = &mut self.machinery else { return Err(WorldError::NoGuardian) };
+        let porter = machinery.porter.as_ref().ok_or(LabError::None)?;
+        let exposed = Exposed::start(porter, to, wanted)?;
+        let port = exposed.port();
+        machinery.exposed.push(exposed);
+        Ok(port)
     }
 
     /// Measures every life whose main program runs. Looks at all of /proc, which takes milliseconds.

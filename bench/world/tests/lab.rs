@@ -3,6 +3,8 @@
 mod stage;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use dsbench_core::observation::Exit;
@@ -349,6 +351,45 @@ fn a_program_without_a_place_is_on_the_host() {
         fs::read_to_string("/proc/sys/kernel/hostname").unwrap() + &fs::read_to_string("/etc/hosts").unwrap();
     assert_eq!(said, expected);
     lab.end();
+}
+
+#[test]
+#[ignore = "needs user namespaces, /dev/net/tun or AF_PACKET, and python3"]
+fn an_exposed_port_is_reached_from_the_host_over_no_link() {
+    let mut lab = LabStage::new(&three());
+    lab.sh(&life("peer1", 1), ECHO);
+    lab.stage.until_said("up");
+    for cable in lab.hub.cables.iter() {
+        cable.plug(false).unwrap();
+    }
+    let port = lab.stage.world.expose("peer1", 80, None).unwrap();
+    let other = lab.stage.world.expose("peer1", 81, None).unwrap();
+    let sent: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut writer = client.try_clone().unwrap();
+        let its = sent.clone();
+        let writing = std::thread::spawn(move || {
+            writer.write_all(&its).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        writing.join().unwrap();
+        assert!(got == sent, "all of it, unchanged, and then the end: {} of {} bytes", got.len(), sent.len());
+    }
+    // Clients that say nothing and go.
+    let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    drop(silent);
+    let mut refused = TcpStream::connect(("127.0.0.1", other)).unwrap();
+    refused.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(refused.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(lab.stage.world.expose("nowhere", 80, None).is_err());
+    let taken = lab.stage.world.expose("peer1", 80, Some(port)).unwrap_err();
+    assert!(taken.to_string().contains(&format!("127.0.0.1:{port}")), "{taken}");
+    lab.end();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it ends with the world");
 }
 
 #[test]
