@@ -32,7 +32,7 @@ impl Driver<'_> {
                 env: std::env::vars_os().collect(),
                 cwd: self.setting.addresses.scenario_dir.clone().into(),
             };
-            let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()) };
+            let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()), ..ExecSpec::default() };
             let asked = match (interrupted, self.recorder.is_whole()) {
                 (Some(_), _) => Err(Unanswered::because("not asked: interrupted")),
                 (None, false) => Err(Unanswered::because("not asked: the history could not be written to the disk")),

@@ -162,6 +162,7 @@ impl<'r> ProcessSpec<'r> {
             stderr: Some(Output::boxed(self.stderr.clone())),
             files: self.files(life.life),
             label: self.label,
+            place: None,
         }
     }
 
@@ -172,7 +173,14 @@ impl<'r> ProcessSpec<'r> {
 
     /// What to execute to prepare it: in its environment and directory, and nothing in its output means anything.
     pub(super) fn spawn_to_prepare(&self, command: &[Template]) -> SpawnSpec {
-        SpawnSpec { program: self.program(command, 1), stdout: None, stderr: None, files: Vec::new(), label: true }
+        SpawnSpec {
+            program: self.program(command, 1),
+            stdout: None,
+            stderr: None,
+            files: Vec::new(),
+            label: true,
+            place: None,
+        }
     }
 
     /// The processes of its node that are ready before it starts.

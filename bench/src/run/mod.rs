@@ -97,6 +97,7 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
         log_dir: store.log_dir(),
         signals,
         desk: None,
+        lab: None,
         lifts_limits: order.host.is_own(),
         tick: WorldConfig::EXACT,
     };

@@ -34,7 +34,8 @@ pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
         ))
     })?;
     let desk = Some(DeskConfig { listener: Some(listener), owner: Some(owner) });
-    let config = WorldConfig { log_dir: store.log_dir(), signals, desk, lifts_limits: true, tick: WorldConfig::CALM };
+    let config =
+        WorldConfig { log_dir: store.log_dir(), signals, desk, lab: None, lifts_limits: true, tick: WorldConfig::CALM };
     let mut world = World::new(guardian, clock, config)?;
     // Best effort: a shell that waits for the end of a pipe waits longer.
     let _ = let_go_of_terminal(&store.dir().join("dsbench.log"));

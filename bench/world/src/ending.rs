@@ -56,6 +56,8 @@ impl World {
         if let Some(desk) = &ended.desk {
             desk.deafen();
         }
+        // The laboratory's process ends when nobody wants anything of it.
+        drop((machinery.porter, machinery.exposed));
         self.alive.clear();
         self.execs.clear();
         loop {

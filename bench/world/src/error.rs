@@ -47,6 +47,9 @@ pub enum WorldError {
         /// Highest port considered.
         high: u16,
     },
+    /// A program cannot have the place that it should.
+    #[error(transparent)]
+    Lab(#[from] crate::lab::LabError),
     /// The guardian is gone.
     #[error("the guardian process of this run is gone")]
     NoGuardian,
@@ -65,7 +68,7 @@ impl WorldError {
                 errno(source),
                 Some(Errno::EINVAL | Errno::EBADF | Errno::EFAULT | Errno::ENOTSOCK | Errno::ESRCH)
             ),
-            Self::Create { .. } | Self::NoPort { .. } | Self::NoGuardian => true,
+            Self::Create { .. } | Self::NoPort { .. } | Self::NoGuardian | Self::Lab(_) => true,
             Self::Outside { .. } | Self::Reused { .. } => false,
         }
     }

@@ -19,6 +19,8 @@ use crate::control::{self, Control};
 use crate::desk::{Desk, DeskConfig};
 use crate::ending::Ended;
 use crate::error::WorldError;
+use crate::expose::{Door, Exposed};
+use crate::lab::{Lab, LabError, LabSpec, Place, Placement, Porter};
 use crate::launch::{Launch, set_nonblocking};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
 use crate::process::{Channel, ExecInput, ExecSpec, FollowSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
@@ -38,6 +40,8 @@ pub struct WorldConfig {
     pub signals: Option<Signals>,
     /// Where other processes may speak to the run.
     pub desk: Option<DeskConfig>,
+    /// The machines of the nodes, if they shall have some. Its cables are the caller's: take them out first.
+    pub lab: Option<Lab>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,
     /// How often output is looked at, and files that are followed: the bound of the uncertainty of times, and what an idle world costs.
@@ -77,6 +81,15 @@ pub struct World {
     known: BTreeSet<Life>,
     pub(crate) alive: BTreeMap<Life, Alive>,
     pub(crate) execs: BTreeMap<ExecId, Arc<Channel>>,
+    /// What programs' places are checked against.
+    lab: Option<Grounds>,
+}
+
+/// What is known of a laboratory.
+#[derive(Debug)]
+struct Grounds {
+    spec: LabSpec,
+    low_ports_are_open: bool,
 }
 
 /// The parts that act.
@@ -88,6 +101,10 @@ pub(crate) struct Machinery {
     pub(crate) desk: Option<Desk>,
     /// For threads that are started later.
     pub(crate) outbox: SyncSender<Outside>,
+    /// None without a laboratory.
+    pub(crate) porter: Option<Porter>,
+    /// Ports of machines that can be reached from the host.
+    pub(crate) exposed: Vec<Exposed>,
     /// Held to the end: then signals act as they did before.
     _signals: Option<Signals>,
 }
@@ -114,10 +131,22 @@ impl World {
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
-        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), outbox.clone())?;
-        let machinery = Some(Machinery { guardian, capture, control, desk, outbox, _signals: config.signals });
+        let (lab, porter) = config.lab.map(apart).unzip();
+        let another = porter.as_ref().map(|(_, porter)| porter.another()).transpose();
+        let another = another.map_err(|errno| WorldError::system("speak to the laboratory", errno))?;
+        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), porter, outbox.clone())?;
+        let machinery = Some(Machinery {
+            guardian,
+            capture,
+            control,
+            desk,
+            outbox,
+            porter: another,
+            exposed: Vec::new(),
+            _signals: config.signals,
+        });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { clock, inbox, raw, machinery, next_number: 1, known, alive, execs })
+        Ok(Self { clock, inbox, raw, machinery, next_number: 1, known, alive, execs, lab })
     }
 
     /// The run clock.
@@ -130,13 +159,14 @@ impl World {
     /// The life before it of the same process must be `Empty`.
     ///
     /// # Errors
-    /// If that life was started before, a file to be followed is not below its directory, or the system gives no more pipes or no room for
-    /// logs.
+    /// If that life was started before, a file to be followed is not below its directory, its place does not exist, or the system gives no
+    /// more pipes or no room for logs.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
         if !self.known.insert(life.clone()) {
             return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
         }
         fs::create_dir_all(&self.raw).map_err(|source| WorldError::Create { path: self.raw.clone(), source })?;
+        let place = spec.place.map(|place| self.placement(&place, life.life)).transpose()?;
         let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
         set_nonblocking(&stdin)?;
         let (key, channel) = self.launch(Launch {
@@ -147,6 +177,7 @@ impl World {
             patterns: [spec.stdout, spec.stderr],
             files: spec.files.into_iter().map(follow).collect::<Result<_, _>>()?,
             label: spec.label,
+            place,
         })?;
         self.alive.insert(life, Alive { key, channel, pid: None });
         Ok(())
@@ -184,7 +215,7 @@ impl World {
     /// Executes a helper program. `Executed` follows.
     ///
     /// # Errors
-    /// If its input cannot be opened, or the system gives no more pipes.
+    /// If its input cannot be opened, its place does not exist, or the system gives no more pipes.
     pub fn exec(&mut self, spec: ExecSpec) -> Result<ExecId, WorldError> {
         let id = ExecId(self.number());
         let (what, opened) = match spec.stdin {
@@ -193,6 +224,11 @@ impl World {
             ExecInput::File(path) => (format!("open {}", path.display()), File::open(path)),
         };
         let its_stdin = opened.map_err(|error| WorldError::system(what, error))?.into();
+        let mut place = spec.place.map(|place| Ok::<_, WorldError>((self.placement(&place, 1)?, place))).transpose()?;
+        if let Some((placement, place)) = &mut place {
+            placement.joins = self.main_of(&place.endpoint);
+        }
+        let place = place.map(|(placement, _)| placement);
         let patterns = [None, None];
         let (_, channel) = self.launch(Launch {
             who: Who::Exec(id),
@@ -202,6 +238,7 @@ impl World {
             patterns,
             files: Vec::new(),
             label: false,
+            place,
         })?;
         self.execs.insert(id, channel);
         Ok(id)
@@ -220,6 +257,25 @@ impl World {
         let id = ProbeId(self.number());
         self.ask_control(control::Task::Probe(id, spec));
         id
+    }
+
+    /// Makes a TCP port of a machine reachable from the host, on a port of 127.0.0.1: on `wanted` if that is given, else on any. Gives its
+    /// number. Connections go over no link, so no fault touches them.
+    ///
+    /// # Errors
+    /// If there is no such machine, or the host's port is taken.
+    pub fn expose(&mut self, machine: &str, port: u16, wanted: Option<u16>) -> Result<u16, WorldError> {
+        let spec = &self.lab.as_ref().ok_or(LabError::None)?.spec;
+        let Some((number, endpoint)) = spec.all().enumerate().find(|(_, endpoint)| endpoint.name == machine) else {
+            return Err(LabError::NoEndpoint { endpoint: machine.to_owned() }.into());
+        };
+        let to = Door { machine: number, addr: (endpoint.ip4, port).into() };
+        let Some(machinery) = &mut self.machinery else { return Err(WorldError::NoGuardian) };
+        let porter = machinery.porter.as_ref().ok_or(LabError::None)?;
+        let exposed = Exposed::start(porter, to, wanted)?;
+        let port = exposed.port();
+        machinery.exposed.push(exposed);
+        Ok(port)
     }
 
     /// Measures every life whose main program runs. Looks at all of /proc, which takes milliseconds.
@@ -283,7 +339,24 @@ fn follow(spec: FollowSpec) -> Result<Follow, WorldError> {
         .map_err(|error| WorldError::system(format!("open the data directory {}", dir.display()), error))
 }
 
+/// A laboratory without its ports, and the hold on its process.
+fn apart(lab: Lab) -> (Grounds, (LabSpec, Porter)) {
+    let Lab { spec, low_ports_are_open, porter, .. } = lab;
+    (Grounds { spec: spec.clone(), low_ports_are_open }, (spec, porter))
+}
+
 impl World {
+    fn placement(&self, place: &Place, life: u32) -> Result<Placement, LabError> {
+        let Grounds { spec, low_ports_are_open } = self.lab.as_ref().ok_or(LabError::None)?;
+        Placement::of(place, spec, *low_ports_are_open, life)
+    }
+
+    /// The keeper of a node's main process, or of another one of it if that is not alive.
+    fn main_of(&self, node: &str) -> Option<u64> {
+        let of_node = self.alive.iter().filter(|(life, _)| *life.node == *node);
+        of_node.max_by_key(|(life, _)| (&*life.process == "main", life.life)).map(|(_, alive)| alive.key)
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number += 1;

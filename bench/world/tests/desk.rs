@@ -32,6 +32,7 @@ impl Place {
             log_dir: dir.path().to_owned(),
             signals: None,
             desk,
+            lab: None,
             lifts_limits: true,
             tick: WorldConfig::EXACT,
         };

@@ -61,7 +61,10 @@ fn a_node_of_several_processes_has_one_log_that_names_them() {
         let program = stage.program(&["sh", "-c", "echo say hello; echo oops >&2"]);
         stage
             .world
-            .spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: words(), files: Vec::new(), label: true })
+            .spawn(
+                of.clone(),
+                SpawnSpec { program, stdout: words(), stderr: words(), files: Vec::new(), label: true, place: None },
+            )
             .unwrap();
         stage.until_empty(&of);
     }

@@ -23,6 +23,7 @@ pub fn answer(program: Program, within: Duration) -> Result<Option<Executed>, Wo
         log_dir: PathBuf::new(),
         signals: None,
         desk: None,
+        lab: None,
         lifts_limits: false,
         tick: WorldConfig::CALM,
     };

@@ -38,6 +38,7 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
         log_dir: dir.to_owned(),
         signals: None,
         desk: None,
+        lab: None,
         lifts_limits: false,
         tick: WorldConfig::EXACT,
     };
@@ -52,7 +53,7 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
     let program =
         Program { argv: ["sh", "-c", script].map(Into::into).into(), env: node_env(about, &[]), cwd: dir.to_owned() };
     let since = clock.now();
-    let spec = SpawnSpec { program, stdout: None, stderr: None, files: Vec::new(), label: false };
+    let spec = SpawnSpec { program, stdout: None, stderr: None, files: Vec::new(), label: false, place: None };
     world.spawn(life.clone(), spec).map_err(|error| failed(&error))?;
     until(&mut world, "start `sh`", |what| match what {
         Happening::Started { .. } => Some(Ok(())),
