@@ -12,6 +12,7 @@ mod exec;
 mod hands;
 mod job;
 mod nemesis;
+mod network;
 mod patterns;
 mod process;
 mod program;
@@ -141,6 +142,7 @@ struct Driver<'r> {
     steps: steps::Steps,
     undos: undo::Undos,
     nemesis: nemesis::Nemesis<'r>,
+    network: network::Network,
     typing: verb::Typing,
     questions: condition::Questions,
     execs: exec::Execs,
@@ -173,6 +175,7 @@ impl<'r> Driver<'r> {
             steps: steps::Steps::new(plan),
             undos: undo::Undos::default(),
             nemesis: nemesis::Nemesis::new(plan),
+            network: network::Network::default(),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use dsbench_core::network::{RuleSet, Traffic};
 use dsbench_core::observation::{Life, Sample};
 use dsbench_core::time::RunTime;
 use nix::fcntl::OFlag;
@@ -246,6 +247,24 @@ impl World {
     /// Kills everything, proves it, and stops the threads. Never takes much longer than `bound`.
     pub fn shutdown(mut self, bound: Duration) -> Ended {
         self.end(bound)
+    }
+}
+
+/// The network of the run. Without a laboratory there is none.
+impl World {
+    /// Puts these rules in force instead of those that were, all at once; gives the instant at which they were.
+    pub fn set_rules(&mut self, _rules: RuleSet) -> Option<RunTime> {
+        None
+    }
+
+    /// Puts a node's cable in or pulls it; gives the instant at which it was.
+    pub fn plug(&mut self, _node: &str, _is_in: bool) -> Option<RunTime> {
+        None
+    }
+
+    /// What went over the links, and what the rules did, so far.
+    pub fn traffic(&self) -> Option<Traffic> {
+        None
     }
 }
 

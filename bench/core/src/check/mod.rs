@@ -8,6 +8,7 @@ mod due;
 mod invariant;
 mod moment;
 mod nemesis;
+mod network;
 mod occurrences;
 mod said;
 mod scope;

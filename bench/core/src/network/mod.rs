@@ -3,9 +3,23 @@
 //! A network fault is data. The rules in force form one set, which is replaced as a whole: there is no instant between two sets. What
 //! becomes of one frame follows from the seed, the link, the frame's index on that link and the rule, and from nothing else.
 
+mod effect;
+mod harm;
+mod in_force;
+mod layout;
+mod paths;
+mod reach;
+mod shape;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use harm::Harm;
+pub use in_force::InForce;
+pub use layout::{Endpoint, Layout, Subnet};
+pub use paths::Paths;
+pub use reach::cut_off;
+pub use shape::{SMALLEST_RING, bridge, halves, ring};
 use serde::{Deserialize, Serialize};
 
 use crate::observation::Name;
@@ -184,4 +198,11 @@ pub struct RuleTraffic {
     pub corrupted: u64,
     /// Connections that it reset.
     pub reset: u64,
+}
+
+impl RuleTraffic {
+    /// True if it did something to a frame.
+    pub fn acted(&self) -> bool {
+        [self.dropped, self.delayed, self.duplicated, self.reordered, self.corrupted, self.reset].iter().any(|n| *n > 0)
+    }
 }
