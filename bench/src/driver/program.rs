@@ -15,6 +15,7 @@ use dsbench_core::template::{Addresses, Place, Template};
 use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
 use super::job::ProcessKey;
+use crate::lab::LabSetting;
 use super::patterns::{Output, READY};
 
 /// How long a process without a readiness condition may take to be executed.
@@ -29,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) token: String,
     /// The run's seed.
     pub(crate) seed: u64,
+    /// The laboratory that it runs in; none in host mode.
+    pub(crate) lab: Option<LabSetting>,
 }
 
 /// A process of a node, ready to be executed for any of its lives.

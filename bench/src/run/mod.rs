@@ -41,6 +41,8 @@ pub struct Order {
     pub logs: PathBuf,
     /// When the data directories of its nodes are kept.
     pub keep: Keep,
+    /// Every packet between its nodes is recorded, if they have a network of their own.
+    pub pcap: bool,
     /// Which of the selected runs it is, from 0.
     pub index: usize,
     /// Which repetition of it, from 1.

@@ -36,7 +36,10 @@ impl Prepared {
         let signals = is_own.then(Signals::block).transpose()?;
         let clock = Clock::start();
         let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
-        let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable)?;
+        let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable, order.pcap)?;
+        if let Some(lab) = &setting.lab {
+            return Err(lab.cannot_be_built());
+        }
         let file = run_json::begun(order, clock.wall_start(), &scenario_dir);
         store.write_scenario(&source.sources)?;
         store.write(&store.run_path(), &file.to_bytes())?;

@@ -39,6 +39,8 @@ pub struct Series {
     pub logs: PathBuf,
     /// When the data directories of a run's nodes are kept.
     pub keep: Keep,
+    /// Every packet between nodes is recorded, where they have a network of their own.
+    pub pcap: bool,
 }
 
 /// How often the selected runs are made.
@@ -93,7 +95,7 @@ pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
                 break 'rounds;
             }
             // Made just before it is run: a series of any length holds one plan at a time.
-            let order = Order { keep: series.keep, ..selected.order(&series.logs, index, round) };
+            let order = Order { keep: series.keep, pcap: series.pcap, ..selected.order(&series.logs, index, round) };
             audience.run_begins(&order);
             let judgement = match run_one(&order, audience.live(&order)) {
                 Ok(outcome) => {

@@ -2,8 +2,9 @@
 
 use super::differences::{self, Changes, Difference};
 use super::files::{self, NodeFile};
-use super::nodes::{self, Node, Port, name_nodes, read_ports, refuse_unsafe};
+use super::nodes::{self, Node, Port, Rights, name_nodes, read_ports, refuse_unsafe};
 use super::process::{self, Parts};
+use super::rights;
 use super::start::StartOrder;
 use super::vars::{self, Vars};
 use crate::diagnostic::{self, Diagnostic, Located};
@@ -37,6 +38,7 @@ struct Body {
     files: Vec<NodeFile>,
     aliases: Vec<Template>,
     vars: Vars,
+    rights: Rights,
 }
 
 /// Declares the groups, their nodes, processes and ports.
@@ -150,7 +152,8 @@ impl<'d, 's> Group<'d, 's> {
         let files = files::parse(table, whose, names);
         let aliases = aliases(table, whose, names);
         let processes = processes.into_iter().collect::<Option<_>>();
-        Some(Body { processes: processes?, files: files?, aliases: aliases?, vars: self.vars.clone()? })
+        let rights = rights::parse(table, &self.ports, names);
+        Some(Body { processes: processes?, files: files?, aliases: aliases?, vars: self.vars.clone()?, rights: rights? })
     }
 
     fn node(&self, name: &Name, id: u32, body: Body) -> Option<Node> {
@@ -164,6 +167,7 @@ impl<'d, 's> Group<'d, 's> {
             files: body.files,
             aliases: body.aliases,
             vars: body.vars,
+            rights: body.rights,
         })
     }
 }

@@ -33,6 +33,7 @@ impl Eligible {
             Self::Victims(ActionVerb::Pause | ActionVerb::Signal) => !state.is_down(node),
             // A stop may be cut short by a kill, but nobody dies twice.
             Self::Victims(ActionVerb::Kill) => state.is_up(node) && !state.is_killed(node),
+            Self::Victims(ActionVerb::Unplug) => state.is_staying(node) && !state.network().is_unplugged(node),
             Self::Victims(_) => state.is_staying(node),
         }
     }
