@@ -166,7 +166,8 @@ impl ClusterState {
                 ActionVerb::Resume => process.paused_life = 0,
                 ActionVerb::Start | ActionVerb::Restart | ActionVerb::Signal | ActionVerb::Input => {}
                 // What is done to the network is in force whoever is alive.
-                ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {}
+                ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {
+                }
             }
         }
     }

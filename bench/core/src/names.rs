@@ -125,7 +125,7 @@ impl<'p> Names<'p> {
     /// Says that something is used which only the laboratory has; reports it in host mode, with what does something like it there.
     pub fn needs_lab(&self, what: &str, at: &Span, instead: &str) -> Option<()> {
         if self.is_host {
-            let message = format!("{what} needs the network laboratory, and this scenario asks for host mode");
+            let message = format!("{what} needs the network laboratory, and this scenario is in host mode");
             let diagnostic = Diagnostic::error(diagnostic::NOT_IN_HOST_MODE, message, at.clone(), "not in host mode");
             let help = format!(
                 "without mode = \"host\" in [network] it runs in the laboratory (`dsbench doctor` says whether this machine has it); {instead}"

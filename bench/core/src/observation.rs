@@ -331,26 +331,28 @@ pub enum ActionVerb {
 
 impl ActionVerb {
     /// Every verb.
-    pub const ALL: &'static [Self] =
-        &[
-            Self::Start,
-            Self::Stop,
-            Self::Kill,
-            Self::Restart,
-            Self::Pause,
-            Self::Resume,
-            Self::Signal,
-            Self::Input,
-            Self::Partition,
-            Self::Heal,
-            Self::Link,
-            Self::Unplug,
-            Self::Plug,
-        ];
+    pub const ALL: &'static [Self] = &[
+        Self::Start,
+        Self::Stop,
+        Self::Kill,
+        Self::Restart,
+        Self::Pause,
+        Self::Resume,
+        Self::Signal,
+        Self::Input,
+        Self::Partition,
+        Self::Heal,
+        Self::Link,
+        Self::Unplug,
+        Self::Plug,
+    ];
 
     /// True for what may break a cluster, and so for what `fault.KIND` and "since the last fault" mean.
     pub fn is_fault(self) -> bool {
-        matches!(self, Self::Stop | Self::Kill | Self::Pause | Self::Signal | Self::Partition | Self::Link | Self::Unplug)
+        matches!(
+            self,
+            Self::Stop | Self::Kill | Self::Pause | Self::Signal | Self::Partition | Self::Link | Self::Unplug
+        )
     }
 
     /// True for what is done to the network, and not to processes.

@@ -493,9 +493,10 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         dropped,
     });
     let counts = [(); 7].map(|()| count());
-    let rule = (0..30_u64, counts).prop_map(|(rule, [matched, dropped, delayed, duplicated, reordered, corrupted, reset])| {
-        RuleTraffic { rule, matched, dropped, delayed, duplicated, reordered, corrupted, reset }
-    });
+    let rule =
+        (0..30_u64, counts).prop_map(|(rule, [matched, dropped, delayed, duplicated, reordered, corrupted, reset])| {
+            RuleTraffic { rule, matched, dropped, delayed, duplicated, reordered, corrupted, reset }
+        });
     (vec(link, 0..3), vec(rule, 0..3), count()).prop_map(|(links, rules, overruns)| Traffic { links, rules, overruns })
 }
 

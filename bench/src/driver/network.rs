@@ -48,9 +48,8 @@ impl Driver<'_> {
     /// Puts a network fault in force, in the place of the partition that was, if it is one. Gives the observation of it.
     pub(super) fn break_network(&mut self, harm: Harm, lasts: Lasts, origin: Origin) -> Result<u64, String> {
         let number = self.recorder.history().next_number();
-        let replaced = self.network.end(|fault| {
-            harm.verb == ActionVerb::Partition && fault.verb == ActionVerb::Partition
-        });
+        let replaced =
+            self.network.end(|fault| harm.verb == ActionVerb::Partition && fault.verb == ActionVerb::Partition);
         let (verb, nodes, rule) = (harm.verb, harm.nodes.clone(), harm.rule(number));
         self.network.0.push(InForce { number, origin, verb, nodes: nodes.clone(), rule });
         let at = if verb == ActionVerb::Unplug { self.plug(&nodes, false)? } else { self.put_in_force()? };

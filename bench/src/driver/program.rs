@@ -15,8 +15,8 @@ use dsbench_core::template::{Addresses, Place, Template};
 use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
 use super::job::ProcessKey;
-use crate::lab::LabSetting;
 use super::patterns::{Output, READY};
+use crate::lab::LabSetting;
 
 /// How long a process without a readiness condition may take to be executed.
 const EXECUTED_WITHIN: Duration = Duration::from_secs(10);

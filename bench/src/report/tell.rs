@@ -183,7 +183,8 @@ fn counted(traffic: &Traffic) -> Option<String> {
             (rule.corrupted, "changed"),
             (rule.reset, "connections reset"),
         ];
-        let did: Vec<String> = did.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let did: Vec<String> =
+            did.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
         let did = if did.is_empty() { "nothing done".to_owned() } else { did.join(", ") };
         format!("fault #{} met {} frames: {did}", rule.rule, rule.matched)
     };

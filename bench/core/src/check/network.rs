@@ -108,7 +108,12 @@ mod tests {
     }
 
     fn counted(story: &mut Story, rules: &[(u64, u64, u64)], overruns: u64) {
-        let rules = rules.iter().map(|&(rule, matched, dropped)| RuleTraffic { rule, matched, dropped, ..RuleTraffic::default() });
+        let rules = rules.iter().map(|&(rule, matched, dropped)| RuleTraffic {
+            rule,
+            matched,
+            dropped,
+            ..RuleTraffic::default()
+        });
         let traffic = Traffic { rules: rules.collect(), overruns, ..Traffic::default() };
         story.push(What::Traffic(traffic.into()));
     }
@@ -125,7 +130,8 @@ mod tests {
         let again = fault(&mut story, ActionVerb::Partition, "c");
         let slow = fault(&mut story, ActionVerb::Link, "c");
         counted(&mut story, &[(cut, 0, 0), (again, 0, 0), (slow, 7, 7)], 0);
-        let text = "partition a <-> b at T+1.000s met no frame (and so did 1 more of its kind), so nothing was tested by it";
+        let text =
+            "partition a <-> b at T+1.000s met no frame (and so did 1 more of its kind), so nothing was tested by it";
         assert_eq!(told(&story), (vec![text.to_owned()], Vec::new()));
     }
 

@@ -16,6 +16,7 @@ pub const GOOD: &[(&str, &str)] = &[
     ("nemesis", include_str!("../../tests/good/nemesis.toml")),
     ("demonstration", include_str!("../../tests/good/demonstration.toml")),
     ("stages", include_str!("../../tests/good/stages.toml")),
+    ("network", include_str!("../../tests/good/network.toml")),
     ("everything", include_str!("../../tests/good/everything.toml")),
     ("variations", include_str!("../../tests/good/variations.toml")),
 ];

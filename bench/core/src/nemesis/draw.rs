@@ -7,7 +7,7 @@ use super::seconds;
 use crate::cluster::ClusterState;
 use crate::network::{self, Delay, Effect, Harm, Loss, Paths};
 use crate::observation::Name;
-use crate::random::Keyed;
+use crate::random::{Keyed, raffle};
 use crate::scenario::NetworkFault;
 
 /// How a network fault is done.
@@ -42,20 +42,25 @@ pub enum Draw {
 
 /// How often each shape of a partition is drawn, and the fewest nodes that have it. Halves of an even number leave nobody a majority, and
 /// would be passed over.
-const SHAPES: [(Draw, u32, usize); 4] =
-    [(Draw::Aside, 4, 2), (Draw::Halves, 2, 3), (Draw::Bridge, 1, 3), (Draw::Ring, 1, network::SMALLEST_RING)];
+const SHAPES: [(&str, Draw, u32, usize); 4] = [
+    ("aside", Draw::Aside, 4, 2),
+    ("halves", Draw::Halves, 2, 3),
+    ("bridge", Draw::Bridge, 1, 3),
+    ("ring", Draw::Ring, 1, network::SMALLEST_RING),
+];
 
 impl Draw {
-    /// What the randomness makes of a fault, among so many nodes.
-    pub(super) fn of(fault: NetworkFault, nodes: usize, random: &mut Keyed) -> Self {
+    /// What the seed makes of the fault of this number, among so many nodes.
+    pub(super) fn of(fault: NetworkFault, nodes: usize, seed: u64, index: u64) -> Self {
+        let random = &mut Keyed::indexed(seed, "nemesis/network", index);
         match fault {
             NetworkFault::Partition => {
-                let weight = |(shape, weight, least): &(Self, u32, usize)| {
+                let entries = SHAPES.iter().map(|(name, shape, weight, least)| {
                     let has_majority = *shape != Self::Halves || nodes % 2 == 1;
-                    if nodes >= *least && has_majority { *weight } else { 0 }
-                };
-                let drawn = random.weighted(&SHAPES.each_ref().map(weight));
-                drawn.map_or(Self::Aside, |drawn| SHAPES[drawn].0)
+                    (*name, if nodes >= *least && has_majority { *weight } else { 0 })
+                });
+                let drawn = raffle(seed, "nemesis/shape", index, entries);
+                drawn.map_or(Self::Aside, |drawn| SHAPES[drawn].1)
             }
             NetworkFault::OneWay => [Self::Unheard, Self::Deaf][random.below(2) as usize],
             NetworkFault::Slow => {

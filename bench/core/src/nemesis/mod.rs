@@ -100,9 +100,7 @@ impl<'n> Schedule<'n> {
         let (target, whom) = (&target.what, &*target.name);
         let kind = self.drawn("nemesis/kind", index, faults).what;
         let draw = match kind {
-            FaultKind::Network(fault) => {
-                Some(Draw::of(fault, self.nemesis.size, &mut self.stream("nemesis/network", index)))
-            }
+            FaultKind::Network(fault) => Some(Draw::of(fault, self.nemesis.size, self.seed, index as u64)),
             FaultKind::Act(_) | FaultKind::Signal(_) => None,
         };
         Fault {
@@ -205,8 +203,11 @@ impl<'n> Schedule<'n> {
         let is_hit = |node: &Name| fault.kind.takes_down() && aims.iter().any(|aim| aim.node == *node);
         let is_down = |node: &Name| cluster.is_down(node) || is_hit(node);
         let members = self.nemesis.of.members(cluster);
-        let cut_off =
-            if network.is_empty() { Vec::new() } else { cut_off(&members, |from, to| network.is_cut(from, to), is_down) };
+        let cut_off = if network.is_empty() {
+            Vec::new()
+        } else {
+            cut_off(&members, |from, to| network.is_cut(from, to), is_down)
+        };
         members.into_iter().filter(|node| is_down(node) || cut_off.contains(node)).collect()
     }
 

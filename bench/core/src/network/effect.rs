@@ -98,7 +98,8 @@ mod tests {
         let loss = Some(Loss { share: 0.1, burst: 3.0 });
         let corrupt = Some(Corrupt { share: 0.001, seen_by: SeenBy::Program });
         let rate = Some(Rate { bits_per_second: 1_500_000, queue_bytes: 65_536 });
-        let effect = Effect { delay, loss, corrupt, rate, duplicate: 0.07, reset: true, mtu: Some(600), ..Effect::default() };
+        let effect =
+            Effect { delay, loss, corrupt, rate, duplicate: 0.07, reset: true, mtu: Some(600), ..Effect::default() };
         assert_eq!(
             effect.to_string(),
             "delay 100ms +- 50ms, loss 10% in bursts of 3, duplicate 7%, corrupt 0.1%, as the program sees it, \

@@ -121,7 +121,10 @@ mod tests {
         let layout = Layout::new(Subnet::for_endpoints(300), &nodes);
         assert_eq!(layout.endpoints[299].ip4.to_string(), "10.77.1.44");
         assert_eq!(layout.endpoints[299].ip6.to_string(), "fd77::12c");
-        assert_eq!((layout.bench.ip4.to_string(), layout.subnet.to_string()), ("10.77.255.254".into(), "10.77.0.0/16".into()));
+        assert_eq!(
+            (layout.bench.ip4.to_string(), layout.subnet.to_string()),
+            ("10.77.255.254".into(), "10.77.0.0/16".into())
+        );
     }
 
     #[test]
@@ -129,7 +132,9 @@ mod tests {
         let told = |text: &str| Subnet::parse(text).map(|subnet| (subnet.to_string(), subnet.room()));
         assert_eq!(told("192.168.7.0/24"), Some(("192.168.7.0/24".into(), 253)));
         assert_eq!(told("10.0.0.4/30"), Some(("10.0.0.4/30".into(), 1)));
-        for wrong in ["10.0.0.0", "10.0.0.1/24", "10.0.0.0/31", "0.0.0.0/0", "10.0.0.0/+8", "fd77::/64", "10.0.0/24", "/24"] {
+        for wrong in
+            ["10.0.0.0", "10.0.0.1/24", "10.0.0.0/31", "0.0.0.0/0", "10.0.0.0/+8", "fd77::/64", "10.0.0/24", "/24"]
+        {
             assert_eq!(told(wrong), None, "{wrong}");
         }
         let subnet = Subnet::parse("10.5.0.0/30").unwrap();

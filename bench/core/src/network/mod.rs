@@ -19,8 +19,8 @@ pub use in_force::InForce;
 pub use layout::{Endpoint, Layout, Subnet};
 pub use paths::Paths;
 pub use reach::cut_off;
-pub use shape::{SMALLEST_RING, bridge, halves, ring};
 use serde::{Deserialize, Serialize};
+pub use shape::{SMALLEST_RING, bridge, halves, ring};
 
 use crate::observation::Name;
 

@@ -33,10 +33,11 @@ impl Paths {
         let pairs: Vec<(&Name, &Name)> = match self {
             Self::Apart(groups) => {
                 let nodes = self.nodes();
-                let together = |one: &Name, other: &Name| {
-                    groups.iter().any(|group| group.contains(one) && group.contains(other))
+                let together =
+                    |one: &Name, other: &Name| groups.iter().any(|group| group.contains(one) && group.contains(other));
+                let apart = |one| {
+                    nodes.iter().copied().filter(move |other| !together(one, other)).map(move |other| (one, other))
                 };
-                let apart = |one| nodes.iter().copied().filter(move |other| !together(one, other)).map(move |other| (one, other));
                 nodes.iter().copied().flat_map(apart).collect()
             }
             Self::OneWay { from, to } => product(from, to).collect(),

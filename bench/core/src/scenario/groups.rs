@@ -153,7 +153,13 @@ impl<'d, 's> Group<'d, 's> {
         let aliases = aliases(table, whose, names);
         let processes = processes.into_iter().collect::<Option<_>>();
         let rights = rights::parse(table, &self.ports, names);
-        Some(Body { processes: processes?, files: files?, aliases: aliases?, vars: self.vars.clone()?, rights: rights? })
+        Some(Body {
+            processes: processes?,
+            files: files?,
+            aliases: aliases?,
+            vars: self.vars.clone()?,
+            rights: rights?,
+        })
     }
 
     fn node(&self, name: &Name, id: u32, body: Body) -> Option<Node> {

@@ -36,8 +36,8 @@ pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{
-    Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round, Shape,
-    Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
+    Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
+    Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
 };
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;

@@ -92,7 +92,9 @@ fn parse_subnet(item: &Item<'_, '_>) -> Option<Subnet> {
     if subnet.is_none() {
         let message = format!("`{}` is not a network", text.value.escape_debug());
         let label = "an IPv4 network with its prefix";
-        item.report(Diagnostic::error(diagnostic::BAD_SUBNET, message, text.span, label).help("for example \"10.77.0.0/24\""));
+        item.report(
+            Diagnostic::error(diagnostic::BAD_SUBNET, message, text.span, label).help("for example \"10.77.0.0/24\""),
+        );
     }
     subnet
 }
@@ -123,7 +125,8 @@ impl Asked {
         let layout = network.layout(nodes);
         let at = |key| root.table("network", "[network]").and_then(|table| table.item(key)).map(|item| item.span());
         if nodes.len() > layout.subnet.room() {
-            let message = format!("{} has room for {} nodes, and there are {}", layout.subnet, layout.subnet.room(), nodes.len());
+            let message =
+                format!("{} has room for {} nodes, and there are {}", layout.subnet, layout.subnet.room(), nodes.len());
             let span = at("subnet").unwrap_or_else(|| root.span());
             root.report(Diagnostic::error(diagnostic::BAD_SUBNET, message, span, "too small").help("a shorter prefix"));
             return None;

@@ -111,7 +111,11 @@ impl Target {
             "paused" => Whom::Paused,
             "restarted" => Whom::Restarted,
             "isolated" => {
-                names.needs_lab("the target `isolated`", &text.span, "`paused` names nodes that the others cannot hear")?;
+                names.needs_lab(
+                    "the target `isolated`",
+                    &text.span,
+                    "`paused` names nodes that the others cannot hear",
+                )?;
                 Whom::Isolated
             }
             super::NEMESIS => {

@@ -63,7 +63,9 @@ impl Driver<'_> {
             ActionVerb::Resume => vec![stage(&all, Task::Resume)],
             ActionVerb::Signal | ActionVerb::Input => Vec::new(),
             // These are done to links: see `break_network`.
-            ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => Vec::new(),
+            ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {
+                Vec::new()
+            }
         }
     }
 

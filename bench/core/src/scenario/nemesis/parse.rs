@@ -69,7 +69,8 @@ pub(in crate::scenario) fn parse(
         refuse_without_when(&item, when.is_some());
         item.duration()
     });
-    let faults = table.required("faults", |table, key| parse_faults(&table.table(key, "the faults of [nemesis]")?, names));
+    let faults =
+        table.required("faults", |table, key| parse_faults(&table.table(key, "the faults of [nemesis]")?, names));
     let lasts = match table.item("for") {
         Some(item) => parse_delay(&item).map(Some),
         None => Some(None),

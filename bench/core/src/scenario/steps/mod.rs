@@ -220,7 +220,9 @@ impl Verb {
     /// True if it does something to the cluster, so that later conditions look from then on.
     pub fn acts(&self) -> bool {
         match self {
-            Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
+            Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
+                true
+            }
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::group::{self, Round};
 use super::timing::{parse_at, parse_delay, refuse_going_back};
 use super::{
-    COMMON_MODIFIERS, Heal, KEYS, MODIFIERS, NetworkAct, NetworkVerb, Place, Step, Timing, VERB_KEYS, VERBS, Verb, VerbKind, bind,
+    COMMON_MODIFIERS, Heal, KEYS, MODIFIERS, NetworkAct, NetworkVerb, Place, Step, Timing, VERB_KEYS, VERBS, Verb,
+    VerbKind, bind,
 };
 use crate::condition::{self, Condition, Origin, Since};
 use crate::diagnostic::{self, Diagnostic, Located};
@@ -91,7 +92,8 @@ fn refuse_name(name: &Located<&str>, given: &[Located<&str>], root: &Table<'_, '
 
 /// Reads the steps of all stages.
 pub(in crate::scenario) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>, sources: &Sources) -> Option<Stages> {
-    let mut reader = Reader { sources, stage: Stage::Setup, index: 0, since: Since::Start, on_network: BTreeSet::new() };
+    let mut reader =
+        Reader { sources, stage: Stage::Setup, index: 0, since: Since::Start, on_network: BTreeSet::new() };
     let setup = reader.stage(root, Stage::Setup, names);
     let main = reader.stage(root, Stage::Main, names);
     // A teardown comes whatever was done before, and a step that was never reached would be no beginning.

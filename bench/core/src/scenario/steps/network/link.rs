@@ -171,8 +171,7 @@ fn parse_where(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Where> {
     }
 }
 
-const EFFECTS: &[&str] =
-    &["delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "mtu", "reset"];
+const EFFECTS: &[&str] = &["delay", "jitter", "loss", "duplicate", "reorder", "corrupt", "rate", "mtu", "reset"];
 
 fn parse_effect(table: &Table<'_, '_>) -> Option<Effect> {
     if !EFFECTS.iter().any(|effect| table.has(effect)) {
@@ -262,7 +261,8 @@ fn refuse_queue_alone(table: &Table<'_, '_>) {
         let message = "`queue` does nothing without `rate`";
         let code = diagnostic::MISPLACED_MODIFIER;
         table.report(
-            Diagnostic::error(code, message, queue.key_span(), "nothing waits").help("rate = \"1mbit\" makes frames wait"),
+            Diagnostic::error(code, message, queue.key_span(), "nothing waits")
+                .help("rate = \"1mbit\" makes frames wait"),
         );
     }
 }
@@ -313,7 +313,6 @@ impl LinkFault {
             false => Ok(Harm::link(paths, self.effect.clone(), self.only.clone())),
         }
     }
-
 }
 
 impl fmt::Display for LinkFault {

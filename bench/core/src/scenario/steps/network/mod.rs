@@ -9,15 +9,15 @@ mod unplug;
 use std::fmt;
 use std::time::Duration;
 
-pub use self::heal::Heal;
 pub(super) use self::heal::HEAL;
-pub use self::link::{LinkFault, Where};
+pub use self::heal::Heal;
 pub(super) use self::link::LINK;
-pub use self::partition::{Partition, Shape};
+pub use self::link::{LinkFault, Where};
 pub(super) use self::partition::PARTITION;
+pub use self::partition::{Partition, Shape};
 pub use self::side::Side;
-pub use self::unplug::Unplug;
 pub(super) use self::unplug::UNPLUG;
+pub use self::unplug::Unplug;
 
 use super::{StepTable, Verb};
 use crate::observation::ActionVerb;

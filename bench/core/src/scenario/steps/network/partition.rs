@@ -43,19 +43,26 @@ pub enum Shape {
 const SHAPE: Need = Need::OneOf("a shape");
 
 const KEYS: &[Key] = &[
-    Key::new("isolate", Kind::Target, "Each of these alone: cut off from everybody else, and from each other.").with(SHAPE),
-    Key::new("from", Kind::Target, "One way: what these send does not reach `to`; \"*\" or left out for everybody else.")
-        .with(Need::OrElse("a shape")),
+    Key::new("isolate", Kind::Target, "Each of these alone: cut off from everybody else, and from each other.")
+        .with(SHAPE),
+    Key::new(
+        "from",
+        Kind::Target,
+        "One way: what these send does not reach `to`; \"*\" or left out for everybody else.",
+    )
+    .with(Need::OrElse("a shape")),
     Key::new("to", Kind::Target, "One way: whom nothing of `from` reaches; \"*\" or left out for everybody else.")
         .with(Need::OrElse("a shape")),
-    Key::new("halves", Kind::Bool, "true: two halves chosen at random, a minority and a majority of an odd number.").with(SHAPE),
+    Key::new("halves", Kind::Bool, "true: two halves chosen at random, a minority and a majority of an odd number.")
+        .with(SHAPE),
     Key::new(
         "bridge",
         Kind::Target,
         "The others in two halves chosen at random that do not reach each other; both reach these.",
     )
     .with(SHAPE),
-    Key::new("ring", Kind::Bool, "true: a ring in random order, in which each node reaches its two neighbours only.").with(SHAPE),
+    Key::new("ring", Kind::Bool, "true: a ring in random order, in which each node reaches its two neighbours only.")
+        .with(SHAPE),
     Key::new("of", Kind::Target, "The nodes that it is about; all if not given. Others reach everybody.")
         .with(Need::Beside(&["isolate", "halves", "bridge", "ring"])),
 ];
@@ -169,7 +176,11 @@ fn refuse_too_few(shape: &Shape, of: &Target, table: &Table<'_, '_>, names: &Nam
         return Some(());
     }
     let item = ["ring", "bridge", "halves", "isolate"].into_iter().find_map(|key| table.item(key))?;
-    cuts_nothing(&item, format!("of {count} nodes, this shape cuts nothing"), &format!("it needs {least} nodes at least"))
+    cuts_nothing(
+        &item,
+        format!("of {count} nodes, this shape cuts nothing"),
+        &format!("it needs {least} nodes at least"),
+    )
 }
 
 impl Partition {
