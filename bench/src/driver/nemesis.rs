@@ -219,7 +219,7 @@ impl<'r> Driver<'r> {
         self.next_fault();
         let done = match schedule.strike(&fault, &self.cluster) {
             Ok(Strike::Processes(aims)) => self.harm(&fault, &aims),
-            Ok(Strike::Network(harm)) => self.harm_network(&fault, harm),
+            Ok(Strike::Network(harm)) => self.harm_network(&fault, *harm),
             Err(not_done) => Err(not_done),
         };
         if let Err(NotDone { because, why }) = done {

@@ -56,7 +56,7 @@ pub enum Strike {
     /// It hits these nodes, or processes of them.
     Processes(Vec<Aim>),
     /// It hits the network.
-    Network(Harm),
+    Network(Box<Harm>),
 }
 
 impl fmt::Display for Fault<'_> {
@@ -150,7 +150,7 @@ impl<'n> Schedule<'n> {
             return Err(NotDone { because: PassedOver::Nobody, why });
         }
         self.refuse_too_many(fault, &[], &cluster.network().with(&harm), cluster)?;
-        Ok(Strike::Network(harm))
+        Ok(Strike::Network(harm.into()))
     }
 
     /// Whom it hits, of those whom it would harm.

@@ -221,11 +221,12 @@ impl Scenario {
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
         let requires = requires::parse(root, &names);
         warn_if_nothing_is_judged(root, invariants.as_ref(), stages.as_ref().map(|stages| &stages.main));
-        let (nodes, start) = nodes?;
-        let network = network?.decide(root, &nodes, &names)?;
-        if network.is_lab() {
+        if names.uses_lab().is_some() {
+            // There the nodes get the ports that they want.
             problems.forget(diagnostic::PORT_REPLACED);
         }
+        let (nodes, start) = nodes?;
+        let network = network?.decide(root, &nodes, &names)?;
         let steps::Stages { setup, main, teardown } = stages?;
         Some(Self {
             name: name?.value.into(),

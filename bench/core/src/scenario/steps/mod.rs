@@ -74,7 +74,7 @@ pub enum Verb {
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
     /// Does something to the network.
-    Network(NetworkAct),
+    Network(Box<NetworkAct>),
     /// Sends a signal to the main program of each process.
     Signal(Signal, Target),
     /// Types lines.

@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::group::{self, Round};
 use super::timing::{parse_at, parse_delay, refuse_going_back};
 use super::{
-    COMMON_MODIFIERS, Heal, KEYS, MODIFIERS, NetworkAct, NetworkVerb, Place, Step, Timing, VERB_KEYS, VERBS, Verb,
-    VerbKind, bind,
+    COMMON_MODIFIERS, Heal, KEYS, MODIFIERS, NetworkVerb, Place, Step, Timing, VERB_KEYS, VERBS, Verb, VerbKind, bind,
 };
 use crate::condition::{self, Condition, Origin, Since};
 use crate::diagnostic::{self, Diagnostic, Located};
@@ -162,15 +161,15 @@ impl Reader<'_> {
         let index = self.index;
         self.index += 1;
         let Some((step, acts)) = step else { return false };
-        match &step.verb {
-            Verb::Network(NetworkAct { what: NetworkVerb::Heal(Heal::Step { index, label }), .. }) => {
-                if !self.on_network.contains(index) {
+        if let Verb::Network(act) = &step.verb {
+            match &act.what {
+                NetworkVerb::Heal(Heal::Step { index, label }) if !self.on_network.contains(index) => {
                     refuse_idle_heal(table, label);
                     return false;
                 }
+                NetworkVerb::Heal(_) => {}
+                _ => _ = self.on_network.insert(index),
             }
-            Verb::Network(_) => _ = self.on_network.insert(index),
-            _ => {}
         }
         if acts {
             self.since = Since::Step { index, label: names.step_label(index) };

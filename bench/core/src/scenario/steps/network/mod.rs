@@ -82,5 +82,5 @@ fn read(step: &StepTable<'_, '_, '_>, read: impl FnOnce() -> Option<NetworkVerb>
     let undo_after = step.table.duration("for").map(|undo| undo.value);
     let what = read();
     in_lab?;
-    Some(Verb::Network(NetworkAct { what: what?, undo_after }))
+    Some(Verb::Network(NetworkAct { what: what?, undo_after }.into()))
 }
