@@ -1,10 +1,11 @@
 //! What a scenario declares: nodes, processes, events with their fields, roles, steps. Everything that refers to one looks it up here,
 //! so that a misspelt name is a mistake of the file and never a silent "nothing matched".
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::cluster::{ClusterState, Role};
-use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
+use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, Span, suggestion};
 use crate::expected::{Expectations, Expected};
 use crate::groups::{Groups, ScopeId, VarShape};
 use crate::observation::Name;
@@ -79,6 +80,10 @@ pub struct Names<'p> {
     expectations: Expectations,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
+    /// The scenario asks for host mode.
+    is_host: bool,
+    /// Something was used that only the laboratory has: what, the first.
+    uses_lab: RefCell<Option<String>>,
 }
 
 /// Names that are bound, at one moment of the reading.
@@ -110,7 +115,34 @@ impl<'p> Names<'p> {
             expectations: Expectations::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
+            is_host: false,
+            uses_lab: RefCell::new(None),
         }
+    }
+
+    /// Says that the scenario asks for host mode: what only the laboratory has is refused from here on.
+    pub fn ask_for_host(&mut self) {
+        self.is_host = true;
+    }
+
+    /// Says that something is used which only the laboratory has; reports it in host mode, with what does something like it there.
+    pub fn needs_lab(&self, what: &str, at: &Span, instead: &str) -> Option<()> {
+        if self.is_host {
+            let message = format!("{what} needs the network laboratory, and this scenario is in host mode");
+            let diagnostic = Diagnostic::error(diagnostic::NOT_IN_HOST_MODE, message, at.clone(), "not in host mode");
+            let help = format!(
+                "without mode = \"host\" in [network] it runs in the laboratory (`dsbench doctor` says whether this machine has it); {instead}"
+            );
+            self.problems.report(diagnostic.help(help));
+            return None;
+        }
+        self.uses_lab.borrow_mut().get_or_insert_with(|| what.to_owned());
+        Some(())
+    }
+
+    /// What was used that only the laboratory has, if anything was.
+    pub fn uses_lab(&self) -> Option<String> {
+        self.uses_lab.borrow().clone()
     }
 
     /// Begins a group: the nodes and ports that are declared next are its own.

@@ -127,6 +127,9 @@ impl Plan {
             }
             if let Some(at) = addresses.nodes.get(&node.name) {
                 at.ports.values().for_each(|port| aliases.add(format!("{}:{port}", at.ip), &node.name));
+                if self.scenario.network.is_lab() {
+                    aliases.add(at.ip.clone(), &node.name);
+                }
             }
         }
         // Ids last: a bare number means a node only if nothing else does.
@@ -185,7 +188,7 @@ impl Plan {
         if !scenario.description.is_empty() {
             writeln!(text, "  {}", scenario.description.trim())?;
         }
-        writeln!(text, "\nwho runs")?;
+        writeln!(text, "\nwho runs{}", self.describe_network())?;
         let mut group = None;
         for node in &scenario.nodes {
             let indent = if node.group.is_some() { "    " } else { "  " };
@@ -236,6 +239,12 @@ impl Plan {
             writeln!(text, "  {}{kind}{warns}{expected}", invariant.name)?;
         }
         Ok(())
+    }
+
+    /// Where they run, if that is not plain: ` (in the network laboratory, because of `partition`)`.
+    fn describe_network(&self) -> String {
+        let why = self.scenario.network.lab.as_ref();
+        why.map(|what| format!(" (in the network laboratory: {what})")).unwrap_or_default()
     }
 
     /// Who starts when the run begins, and who does not, in people's words.
@@ -312,6 +321,7 @@ impl Plan {
         json!({
             "scenario": scenario.name,
             "seed": self.seed,
+            "network": if scenario.network.is_lab() { "lab" } else { "host" },
             "timeout": humantime::format_duration(scenario.timeout).to_string(),
             "nodes": nodes,
             "start": scenario.start.stages,

@@ -54,6 +54,9 @@ pub(super) struct RunArgs {
     /// Repeat the runs until this time is over; the one in progress is finished, and each is made at least once
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, help_heading = "Repetition")]
     for_time: Option<Duration>,
+    /// Record every packet between the nodes (packets.pcapng in the run's directory, for Wireshark); only of runs in the network laboratory
+    #[arg(long, help_heading = "Storage")]
+    pcap: bool,
     #[command(flatten)]
     reports: ReportArgs,
     #[command(flatten)]
@@ -85,6 +88,7 @@ fn make(args: &RunArgs, keeper: Option<UnixStream>) -> Result<u8, BenchError> {
         logs: LOGS.into(),
         keep: args.storage.keep,
         keeper,
+        pcap: args.pcap,
     };
     let mut audience = args.reports.audience()?;
     audience.push(Box::new(Memory::new(&series.logs)));

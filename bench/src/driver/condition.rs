@@ -80,7 +80,7 @@ impl Driver<'_> {
             Probe::Exec { command, on: None, .. } => {
                 let program = self.setting.bench_program(command);
                 self.questions.exec.insert((step, question), (1, None));
-                self.exec(program, AskedBy::Condition { step, question })?;
+                self.exec(program, self.setting.bench_machine(), AskedBy::Condition { step, question })?;
             }
             Probe::Exec { command, on: Some(on), .. } => {
                 let nodes: Vec<_> = on.members(&self.cluster).into_iter().cloned().collect();
@@ -95,7 +95,8 @@ impl Driver<'_> {
                 for node in nodes {
                     let process = self.process(&ProcessKey { node, process: MAIN.into() });
                     let program = process.spec.program(command, process.life.max(1));
-                    self.exec(program, AskedBy::Condition { step, question })?;
+                    let machine = process.spec.machine.clone();
+                    self.exec(program, machine, AskedBy::Condition { step, question })?;
                 }
             }
         }

@@ -63,6 +63,7 @@ impl Driver<'_> {
         if self.ending.because.is_some() {
             return;
         }
+        self.count_traffic();
         let now = self.now();
         self.record(now, What::Run(Phase::Ended { because: because.clone() }));
         self.ending.because = Some(because);
@@ -83,6 +84,7 @@ impl Driver<'_> {
             return;
         }
         self.ending.is_stopping = true;
+        self.mend_all_of_network();
         self.drop_jobs();
         self.steps.close();
         self.typing = super::verb::Typing::default();

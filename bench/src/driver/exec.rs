@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dsbench_core::observation::{Exit, Name};
-use dsbench_world::{ExecId, Executed, Program};
+use dsbench_world::{ExecId, Executed, Place, Program};
 
 use super::Driver;
 use crate::report::tell::exit_text;
@@ -24,9 +24,9 @@ pub(super) struct Execs {
 }
 
 impl Driver<'_> {
-    /// Starts a helper program; the error is for people.
-    pub(super) fn exec(&mut self, program: Program, asked_by: AskedBy) -> Result<(), String> {
-        let spec = dsbench_world::ExecSpec { program, ..Default::default() };
+    /// Starts a helper program, in the laboratory at this place; the error is for people.
+    pub(super) fn exec(&mut self, program: Program, place: Option<Place>, asked_by: AskedBy) -> Result<(), String> {
+        let spec = dsbench_world::ExecSpec { program, place, ..Default::default() };
         let id = self.world.exec(spec).map_err(|error| error.to_string())?;
         self.execs.running.insert(id, asked_by);
         Ok(())

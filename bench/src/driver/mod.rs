@@ -13,6 +13,7 @@ mod hands;
 mod job;
 mod keeping;
 mod nemesis;
+mod network;
 mod patterns;
 mod prepare;
 mod process;
@@ -155,6 +156,7 @@ struct Driver<'r> {
     steps: steps::Steps,
     undos: undo::Undos,
     nemesis: nemesis::Nemesis<'r>,
+    network: network::Network,
     typing: verb::Typing,
     questions: condition::Questions,
     execs: exec::Execs,
@@ -191,6 +193,7 @@ impl<'r> Driver<'r> {
             steps: steps::Steps::new(plan),
             undos: undo::Undos::default(),
             nemesis: nemesis::Nemesis::new(plan),
+            network: network::Network::default(),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),

@@ -16,6 +16,7 @@ use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
 use super::job::ProcessKey;
 use super::patterns::{Output, READY};
+use crate::lab::LabSetting;
 
 /// How long a process without a readiness condition may take to be executed.
 const EXECUTED_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) token: String,
     /// The run's seed.
     pub(crate) seed: u64,
+    /// The laboratory that it runs in; none in host mode.
+    pub(crate) lab: Option<LabSetting>,
 }
 
 /// A process of a node, ready to be executed for any of its lives.
@@ -38,6 +41,8 @@ pub(super) struct ProcessSpec<'r> {
     process: &'r scenario::Process,
     setting: &'r Setting,
     data_dir: PathBuf,
+    /// Where in the laboratory it runs.
+    pub(super) machine: Option<dsbench_world::Place>,
     /// True if its node has several processes.
     label: bool,
     stdout: Arc<Matcher>,
@@ -85,6 +90,11 @@ impl Setting {
         Program { argv, env: std::env::vars_os().collect(), cwd: PathBuf::from(&self.addresses.scenario_dir) }
     }
 
+    /// Where in the laboratory the bench's own programs run.
+    pub(super) fn bench_machine(&self) -> Option<dsbench_world::Place> {
+        self.lab.as_ref().map(LabSetting::place_of_bench)
+    }
+
     fn place(&self) -> Place<'_> {
         Place { addresses: &self.addresses, node: None, life: 1 }
     }
@@ -115,6 +125,7 @@ impl<'r> ProcessSpec<'r> {
             process,
             setting,
             data_dir,
+            machine: setting.lab.as_ref().map(|lab| lab.place_of(node)),
             label: node.processes.len() > 1,
             ready_tcp,
         })
@@ -162,7 +173,7 @@ impl<'r> ProcessSpec<'r> {
             stderr: Some(Output::boxed(self.stderr.clone())),
             files: self.files(life.life),
             label: self.label,
-            place: None,
+            place: self.machine.clone(),
         }
     }
 
@@ -179,7 +190,7 @@ impl<'r> ProcessSpec<'r> {
             stderr: None,
             files: Vec::new(),
             label: true,
-            place: None,
+            place: self.machine.clone(),
         }
     }
 

@@ -99,7 +99,8 @@ impl Driver<'_> {
             let id = self.world.probe_tcp(ProbeSpec { addr, within: PROBE_WITHIN });
             self.probes.tcp.insert(id, life.clone());
         } else if let Some(program) = readiness.exec.clone() {
-            match self.world.exec(ExecSpec { program, ..ExecSpec::default() }) {
+            let place = self.process(&ProcessKey::of(life)).spec.machine.clone();
+            match self.world.exec(ExecSpec { program, place, ..ExecSpec::default() }) {
                 Ok(id) => _ = self.probes.exec.insert(id, life.clone()),
                 Err(error) => self.probe_again(life, error.to_string()),
             }

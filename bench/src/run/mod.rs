@@ -44,6 +44,8 @@ pub struct Order {
     pub logs: PathBuf,
     /// When the data directories of its nodes are kept.
     pub keep: Keep,
+    /// Every packet between its nodes is recorded, if they have a network of their own.
+    pub pcap: bool,
     /// Which of the selected runs it is, from 0.
     pub index: usize,
     /// Which repetition of it, from 1.
@@ -91,13 +93,15 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// The cluster of a run that did not pass is kept up if that is wanted; then this returns when it has ended.
 pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepUp<'_>>) -> Result<Outcome, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
+    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, keep.is_none())?;
+    let (lab, switch) = lab.map(|built| (built.lab, built.switch)).unzip();
     let config = WorldConfig {
         log_dir: store.log_dir(),
         signals,
         desk: None,
-        lab: None,
+        lab,
+        switch,
         lifts_limits: order.host.is_own(),
         tick: WorldConfig::EXACT,
     };

@@ -21,7 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// terminal. Gives the exit code. From the start of the first node on, everything is said at the desk and nothing on the terminal.
 pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
+    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, false)?;
     file.up = true;
     store.write(&store.run_path(), &file.to_bytes())?;
@@ -34,8 +34,16 @@ pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
         ))
     })?;
     let desk = Some(DeskConfig { listener: Some(listener), owner: Some(owner) });
-    let config =
-        WorldConfig { log_dir: store.log_dir(), signals, desk, lab: None, lifts_limits: true, tick: WorldConfig::CALM };
+    let (lab, switch) = lab.map(|built| (built.lab, built.switch)).unzip();
+    let config = WorldConfig {
+        log_dir: store.log_dir(),
+        signals,
+        desk,
+        lab,
+        switch,
+        lifts_limits: true,
+        tick: WorldConfig::CALM,
+    };
     let mut world = World::new(guardian, clock, config)?;
     // Best effort: a shell that waits for the end of a pipe waits longer.
     let _ = let_go_of_terminal(&store.dir().join("dsbench.log"));

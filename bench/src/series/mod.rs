@@ -42,6 +42,8 @@ pub struct Series {
     pub keep: Keep,
     /// Who takes over the cluster of the first run that is no pass, if anybody does.
     pub(crate) keeper: Option<UnixStream>,
+    /// Every packet between nodes is recorded, where they have a network of their own.
+    pub pcap: bool,
 }
 
 /// How often the selected runs are made.
@@ -96,7 +98,7 @@ pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
                 break 'rounds;
             }
             // Made just before it is run: a series of any length holds one plan at a time.
-            let order = Order { keep: series.keep, ..selected.order(&series.logs, index, round) };
+            let order = Order { keep: series.keep, pcap: series.pcap, ..selected.order(&series.logs, index, round) };
             audience.run_begins(&order);
             let live = audience.live(&order);
             // Of a run that is kept up everything is told before its cluster is left to people: it is the last one.

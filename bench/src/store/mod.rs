@@ -129,6 +129,16 @@ impl Store {
         self.dir.join("history.jsonl")
     }
 
+    /// Every packet between the nodes, if that was wanted.
+    pub fn pcap_path(&self) -> PathBuf {
+        self.dir.join("packets.pcapng")
+    }
+
+    /// The messages between the nodes, where they have a network of their own.
+    pub fn messages_path(&self) -> PathBuf {
+        self.dir.join("messages.jsonl")
+    }
+
     /// The scenario as given.
     pub fn scenario_path(&self) -> PathBuf {
         self.dir.join("scenario.toml")

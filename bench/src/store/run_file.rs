@@ -89,12 +89,12 @@ pub struct Environment {
 
 impl Environment {
     /// Looks at the machine.
-    pub fn here() -> Self {
+    pub fn here(is_lab: bool) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         Self {
             kernel: format!("Linux {} {}", read("/proc/sys/kernel/osrelease"), std::env::consts::ARCH),
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            network: "host".into(),
+            network: if is_lab { "lab" } else { "host" }.into(),
         }
     }
 }

@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             signals: None,
             desk: None,
             lab: None,
+            switch: None,
             lifts_limits: true,
             tick: WorldConfig::EXACT,
         },

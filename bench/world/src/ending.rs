@@ -6,6 +6,7 @@ use std::time::Duration;
 use dsbench_core::observation::Life;
 
 use crate::desk::Desk;
+use crate::network::Switch;
 use crate::outside::Outside;
 use crate::process::Order;
 use crate::world::World;
@@ -56,6 +57,8 @@ impl World {
         if let Some(desk) = &ended.desk {
             desk.deafen();
         }
+        // The last packets are written down.
+        machinery.switch.and_then(Switch::stop);
         // The laboratory's process ends when nobody wants anything of it.
         drop((machinery.porter, machinery.exposed));
         self.alive.clear();

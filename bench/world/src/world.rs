@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use dsbench_core::network::{RuleSet, Traffic};
 use dsbench_core::observation::{Life, Sample};
 use dsbench_core::time::RunTime;
 use nix::fcntl::OFlag;
@@ -22,6 +23,7 @@ use crate::error::WorldError;
 use crate::expose::{Door, Exposed};
 use crate::lab::{Lab, LabError, LabSpec, Place, Placement, Porter};
 use crate::launch::{Launch, set_nonblocking};
+use crate::network::{Switch, SwitchConfig};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
 use crate::process::{Channel, ExecInput, ExecSpec, FollowSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
 use crate::sample::sample;
@@ -42,6 +44,8 @@ pub struct WorldConfig {
     pub desk: Option<DeskConfig>,
     /// The machines of the nodes, if they shall have some. Its cables are the caller's: take them out first.
     pub lab: Option<Lab>,
+    /// The switch between these machines.
+    pub switch: Option<SwitchConfig>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,
     /// How often output is looked at, and files that are followed: the bound of the uncertainty of times, and what an idle world costs.
@@ -103,6 +107,8 @@ pub(crate) struct Machinery {
     pub(crate) outbox: SyncSender<Outside>,
     /// None without a laboratory.
     pub(crate) porter: Option<Porter>,
+    /// Between the machines.
+    pub(crate) switch: Option<Switch>,
     /// Ports of machines that can be reached from the host.
     pub(crate) exposed: Vec<Exposed>,
     /// Held to the end: then signals act as they did before.
@@ -131,6 +137,7 @@ impl World {
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
+        let switch = config.switch.map(|switch| Switch::start(clock, switch, outbox.clone())).transpose()?;
         let (lab, porter) = config.lab.map(apart).unzip();
         let another = porter.as_ref().map(|(_, porter)| porter.another()).transpose();
         let another = another.map_err(|errno| WorldError::system("speak to the laboratory", errno))?;
@@ -142,6 +149,7 @@ impl World {
             desk,
             outbox,
             porter: another,
+            switch,
             exposed: Vec::new(),
             _signals: config.signals,
         });
@@ -326,6 +334,28 @@ impl World {
     /// Kills everything, proves it, and stops the threads. Never takes much longer than `bound`.
     pub fn shutdown(mut self, bound: Duration) -> Ended {
         self.end(bound)
+    }
+}
+
+/// The network of the run. Without a laboratory there is none.
+impl World {
+    /// Puts these rules in force instead of those that were, all at once; gives the instant at which they were.
+    pub fn set_rules(&mut self, rules: &RuleSet) -> Option<RunTime> {
+        self.switch()?.set_rules(rules)
+    }
+
+    /// Puts a node's cable in or pulls it; gives the instant at which it was.
+    pub fn plug(&mut self, node: &str, is_in: bool) -> Option<RunTime> {
+        self.switch()?.plug(node, is_in)
+    }
+
+    /// What went over the links, and what the rules did, so far.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.switch()?.traffic()
+    }
+
+    fn switch(&self) -> Option<&Switch> {
+        self.machinery.as_ref()?.switch.as_ref()
     }
 }
 

@@ -33,6 +33,7 @@ impl Place {
             signals: None,
             desk,
             lab: None,
+            switch: None,
             lifts_limits: true,
             tick: WorldConfig::EXACT,
         };

@@ -5,9 +5,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Check, nemesis, process};
+use super::{Check, nemesis, network, process};
 use crate::expected::Expectations;
-use crate::faults::{circumstances, faults};
+use crate::faults::{Fault, circumstances, faults};
 use crate::history::{History, Seen};
 use crate::judgement::Judgement;
 use crate::observation::{Change, Ending, StepChange, StepState, What};
@@ -78,10 +78,12 @@ pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> 
     reasons.extend(of_ending(history));
     reasons.extend(of_missed_faults(history, steps));
     reasons.extend(nemesis::reasons(history));
+    reasons.extend(network::reasons(history, steps));
     // Stable: among equals the order of the scenario.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.judgement));
     let judgement = Judgement::of_all(reasons.iter().map(|reason| reason.judgement));
-    let warnings = history.teardown().filter_map(|step| of_teardown(&step, steps)).collect();
+    let of_teardown = history.teardown().filter_map(|step| of_teardown(&step, steps));
+    let warnings = of_teardown.chain(network::warnings(history, steps)).collect();
     Verdict { judgement, reasons, warnings, invariants, ending }
 }
 
@@ -234,8 +236,8 @@ fn failed_start(history: &History) -> Option<(String, u64)> {
 }
 
 fn of_missed_faults(history: &History, steps: &[StepPlace]) -> Vec<Reason> {
-    let missed = faults(history).filter(|fault| fault.effects.is_empty());
-    let reason = |fault: crate::faults::Fault<'_>| {
+    let missed = faults(history).filter(Fault::has_missed);
+    let reason = |fault: Fault<'_>| {
         let place = fault.action.step.and_then(|step| steps.get(step));
         let (verb, nodes) = (fault.action.verb.key(), fault.action.nodes.join(", "));
         Reason {

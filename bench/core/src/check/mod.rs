@@ -9,6 +9,7 @@ mod invariant;
 mod moment;
 mod must_end;
 mod nemesis;
+mod network;
 mod occurrences;
 mod said;
 mod scope;

@@ -17,6 +17,7 @@ pub const GOOD: &[(&str, &str)] = &[
     ("demonstration", include_str!("../../tests/good/demonstration.toml")),
     ("processes", include_str!("../../tests/good/processes.toml")),
     ("stages", include_str!("../../tests/good/stages.toml")),
+    ("network", include_str!("../../tests/good/network.toml")),
     ("everything", include_str!("../../tests/good/everything.toml")),
     ("variations", include_str!("../../tests/good/variations.toml")),
 ];

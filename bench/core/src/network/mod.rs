@@ -7,15 +7,22 @@ mod calendar;
 mod chance;
 mod checksum;
 mod corrupt;
+mod effect;
 mod fabric;
 mod fate;
 pub mod frames;
+mod harm;
 mod head;
+mod in_force;
+mod layout;
 pub mod messages;
 mod neighbours;
+mod paths;
 pub mod pcapng;
+mod reach;
 mod reset;
 mod rule;
+mod shape;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -26,7 +33,13 @@ mod wiring;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use harm::Harm;
+pub use in_force::InForce;
+pub use layout::{Layout, Machine, Subnet};
+pub use paths::Paths;
+pub use reach::cut_off;
 use serde::{Deserialize, Serialize};
+pub use shape::{SMALLEST_RING, bridge, halves, ring};
 
 use crate::observation::Name;
 
@@ -221,4 +234,11 @@ pub struct RuleTraffic {
     pub corrupted: u64,
     /// Connections that it reset.
     pub reset: u64,
+}
+
+impl RuleTraffic {
+    /// True if it did something to a frame.
+    pub fn acted(&self) -> bool {
+        [self.dropped, self.delayed, self.duplicated, self.reordered, self.corrupted, self.reset].iter().any(|n| *n > 0)
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::differences::{self, Changes, Difference};
 use super::files::{self, NodeFile};
-use super::nodes::{self, Node, Port, name_nodes, read_ports, refuse_unsafe};
+use super::nodes::{self, Node, Port, Rights, name_nodes, read_ports, refuse_unsafe};
 use super::prepare::PREPARE;
 use super::process::{self, Parts};
+use super::rights;
 use super::start::StartOrder;
 use super::turns;
 use super::vars::{self, Vars};
@@ -39,6 +40,7 @@ struct Body {
     files: Vec<NodeFile>,
     aliases: Vec<Template>,
     vars: Vars,
+    rights: Rights,
 }
 
 /// Declares the groups, their nodes, processes and ports.
@@ -152,7 +154,14 @@ impl<'d, 's> Group<'d, 's> {
         let files = files::parse(table, whose, names);
         let aliases = aliases(table, whose, names);
         let processes = processes.into_iter().collect::<Option<_>>();
-        Some(Body { processes: processes?, files: files?, aliases: aliases?, vars: self.vars.clone()? })
+        let rights = rights::parse(table, &self.ports, names);
+        Some(Body {
+            processes: processes?,
+            files: files?,
+            aliases: aliases?,
+            vars: self.vars.clone()?,
+            rights: rights?,
+        })
     }
 
     fn node(&self, name: &Name, id: u32, body: Body, names: &Names<'_>) -> Option<Node> {
@@ -169,6 +178,7 @@ impl<'d, 's> Group<'d, 's> {
             files: body.files,
             aliases: body.aliases,
             vars: body.vars,
+            rights: body.rights,
         })
     }
 }

@@ -23,6 +23,9 @@ impl Scenario {
     /// Whom a target may name.
     fn names<'p>(&self, problems: &'p Problems) -> Names<'p> {
         let mut names = Names::new(problems);
+        if !self.network.is_lab() {
+            names.ask_for_host();
+        }
         let mut group = None;
         for node in &self.nodes {
             // The nodes of a group stand together.

@@ -28,6 +28,8 @@ pub(super) struct States {
     nemesis: NemesisLine,
     /// Since when a node is under a fault of a kind.
     faults: BTreeMap<(&'static str, Name), RunTime>,
+    /// The network faults in force, by their observations: what is done to whom, since when.
+    network: BTreeMap<u64, (String, RunTime)>,
     last_rate: RunTime,
 }
 
@@ -47,7 +49,8 @@ impl States {
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
         let block = Block::beside_a_run();
         let nemesis = NemesisLine::default();
-        Self { cast, block, nodes, step: String::new(), nemesis, faults: BTreeMap::new(), last_rate: RunTime::START }
+        let (faults, network) = (BTreeMap::new(), BTreeMap::new());
+        Self { cast, block, nodes, step: String::new(), nemesis, faults, network, last_rate: RunTime::START }
     }
 
     fn process(&mut self, node: &Name, change: &Change) {
@@ -67,14 +70,21 @@ impl States {
         }
     }
 
-    fn acted(&mut self, action: &Action, at: RunTime) {
+    fn acted(&mut self, number: u64, action: &Action, at: RunTime) {
+        if action.verb.is_network() {
+            action.ends.iter().for_each(|ended| _ = self.network.remove(ended));
+            if action.verb.is_fault() {
+                self.network.insert(number, (format!("{} {}", action.verb.key(), action.whom()), at));
+            }
+            return;
+        }
         let (fault, ends): (_, &[_]) = match action.verb {
             ActionVerb::Kill => (Some("killed"), &[]),
             ActionVerb::Stop => (Some("stopped"), &[]),
             ActionVerb::Pause => (Some("paused"), &[]),
             ActionVerb::Resume => (None, &["paused"]),
             ActionVerb::Start | ActionVerb::Restart => (None, &["killed", "stopped", "paused"]),
-            ActionVerb::Signal | ActionVerb::Input => return,
+            _ => return,
         };
         for node in &action.nodes {
             for ended in ends {
@@ -167,8 +177,9 @@ impl States {
                 _ => told.push((fault, *since, node.to_string())),
             }
         }
-        let told: Vec<_> = told.iter().map(|(fault, since, nodes)| format!("{nodes} {fault} since {since}")).collect();
-        told.join("; ")
+        let processes = told.iter().map(|(fault, since, nodes)| format!("{nodes} {fault} since {since}"));
+        let network = self.network.values().map(|(fault, since)| format!("{} since {since}", printable(fault)));
+        processes.chain(network).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -182,12 +193,12 @@ impl Live for States {
                     line.newest = Some(event.fields.clone());
                 }
             }
-            What::Action(action) => self.acted(action, observation.at),
+            What::Action(action) => self.acted(observation.number, action, observation.at),
             What::Step(step) => self.stepped(step),
             What::Run(Phase::Started) => self.step = "the nodes are being started".to_owned(),
             What::Run(Phase::Ended { .. }) => self.step = "the nodes are being stopped".to_owned(),
             What::Nemesis(_) => {}
-            What::Run(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
+            What::Run(_) | What::Sample(_) | What::Traffic(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }
 

@@ -24,6 +24,7 @@ pub fn answer(program: Program, within: Duration) -> Result<Option<Executed>, Wo
         signals: None,
         desk: None,
         lab: None,
+        switch: None,
         lifts_limits: false,
         tick: WorldConfig::CALM,
     };

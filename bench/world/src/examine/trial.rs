@@ -39,6 +39,7 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
         signals: None,
         desk: None,
         lab: None,
+        switch: None,
         lifts_limits: false,
         tick: WorldConfig::EXACT,
     };

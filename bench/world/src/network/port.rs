@@ -10,6 +10,7 @@ use dsbench_core::observation::Name;
 use nix::errno::Errno;
 
 use crate::error::WorldError;
+use crate::lab::{Cable, CableKind};
 use crate::launch::set_nonblocking;
 
 /// The longest frame: a packet of 64 KiB with its Ethernet header.
@@ -42,6 +43,20 @@ impl Port {
     /// A port without anything special.
     pub fn new(name: impl Into<Name>, fd: OwnedFd, kind: PortKind, mac: Mac, ips: Vec<IpAddr>) -> Self {
         Self { name: name.into(), fd, kind, mac, ips, carrier: None, statistics: None }
+    }
+}
+
+impl From<Cable> for Port {
+    /// The end of a machine's cable.
+    fn from(Cable { name, fd, kind, mac, ips, statistics }: Cable) -> Self {
+        let (kind, carrier) = match kind {
+            CableKind::Tap => (PortKind::Tap, None),
+            CableKind::Packet(plug) => {
+                let carrier: Carrier = Box::new(move |is_in| plug.set(is_in));
+                (PortKind::Packet, Some(carrier))
+            }
+        };
+        Self { name, fd, kind, mac, ips, carrier, statistics: Some(statistics) }
     }
 }
 

@@ -67,6 +67,7 @@ impl LabStage {
             signals: None,
             desk: None,
             lab: Some(lab),
+            switch: None,
             lifts_limits: true,
             tick: WorldConfig::EXACT,
         };

@@ -44,6 +44,7 @@ impl Stage {
             signals,
             desk: None,
             lab: None,
+            switch: None,
             lifts_limits: true,
             tick: WorldConfig::EXACT,
         };

@@ -21,6 +21,7 @@ pub use group::Round;
 pub use input::Input;
 pub use look::Look;
 pub use nemesis::NemesisVerb;
+pub use network::{Heal, LinkFault, NetworkAct, NetworkVerb, Partition, Shape, Side, Unplug, Where};
 pub(crate) use read::StepTable;
 pub(super) use read::{Stages, declare, parse};
 pub(super) use timing::parse_delay;
@@ -72,6 +73,8 @@ pub enum Verb {
     Act(Act),
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
+    /// Does something to the network.
+    Network(Box<NetworkAct>),
     /// Sends a signal to the main program of each process.
     Signal(Signal, Target),
     /// Types lines.
@@ -141,7 +144,7 @@ const MODIFIERS: &[Key] = &[
     Key::new(
         "for",
         Kind::Duration,
-        "Undoes it after this time: restarts what was killed or stopped, resumes what was paused.",
+        "Undoes it after this time: restarts what was killed or stopped, resumes what was paused, heals a network fault that is still in force.",
     ),
     Key::new(
         "only",
@@ -217,7 +220,9 @@ impl Verb {
     /// True if it does something to the cluster, so that later conditions look from then on.
     pub fn acts(&self) -> bool {
         match self {
-            Self::Act(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
+            Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
+                true
+            }
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
@@ -230,7 +235,7 @@ impl Verb {
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
             Self::Wait(_) | Self::Expect(_) => None,
-            Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
+            Self::Network(_) | Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
 }
@@ -240,6 +245,7 @@ impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Act(act) => act.fmt(f),
+            Self::Network(act) => act.fmt(f),
             Self::Nemesis(verb) => verb.fmt(f),
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
