@@ -142,6 +142,8 @@ fn tell_how_to_go_on(status: &Status) {
     say!("  dsbench ps                  what every node does");
     say!("  dsbench logs -f             their logs");
     say!("  dsbench attach              all of it here again; dsbench attach NODE: type to a node");
-    say!("  dsbench kill NODE|ROLE      also restart, pause, resume, stop, start, signal, input");
+    say!(
+        "  dsbench kill NODE|ROLE      also restart, pause, resume, stop, start, signal, input, partition, link, unplug, heal"
+    );
     say!("  dsbench down                ends it");
 }

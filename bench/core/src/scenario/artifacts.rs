@@ -56,12 +56,16 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>) -> Option<Option<Ar
 fn parse_path(text: &Located<&str>, names: &Names<'_>) -> Option<Template> {
     let path = text.value.strip_prefix(DATA_DIR).unwrap_or(text.value);
     let refuse = |message: String, label: &str| {
-        let help = "a path below the node's data directory: \"state/*.json\", \"{data_dir}/js/**\"";
+        let help =
+            "a path below the node's data directory: \"state/*.json\", \"{data_dir}/js/**\"; \"**\" is all of it";
         let diagnostic = Diagnostic::error(diagnostic::BAD_GLOB, message, text.span.clone(), label);
         names.problems().report(diagnostic.help(help));
         None
     };
-    if path.trim().is_empty() || path.starts_with(['/', '~']) || path.starts_with("{scenario_dir}") {
+    if path.trim().is_empty()
+        || path.starts_with(['/', '~'])
+        || ["{scenario_dir}", "{data_dir}"].iter().any(|dir| path.contains(dir))
+    {
         return refuse(format!("`{}` is no path in the data directory", text.value.escape_debug()), "leads elsewhere");
     }
     if path.split('/').any(|part| part == "..") {
@@ -159,7 +163,18 @@ mod tests {
 
     #[test]
     fn what_leads_out_of_the_data_directory_or_is_no_pattern_is_refused() {
-        for path in ["/etc/passwd", "../x", "a/../../x", "~/x", "{scenario_dir}/x", "{data_dir}/", "a[", ""] {
+        for path in [
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "~/x",
+            "{scenario_dir}/x",
+            "{data_dir}/",
+            "{data_dir}",
+            "a/{data_dir}",
+            "a[",
+            "",
+        ] {
             assert_eq!(read(&format!("[\"{path}\"]")).unwrap_err(), ["DS0222"], "{path}");
         }
         assert_eq!(read("[]").unwrap_err(), ["DS0115"]);

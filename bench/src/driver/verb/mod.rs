@@ -34,7 +34,7 @@ impl Driver<'_> {
     pub(super) fn perform_verb(&mut self, verb: &Verb, step: usize) -> Result<Acted, String> {
         match verb {
             Verb::Act(act) => self.act(act, step),
-            Verb::Network(act) => self.act_on_network(act, step),
+            Verb::Network(act) => self.network_step(act, step),
             Verb::Nemesis(verb) => Ok(self.nemesis_step(*verb, step)),
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),

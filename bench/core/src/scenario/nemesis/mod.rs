@@ -199,7 +199,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "for",
         Kind::Delay,
-        "How long a fault lasts: then what was killed, stopped or ended of a signal is started again, and what was paused resumed. If not given, until the nemesis stops.",
+        "How long a fault lasts: then what was killed, stopped or ended of a signal is started again, what was paused resumed, and the network healed. If not given, until the nemesis stops.",
     ),
     Key::new(
         "targets",

@@ -8,7 +8,7 @@ mod input;
 mod look;
 mod mark;
 mod nemesis;
-mod network;
+pub(super) mod network;
 mod read;
 mod signal;
 mod timing;

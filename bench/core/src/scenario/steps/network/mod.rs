@@ -4,6 +4,7 @@ mod heal;
 mod link;
 mod partition;
 mod side;
+mod typed;
 mod unplug;
 
 use std::fmt;
@@ -16,6 +17,7 @@ pub use self::link::{LinkFault, Where};
 pub(super) use self::partition::PARTITION;
 pub use self::partition::{Partition, Shape};
 pub use self::side::Side;
+pub(in crate::scenario) use self::typed::typed;
 pub(super) use self::unplug::UNPLUG;
 pub use self::unplug::Unplug;
 
