@@ -13,6 +13,7 @@ pub mod frames;
 mod head;
 pub mod messages;
 mod neighbours;
+mod offload;
 pub mod pcapng;
 mod reset;
 mod rule;
@@ -33,6 +34,7 @@ use crate::observation::Name;
 pub use fabric::{Endpoint, Fabric, Passage, Wire};
 pub use fate::{Did, Note};
 pub use head::{ETHERNET_BYTES, Head, IpHead, Mac, TcpHead, Transport};
+pub use offload::{OFFLOAD_BYTES, Offload};
 pub use wiring::{ReadyRules, Wiring};
 
 /// One direction between two endpoints: what `from` sends and `to` would get.
