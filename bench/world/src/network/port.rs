@@ -51,6 +51,7 @@ impl From<Cable> for Port {
     fn from(Cable { name, fd, kind, mac, ips, statistics }: Cable) -> Self {
         let (kind, carrier) = match kind {
             CableKind::Tap => (PortKind::Tap, None),
+            CableKind::TapWithOffloads => (PortKind::TapWithOffloads, None),
             CableKind::Packet(plug) => {
                 let carrier: Carrier = Box::new(move |is_in| plug.set(is_in));
                 (PortKind::Packet, Some(carrier))
