@@ -234,10 +234,10 @@ fn the_live_screen_of_a_run_shows_nodes_step_and_nemesis_and_leaves_only_the_res
         screen.lines().any(|line| line.starts_with("  nemesis  fault ") && line.contains(" done"))
             && screen.contains("  step     1 of 1 is over")
     });
-    let screen = pane.screen();
-    for node in ["peer1", "peer2", "peer3"] {
-        assert!(screen.lines().any(|line| line.starts_with(&format!("  {node}"))), "{screen}");
-    }
+    // Waited for: a look can fall into the middle of a drawing.
+    pane.wait_for("a line for each node", |screen| {
+        ["  peer1", "  peer2", "  peer3"].iter().all(|node| screen.lines().any(|line| line.starts_with(node)))
+    });
     pane.press("C-c");
     assert_eq!(pane.exit_code(), "1", "it had failed before: {}", pane.screen());
     let screen = pane.screen();
