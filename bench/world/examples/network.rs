@@ -77,7 +77,7 @@ fn measure() {
 
     println!("datagrams of 100 bytes: offered per second, came, lost of them by the bench");
     for rate in [50_000, 100_000, 200_000, 300_000] {
-        let before = lab.world.traffic().unwrap();
+        let (before, worked) = (lab.world.traffic().unwrap(), worked());
         let (sent, came) = two(&lab.said(&["count-server"], &["blast", &rate.to_string(), "100", "2"]));
         let after = lab.world.traffic().unwrap();
         let frames = |traffic: &dsbench_core::network::Traffic| {
@@ -222,15 +222,6 @@ impl Lab {
 
     /// How long the switch works while nothing happens, in milliseconds.
     fn idle(&mut self, during: Duration) -> f64 {
-        let worked = || {
-            let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
-            let of = |task: PathBuf| {
-                let is_switch = std::fs::read_to_string(task.join("comm")).unwrap().trim() == "switch";
-                let worked = std::fs::read_to_string(task.join("schedstat")).unwrap();
-                is_switch.then(|| worked.split(' ').next().unwrap().parse::<f64>().unwrap())
-            };
-            tasks.filter_map(of).sum::<f64>()
-        };
         let before = worked();
         let deadline = self.world.clock().now() + during;
         while self.world.next(deadline).is_some() {}
@@ -242,6 +233,17 @@ impl Lab {
         assert!(ended.survivors.is_empty());
         std::fs::remove_dir_all(&self.dir).unwrap();
     }
+}
+
+/// How long the switches of this process have worked, in nanoseconds.
+fn worked() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let of = |task: PathBuf| {
+        let is_switch = std::fs::read_to_string(task.join("comm")).unwrap().trim() == "switch";
+        let worked = std::fs::read_to_string(task.join("schedstat")).unwrap();
+        is_switch.then(|| worked.split(' ').next().unwrap().parse::<f64>().unwrap())
+    };
+    tasks.filter_map(of).sum()
 }
 
 /// Two network namespaces joined by a bridge of the kernel in a third.
