@@ -7,12 +7,15 @@ use crate::observation::Name;
 use crate::random::Keyed;
 use crate::scenario::{NetworkVerb, Scenario, Verb};
 
-fn read(head: &str, step: &str) -> Result<Scenario, Vec<String>> {
-    let text = format!(
+fn text(head: &str, step: &str) -> String {
+    format!(
         "schema = 1\nname = 'x'\n[nodes]\ncount = 5\nname = 'n{{id}}'\ncommand = ['true']\n[events]\nled = {{ log = 'led' }}\n\
          [roles]\nleader = {{ last = 'led', initially = 'n4' }}\n[[invariants]]\nnever = 'led'\n{head}[[steps]]\n{step}\n"
-    );
-    Scenario::parse(&text, &[]).map_err(|found| found.iter().map(|d| d.code.to_string()).collect())
+    )
+}
+
+fn read(head: &str, step: &str) -> Result<Scenario, Vec<String>> {
+    Scenario::parse(&text(head, step), &[]).map_err(|found| found.iter().map(|d| d.code.to_string()).collect())
 }
 
 fn codes(step: &str) -> String {
@@ -157,6 +160,43 @@ fn the_scenario_alone_decides_where_it_runs() {
         assert_eq!(lab(host, step), Err(vec!["DS0150".to_owned()]), "{step}");
     }
     assert_eq!(lab("[network]\nmode = 'host'\nsubnet = '10.0.0.0/24'\n", "mark = 'x'"), Err(vec!["DS0150".to_owned()]));
+}
+
+#[test]
+fn clients_are_where_they_are_named_and_reach_everybody_else() {
+    let head = "[network]\nclients = ['alice', 'bob']\n";
+    let words =
+        |step: &str| read(head, step).map(|scenario| scenario.steps[0].words()).map_err(|codes| codes.join(" "));
+    let told = |step: &str| {
+        let scenario = read(head, step).unwrap();
+        let Verb::Network(act) = &scenario.steps[0].verb else { panic!("{step}") };
+        let NetworkVerb::Partition(partition) = &act.what else { panic!("{step}") };
+        let state = crate::plan::Plan::new(Scenario::parse(&text(head, step), &[]).unwrap(), 1).cluster();
+        partition.resolve(&state, &mut Keyed::new(1, "test")).unwrap()
+    };
+    let cut = told("partition = [['leader', 'alice'], ['*']]");
+    assert_eq!(cut.links.as_ref().unwrap().to_string(), "{n4, alice} | {n1, n2, n3, n5}", "bob reaches both sides");
+    assert_eq!(cut.nodes, ["n4".into()], "a client is no node that could be cut off");
+    assert_eq!(words("partition = { from = 'alice', to = '*' }").as_deref(), Ok("partition alice -> *"));
+    assert_eq!(words("exec = ['true']\nas = 'alice'").as_deref(), Ok("run `true` as alice"));
+    for (step, code) in [
+        ("exec = ['true']\nas = 'carol'", "DS0120"),
+        ("exec = ['true']\nas = 'alice'\non = 'n1'", "DS0104"),
+        ("kill = 'alice'", "DS0120"),
+        ("unplug = 'alice'", "DS0120"),
+    ] {
+        assert_eq!(words(step), Err(code.to_owned()), "{step}");
+    }
+    let refused = |clients: &str| {
+        let head = format!("[network]\nclients = {clients}\n");
+        read(&head, "mark = 'x'").map(|_| ()).unwrap_err().join(" ")
+    };
+    assert_eq!(refused("['n1']"), "DS0124");
+    assert_eq!(refused("['a', 'a']"), "DS0124");
+    assert_eq!(refused("['leader']"), "DS0124");
+    assert_eq!(refused("['all']"), "DS0126");
+    assert_eq!(refused("['dsbench']"), "DS0126");
+    assert_eq!(refused("['a/b']"), "DS0125");
 }
 
 proptest! {
