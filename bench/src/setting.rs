@@ -9,7 +9,7 @@ use dsbench_world::{FileSpec, Ports, WorldError, prepare_node};
 
 use crate::driver::Setting;
 use crate::error::BenchError;
-use crate::lab::LabSetting;
+use crate::lab::{self, LabSetting};
 use crate::store::Store;
 
 /// In host mode all nodes are on one address, with ports that are theirs; in the laboratory each has an address, and the ports that it wants.
@@ -32,10 +32,14 @@ pub(crate) fn settle(
             .iter()
             .map(|file| FileSpec { path: file.path.clone().into(), text: file.text.expand(&place), mode: file.mode })
             .collect();
-        prepare_node(&nodes_dir.join(&*node.name), &files).map_err(environment)?;
+        let data_dir = nodes_dir.join(&*node.name);
+        prepare_node(&data_dir, &files).map_err(environment)?;
+        if plan.scenario.network.is_lab() {
+            lab::give(node, &data_dir).map_err(environment)?;
+        }
     }
     let token = store.dir().file_name().map(|name| format!("{}-{}", plan.scenario.name, name.to_string_lossy()));
-    let lab = LabSetting::of(plan, store, with_pcap);
+    let lab = LabSetting::of(plan, store, scenario_dir, executable, with_pcap);
     Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed, lab }, ports))
 }
 
@@ -69,6 +73,6 @@ pub(crate) fn address(
 
 /// What the machine refuses is its doing, not a bug.
 fn environment(error: WorldError) -> BenchError {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    BenchError::Environment(format!("{error}{cause}"))
+    let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    BenchError::Environment(format!("{}{remedy}", error.told()))
 }

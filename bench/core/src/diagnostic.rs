@@ -151,6 +151,12 @@ codes! {
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
     NO_MEANING_HERE = 220, "means nothing at this place",
         "Steps of a setup, a teardown or a repeated group are like others, but some keys cannot mean anything there: a setup or a teardown has nothing to `end`, nothing undoes a `for` after the end, and an `at` is over before the second round.";
+    CIRCLE = 221, "processes that wait for each other",
+        "`before` and `after` say in which order the processes of a node start, each when the one before is ready. In a circle none of them would ever start.";
+    BAD_GLOB = 222, "not a pattern of files in the data directory",
+        "`artifacts` names files below a node's data directory: \"state/*.json\", \"{data_dir}/js/**\". `*` stands for any part of one name, `**` for any number of directories, `?` for one letter, [abc] for one of these; neither an absolute path nor `..` leads out of the directory.";
+    BAD_ADDRESS = 223, "not an address to connect to",
+        "`tcp` connects to a host and a port: \"{addr}\", \"{peer1.addr.client}\", \"127.0.0.1:8080\". A name in the place of the host is looked up once, before anything starts.";
     NO_FAULT_FITS = 230, "no fault fits",
         "The time of the nemesis must have a beginning and an end, and hold at least one of its faults: `duration`, `stop`, a step with stop = \"nemesis\", or steps after whose last one it stops.";
     NEMESIS_BY_STEPS = 231, "steps that do not fit the nemesis",

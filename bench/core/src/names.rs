@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::cluster::{ClusterState, Role};
 use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, Span, suggestion};
+use crate::expected::{Expectations, Expected};
 use crate::groups::{Groups, ScopeId, VarShape};
 use crate::observation::Name;
 use crate::stage::Stage;
@@ -76,6 +77,7 @@ pub struct Names<'p> {
     invariants: Vec<Name>,
     groups: Groups,
     has_nemesis: bool,
+    expectations: Expectations,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
     /// Machines on the network that run nothing by themselves.
@@ -112,6 +114,7 @@ impl<'p> Names<'p> {
             invariants: Vec::new(),
             groups: Groups::default(),
             has_nemesis: false,
+            expectations: Expectations::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
             clients: Vec::new(),
@@ -183,6 +186,16 @@ impl<'p> Names<'p> {
         if let Some(processes) = self.nodes.get_mut(node) {
             processes.push(process.into());
         }
+    }
+
+    /// Says what a process of a node is expected to do by itself.
+    pub fn expect(&mut self, node: Name, process: Name, expected: Expected) {
+        self.expectations.add(node, process, expected);
+    }
+
+    /// What the processes are expected to do by themselves.
+    pub fn expectations(&self) -> &Expectations {
+        &self.expectations
     }
 
     /// Says that the nodes could not be read: looking one up fails without a further report.

@@ -12,12 +12,13 @@ use regex::Regex;
 use crate::check::process::PANICS;
 use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
+use crate::expected::{Exits, Expectations};
 use crate::expression::Expression;
 use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
-use crate::scenario::{Node, Process, Scenario, Step};
+use crate::scenario::{Artifacts, Node, Process, Scenario, Step};
 use crate::stage::Stage;
 use crate::template::{Addresses, NodeAddress, Place, Template};
 use crate::verdict::{Expectation, Severity};
@@ -41,7 +42,13 @@ static PANIC_LINE: LazyLock<Regex> = LazyLock::new(|| Regex::new(&PANICS.join("|
 impl Plan {
     /// Decides what the seed decides.
     pub fn new(mut scenario: Scenario, seed: u64) -> Self {
-        scenario.invariants = with_implicit(scenario.invariants);
+        let mut expectations = Expectations::default();
+        for node in &scenario.nodes {
+            for process in &node.processes {
+                expectations.add(node.name.clone(), process.name.clone(), process.expected.clone());
+            }
+        }
+        scenario.invariants = with_implicit(scenario.invariants, expectations);
         let mut events = scenario.events.clone();
         events.push(EventPattern::plain(PANIC, PANIC_LINE.clone()));
         let delay = |step: &Step| {
@@ -197,6 +204,9 @@ impl Plan {
                     format!("{}/{}", node.name, process.name)
                 };
                 writeln!(text, "{indent}{name:<14} {}", join(&process.command))?;
+                for (what, value) in about(process) {
+                    writeln!(text, "{indent}{:<14} {what} {value}", "")?;
+                }
             }
         }
         self.describe_start().iter().try_for_each(|line| writeln!(text, "  {line}"))?;
@@ -317,6 +327,7 @@ impl Plan {
             "start": scenario.start.stages,
             "events": events,
             "steps": steps,
+            "artifacts": scenario.artifacts.as_ref().map(Artifacts::paths),
             "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),
             "invariants": invariants,
         })
@@ -357,6 +368,9 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
                 "env": process.env.iter().map(|(name, value)| (name, text(value))).collect::<BTreeMap<_, _>>(),
                 "inherit_env": process.inherit_env,
                 "cwd": process.cwd.as_ref().map(text),
+                "prepare": process.prepare.as_ref().map(|prepare| prepare.commands.iter().map(command).collect::<Vec<_>>()),
+                "after": process.after,
+                "exits": process.expected.exits.to_string(),
                 "logs": process.logs.iter().map(text).collect::<Vec<_>>(),
                 "stop": { "signal": process.stop.signal.name, "grace": humantime::format_duration(process.stop.grace).to_string() },
             })
@@ -373,6 +387,24 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
         "files": node.files.iter().map(|file| (&file.path, text(&file.text))).collect::<BTreeMap<_, _>>(),
         "processes": processes,
     })
+}
+
+/// What else is to be known of a process, in people's words.
+fn about(process: &Process) -> Vec<(&'static str, String)> {
+    let mut about = Vec::new();
+    if let Some(prepare) = &process.prepare {
+        about.extend(prepare.commands.iter().map(|command| ("prepared by", join(command))));
+    }
+    if !process.after.is_empty() {
+        about.push(("starts after", process.after.join(", ")));
+    }
+    let exits = &process.expected.exits;
+    match (exits, exits.within()) {
+        (Exits::Never, _) => {}
+        (_, None) => about.push(("may end by itself", exits.to_string())),
+        (_, Some(_)) => about.push(("ends by itself", exits.to_string())),
+    }
+    about
 }
 
 fn join(command: &[Template]) -> String {

@@ -18,7 +18,8 @@ macro_rules! targets {
             "  peer2                  a node; peer2/sentinel one process of it\n",
             "  leader                 whoever holds this role of the scenario now\n",
             "  all  any  random       everybody; one at random\n",
-            "  killed  paused         whoever was killed, is paused; restarted: whoever was started last\n",
+            "  killed  paused         whoever is killed; whoever is paused\n",
+            "  restarted              whoever the newest restart has brought back\n",
             "  minority  majority     as many at random\n",
             "  '!leader'              everybody else; several targets are all of them, without those with `!`",
         )

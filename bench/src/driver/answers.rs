@@ -1,7 +1,7 @@
 //! `exec` checks: when the nodes are gone, each program reads the history and answers; the answer becomes an observation.
 
 use dsbench_core::observation::{Answer, Exit, What};
-use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Program};
+use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Outside, Program};
 
 use super::{Driver, exec};
 
@@ -32,7 +32,7 @@ impl Driver<'_> {
                 env: std::env::vars_os().collect(),
                 cwd: self.setting.addresses.scenario_dir.clone().into(),
             };
-            let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()) };
+            let spec = ExecSpec { program, stdin: ExecInput::File(self.store.history_path()), ..ExecSpec::default() };
             let asked = match (interrupted, self.recorder.is_whole()) {
                 (Some(_), _) => Err(Unanswered::because("not asked: interrupted")),
                 (None, false) => Err(Unanswered::because("not asked: the history could not be written to the disk")),
@@ -62,8 +62,12 @@ impl Driver<'_> {
                     self.world.kill_exec(asked);
                     return Err(Unanswered { signal: Some(signal), why: "interrupted".into() });
                 }
-                Happening::Broken { why } => return Err(Unanswered::because(why)),
-                _ => {}
+                Happening::Broken { why } => {
+                    self.ending.is_broken = true;
+                    return Err(Unanswered::because(why));
+                }
+                // The nodes may still be up, if the cluster may be kept.
+                what => self.take_in(Outside { at: outside.at, what }),
             }
         }
         self.world.kill_exec(asked);

@@ -120,7 +120,7 @@ impl Driver<'_> {
         let rules: Vec<_> = traffic.rules.into_iter().filter(|rule| is_over(rule.rule)).collect();
         if !rules.is_empty() {
             let now = self.now();
-            self.record(now, What::Traffic(Box::new(Traffic { rules, overruns: traffic.overruns, links: Vec::new() })));
+            self.record(now, What::Traffic(Box::new(Traffic { rules, links: Vec::new(), ..traffic })));
         }
     }
 
@@ -133,7 +133,7 @@ impl Driver<'_> {
 
     fn put_in_force(&mut self) -> Result<RunTime, String> {
         let rules = self.network.rules();
-        self.world.set_rules(rules).ok_or_else(|| NO_LAB.to_owned())
+        self.world.set_rules(&rules).ok_or_else(|| NO_LAB.to_owned())
     }
 
     fn plug(&mut self, nodes: &[Name], is_in: bool) -> Result<RunTime, String> {

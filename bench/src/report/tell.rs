@@ -74,6 +74,15 @@ fn told(observation: &Observation, steps: &[StepText]) -> Option<(String, String
     })
 }
 
+/// `570 B`, `2.2 KiB`
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+    }
+}
+
 /// `0.84s`.
 pub(crate) fn seconds(duration: std::time::Duration) -> String {
     format!("{:.2}s", duration.as_secs_f64())
@@ -157,19 +166,24 @@ fn answered(exit: Option<Exit>) -> String {
     }
 }
 
-/// What was done, to whom: `kill peer2`.
+/// What was done, to whom, and who asked for it: `kill peer2 by the nemesis (fault 3)`.
 pub(crate) fn did(action: &Action) -> String {
+    format!("{}{}", acted(action), asked(action))
+}
+
+/// What was done, to whom: `kill peer2`.
+pub(crate) fn acted(action: &Action) -> String {
     let verb = action.verb.key();
     if action.verb.is_network() {
         let whom = if action.ends.is_empty() && !action.verb.is_fault() { "nothing".into() } else { action.whom() };
-        return format!("{verb} {whom}{}", asked(action));
+        return format!("{verb} {whom}");
     }
     let nodes = action.nodes.join(", ");
     let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();
     // To start what is not alive is the point of a start.
     let hits_nothing = action.hit.is_empty() && !matches!(action.verb, ActionVerb::Start | ActionVerb::Restart);
     let nothing = if hits_nothing { " (nothing of it was alive)" } else { "" };
-    format!("{verb}{with} {nodes}{nothing}{}", asked(action))
+    format!("{verb}{with} {nodes}{nothing}")
 }
 
 /// What rules did to frames; nothing if there were none.
@@ -201,7 +215,8 @@ pub(crate) fn asked(action: &Action) -> String {
     }
 }
 
-fn nemesis_change(change: &NemesisChange) -> String {
+/// What has become of the nemesis, for the name `nemesis`.
+pub(crate) fn nemesis_change(change: &NemesisChange) -> String {
     match change {
         NemesisChange::Waiting => "has not begun".into(),
         NemesisChange::Begun => "begins".into(),

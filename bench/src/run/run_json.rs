@@ -47,6 +47,7 @@ pub(crate) fn end(
         reproduce: reproduce(order),
         bench_rss_bytes_max: peak_memory(),
         survivors,
+        artifacts: None,
         verdict: verdict.clone(),
     }
 }

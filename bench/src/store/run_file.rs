@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use dsbench_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
+use super::artifacts::Gathered;
 use crate::error::BenchError;
 
 /// The version of the format.
@@ -68,6 +69,9 @@ pub struct End {
     pub bench_rss_bytes_max: u64,
     /// Processes that could not be killed; empty on every machine that works.
     pub survivors: Vec<String>,
+    /// What was kept of the nodes' files, if the scenario wants some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Gathered>,
     /// The verdict.
     pub verdict: Verdict,
 }

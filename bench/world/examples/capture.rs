@@ -58,12 +58,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut world = World::new(
         guardian,
         clock,
-        WorldConfig { log_dir: dir.clone(), signals: None, desk: None, lifts_limits: true },
+        WorldConfig {
+            log_dir: dir.clone(),
+            signals: None,
+            desk: None,
+            lab: None,
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        },
     )?;
     let ready = clock.now();
     let program = Program { argv: args.collect(), env: std::env::vars_os().collect(), cwd: ".".into() };
     let stdout = Some(Box::new(Output(matcher)) as Box<dyn Patterns>);
-    world.spawn(life.clone(), SpawnSpec { program, stdout, stderr: None, files: Vec::new(), label: false })?;
+    world.spawn(
+        life.clone(),
+        SpawnSpec { program, stdout, stderr: None, files: Vec::new(), label: false, place: None },
+    )?;
     let (mut matches, mut started, mut stalls, mut worst) = (0_u64, ready, 0_u64, 0);
     while let Some(outside) = world.next(RunTime::NEVER) {
         match outside.what {

@@ -10,6 +10,7 @@ use nix::unistd::pipe2;
 use crate::capture::{self, Follow, Opening, Patterns};
 use crate::control;
 use crate::error::WorldError;
+use crate::lab::Placement;
 use crate::outside::Who;
 use crate::process::{Channel, Program};
 use crate::world::World;
@@ -27,6 +28,7 @@ pub(crate) struct Launch {
     pub(crate) patterns: [Option<Box<dyn Patterns>>; 2],
     pub(crate) files: Vec<Follow>,
     pub(crate) label: bool,
+    pub(crate) place: Option<Placement>,
 }
 
 impl World {
@@ -41,15 +43,21 @@ impl World {
         let cwd = std::path::absolute(&launch.program.cwd)
             .map_err(|error| WorldError::system("find the working directory", error))?;
         let program = Program { cwd, ..launch.program };
-        let Launch { who, patterns, files, label, .. } = launch;
+        let Launch { who, patterns, files, label, place, .. } = launch;
         let opening = Opening { key, who: who.clone(), pipes: [stdout, stderr], patterns, files, label };
         machinery.capture.mailbox.put(capture::Task::Open(Box::new(opening)));
         let channel = Arc::new(channel);
         let stdin = launch.stdin;
-        machinery.control.mailbox.put(control::Task::Keep { key, who, channel: channel.clone(), stdin });
+        machinery.control.mailbox.put(control::Task::Keep {
+            key,
+            who,
+            channel: channel.clone(),
+            stdin,
+            joins: place.as_ref().is_some_and(|place| place.joins.is_some()),
+        });
         let stdio = [launch.its_stdin, its_stdout, its_stderr];
-        if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, &stdio) {
-            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.to_string() });
+        if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, place, &stdio) {
+            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.told() });
         }
         Ok((key, channel))
     }

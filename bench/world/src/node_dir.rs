@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, lchown};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::WorldError;
+use crate::lab::User;
 
 /// A file that a node finds in its data directory before its first start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,25 @@ pub fn prepare_node(data_dir: &Path, files: &[FileSpec]) -> Result<(), WorldErro
         write_new(&path, file).map_err(failed(&path))?;
     }
     Ok(())
+}
+
+/// Gives a node's new data directory, with all that is in it, to the user that the node runs as.
+///
+/// # Errors
+/// If this process may not: only root may give files away.
+pub fn give_node(data_dir: &Path, user: &User) -> Result<(), WorldError> {
+    let failed = |source: io::Error| WorldError::Create { path: data_dir.to_owned(), source };
+    give(data_dir, user).map_err(failed)
+}
+
+/// What is inside first: once a directory is somebody else's, so is what happens in it.
+fn give(path: &Path, user: &User) -> io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), user)?;
+        }
+    }
+    lchown(path, Some(user.uid()), Some(user.gid()))
 }
 
 /// `create_new` never follows a link, and the mode is set on the open file, so that neither a umask nor a race can change it.

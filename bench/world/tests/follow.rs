@@ -188,7 +188,7 @@ fn a_path_that_leads_out_of_the_directory_is_refused_before_the_start() {
     for path in ["../x", "/etc/passwd", "a/../../x", "./a", ""] {
         let file = FollowSpec { dir: stage.dir.path().to_owned(), path: path.into(), patterns: words() };
         let program = stage.program(&["true"]);
-        let spec = SpawnSpec { program, stdout: None, stderr: None, files: vec![file], label: false };
+        let spec = SpawnSpec { program, stdout: None, stderr: None, files: vec![file], label: false, place: None };
         let refused = stage.world.spawn(life(&format!("n{path}"), 1), spec);
         assert!(path.is_empty() || path == "./a" || refused.is_err(), "{path}");
     }

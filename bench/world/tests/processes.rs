@@ -62,7 +62,7 @@ fn what_cannot_be_executed_is_explained() {
     for (number, (command, expected)) in (1..).zip(cases) {
         stage.spawn(&life("n", number), &[command]);
         let told = stage.until(|what| matches!(what, Happening::NotStarted { .. })).what;
-        assert_eq!(told, Happening::NotStarted { of: life("n", number), why: expected.to_owned() });
+        assert_eq!(told, Happening::NotStarted { of: life("n", number), why: expected.to_owned(), by_machine: false });
         assert!(!stage.world.is_alive(&life("n", number)));
     }
     stage.spawn(&life("n", 8), &["./missing"]);
@@ -71,7 +71,7 @@ fn what_cannot_be_executed_is_explained() {
     stage.until(|what| matches!(what, Happening::NotStarted { why, .. } if why.contains("interpreter")));
     let mut nowhere = stage.program(&["true"]);
     nowhere.cwd = "/no/such/place".into();
-    let spec = SpawnSpec { program: nowhere, stdout: None, stderr: None, files: Vec::new(), label: false };
+    let spec = SpawnSpec { program: nowhere, stdout: None, stderr: None, files: Vec::new(), label: false, place: None };
     stage.world.spawn(life("n", 10), spec).unwrap();
     stage.until(|what| matches!(what, Happening::NotStarted { why, .. } if why.contains("/no/such/place")));
     stage.end();
@@ -214,8 +214,14 @@ fn each_life_has_another_pid_and_may_not_be_reused() {
     let second = stage.sh(&life("n", 2), "exit 0");
     stage.until_empty(&life("n", 2));
     assert_ne!(first, second);
-    let spec =
-        SpawnSpec { program: stage.program(&["true"]), stdout: words(), stderr: None, files: Vec::new(), label: false };
+    let spec = SpawnSpec {
+        program: stage.program(&["true"]),
+        stdout: words(),
+        stderr: None,
+        files: Vec::new(),
+        label: false,
+        place: None,
+    };
     assert!(stage.world.spawn(life("n", 2), spec).is_err());
     stage.end();
 }

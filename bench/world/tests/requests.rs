@@ -12,7 +12,7 @@ use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Ports, ProbeSpec, 
 use stage::{Stage, is_alive, life};
 
 fn exec(stage: &mut Stage, program: Program, stdin: ExecInput) -> Executed {
-    let wanted = stage.world.exec(ExecSpec { program, stdin }).unwrap();
+    let wanted = stage.world.exec(ExecSpec { program, stdin, place: None }).unwrap();
     match stage.until(|what| matches!(what, Happening::Executed { id, .. } if *id == wanted)).what {
         Happening::Executed { result, .. } => result,
         _ => unreachable!(),
@@ -60,7 +60,7 @@ fn a_helper_that_prints_much_is_cut_to_its_end() {
 fn a_helper_can_be_killed_and_one_that_leaves_a_daemon_answers_all_the_same() {
     let mut stage = Stage::new();
     let program = stage.program(&["sh", "-c", "sleep 1000 & sleep 1000"]);
-    let id = stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty }).unwrap();
+    let id = stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty, place: None }).unwrap();
     stage.world.kill_exec(id);
     let killed = stage.until(|what| matches!(what, Happening::Executed { .. })).what;
     assert!(matches!(killed, Happening::Executed { result: Executed { ended: Ok(Exit::Signal(9)), .. }, .. }));

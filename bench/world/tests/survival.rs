@@ -3,114 +3,23 @@
 
 mod stage;
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::io::BufRead as _;
 
 use dsbench_core::observation::Exit;
 use dsbench_world::{Happening, SpawnSpec};
 
-use tempfile::TempDir;
-
+use stage::doomed::{Doomed, MARK, kill, name, parent, role, say};
 use stage::{PATIENCE, Stage, is_alive, life, marked, words};
-
-/// The variable that marks everything of one doomed bench: itself, guardian, keepers, nodes.
-const MARK: &str = "DSBENCH_TEST_MARK";
 
 /// Heeds no signal, and detaches a daemon that does not either.
 const STUBBORN: &str = "trap '' TERM HUP INT USR1 USR2 PIPE; \
     (setsid sh -c 'trap \"\" TERM HUP INT PIPE; (setsid sh -c \"trap \\\"\\\" TERM HUP INT PIPE; while :; do sleep 1000; done\" &); while :; do sleep 1000; done' &); \
     echo say up; while :; do sleep 1000; done";
 
-/// A bench in another process, which starts, kills and pauses stubborn nodes and prints a line before each thing it does.
-struct Doomed {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-    mark: String,
-    /// Where it puts its files: it will not live to remove them.
-    _dir: TempDir,
-}
-
-impl Doomed {
-    fn start(role: &str) -> Self {
-        let mark = format!("{}-{:?}-{:?}", std::process::id(), std::thread::current().id(), unique());
-        let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "doomed_bench", "--nocapture", "--test-threads=1"])
-            .env(MARK, &mark)
-            .env("TMPDIR", dir.path())
-            .env("DSBENCH_TEST_ROLE", role)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines, mark, _dir: dir }
-    }
-
-    /// The number in its next line that begins so.
-    fn told(&mut self, key: &str) -> i32 {
-        let mut line = String::new();
-        while self.lines.read_line(&mut line).unwrap() > 0 {
-            if let Some(number) = line.strip_prefix(key) {
-                return number.trim().parse().unwrap();
-            }
-            line.clear();
-        }
-        panic!("it ended without a line {key}")
-    }
-
-    fn marked(&self) -> Vec<i32> {
-        marked(&format!("{MARK}={}", self.mark))
-    }
-
-    /// Waits until nothing of it is left.
-    fn assert_gone(&mut self) {
-        self.child.wait().unwrap();
-        let since = now();
-        while !self.marked().is_empty() {
-            let survivors: Vec<String> = self.marked().iter().map(|pid| describe(*pid)).collect();
-            assert!(since.elapsed() < PATIENCE, "survivors: {survivors:#?}");
-        }
-    }
-}
-
-impl Drop for Doomed {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test's patience is no run time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn describe(pid: i32) -> String {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    format!("{pid} {} {stat}", String::from_utf8_lossy(&line))
-}
-
 /// No test, but the program that the tests below execute and kill.
 #[test]
 fn doomed_bench() {
-    let Ok(role) = std::env::var("DSBENCH_TEST_ROLE") else { return };
-    let mark = std::env::var(MARK).unwrap();
-    let say = |line: &str| {
-        let mut out = std::io::stdout();
-        // Nobody may be reading any more.
-        let _ = writeln!(out, "\n{line}");
-        let _ = out.flush();
-    };
+    let Some((role, mark)) = role() else { return };
     let mut stage = Stage::new();
     for number in 1.. {
         let of = life("n", number);
@@ -119,7 +28,10 @@ fn doomed_bench() {
         program.env.push((MARK.into(), mark.clone().into()));
         stage
             .world
-            .spawn(of.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+            .spawn(
+                of.clone(),
+                SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false, place: None },
+            )
             .unwrap();
         if role == "storm" && number % 3 != 0 {
             continue;
@@ -186,7 +98,10 @@ fn when_a_keeper_is_killed_the_guardian_kills_its_tree_and_the_bench_is_told() {
     program.env.push((MARK.into(), mark.split_once('=').unwrap().1.into()));
     stage
         .world
-        .spawn(one.clone(), SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false })
+        .spawn(
+            one.clone(),
+            SpawnSpec { program, stdout: words(), stderr: None, files: Vec::new(), label: false, place: None },
+        )
         .unwrap();
     stage.until_said("up");
     let pid = stage
@@ -205,17 +120,4 @@ fn when_a_keeper_is_killed_the_guardian_kills_its_tree_and_the_bench_is_told() {
     assert_eq!(marked(&mark), [0; 0]);
     assert!(is_alive(survivor), "other nodes are not touched");
     stage.end();
-}
-
-fn parent(pid: i32) -> i32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-fn name(pid: i32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim().to_owned()
-}
-
-fn kill(pid: i32) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
 }

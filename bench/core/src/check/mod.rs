@@ -7,6 +7,7 @@ mod disturbance;
 mod due;
 mod invariant;
 mod moment;
+mod must_end;
 mod nemesis;
 mod network;
 mod occurrences;

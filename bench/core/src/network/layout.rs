@@ -63,7 +63,7 @@ impl fmt::Display for Subnet {
 
 /// Somebody with a place of its own on the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct Machine {
     /// Its name.
     pub name: Name,
     /// Its address.
@@ -80,9 +80,9 @@ pub struct Layout {
     /// The network.
     pub subnet: Subnet,
     /// The nodes, in the order of the scenario.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<Machine>,
     /// The bench itself, which no fault touches.
-    pub bench: Endpoint,
+    pub bench: Machine,
 }
 
 /// What the bench is called on the network.
@@ -97,12 +97,12 @@ impl Layout {
     }
 }
 
-fn endpoint(subnet: Subnet, name: Name, index: u32) -> Endpoint {
+fn endpoint(subnet: Subnet, name: Name, index: u32) -> Machine {
     let [_, _, high, low] = index.to_be_bytes();
     let ip6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, (index >> 16) as u16, u16::from_be_bytes([high, low]));
     // Locally administered, unicast.
     let [_, middle, ..] = index.to_be_bytes();
-    Endpoint { name, ip4: subnet.nth(index), ip6, mac: [2, 0, 0, middle, high, low] }
+    Machine { name, ip4: subnet.nth(index), ip6, mac: [2, 0, 0, middle, high, low] }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The scenario: what a file asks for, read with every mistake found.
 
+mod artifacts;
+mod by_itself;
 mod differences;
 mod document;
 mod events;
@@ -12,19 +14,24 @@ mod nemesis;
 mod network;
 mod nodes;
 mod overrides;
+mod prepare;
 mod process;
+mod ready;
 mod requires;
 mod rights;
 mod roles;
 mod start;
 pub(crate) mod steps;
+mod stop;
 mod suite;
+mod turns;
 mod typed;
 mod vars;
 mod without_faults;
 
 use std::time::Duration;
 
+pub use artifacts::{Artifacts, Wanted};
 pub use events::PRESETS;
 pub use extends::Extended;
 pub use files::NodeFile;
@@ -32,13 +39,16 @@ pub use nemesis::{Begin, FaultKind, MaxDown, Nemesis, NetworkFault, Weighted};
 pub use network::Network;
 pub use nodes::{Node, Port, Rights};
 pub use overrides::Override;
-pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
+pub use prepare::{PREPARE, Prepare};
+pub use process::Process;
+pub use ready::Ready;
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{
     Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
     Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
 };
+pub use stop::{Signal, Stop, UnknownSignal};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
 
@@ -81,6 +91,8 @@ pub struct Scenario {
     pub setup: Vec<Step>,
     /// What happens.
     pub steps: Vec<Step>,
+    /// Files of the nodes that are kept.
+    pub artifacts: Option<Artifacts>,
     /// Random faults.
     pub nemesis: Option<Nemesis>,
     /// What is done on every end.
@@ -154,6 +166,11 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("teardown", steps::KIND, "Steps on every end, while the nodes are still up; nothing is judged any more."),
     Key::new(
+        "artifacts",
+        Kind::TableOr("paths", artifacts::KEYS),
+        "Files of the nodes' data directories that are kept with the run, however it ends: [\"{data_dir}/js/**\"].",
+    ),
+    Key::new(
         "nemesis",
         Kind::Table(nemesis::KEYS),
         "Random faults: the seed decides when, what, how long and at whom.",
@@ -172,7 +189,6 @@ pub const KEYS: &[Key] = &[
         Kind::Later,
         "Questions that are asked all the time: until then, conditions with `exec` or `tcp`.",
     ),
-    Key::new("artifacts", Kind::Later, "Files to keep: data directories of failed runs are kept anyway."),
 ];
 
 impl Scenario {
@@ -216,9 +232,15 @@ impl Scenario {
         let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
         let stages = steps::parse(root, &mut names, sources);
         let nemesis = nemesis::parse(root, &names, stages.as_ref().map(|stages| &*stages.main), sources);
+        for node in nodes.iter().flat_map(|(nodes, _)| nodes) {
+            for process in &node.processes {
+                names.expect(node.name.clone(), process.name.clone(), process.expected.clone());
+            }
+        }
         let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
+        let artifacts = artifacts::parse(root, &names);
         let requires = requires::parse(root, &names);
         warn_if_nothing_is_judged(root, invariants.as_ref(), stages.as_ref().map(|stages| &stages.main));
         if names.uses_lab().is_some() {
@@ -244,6 +266,7 @@ impl Scenario {
             steps: main,
             teardown,
             nemesis: nemesis?,
+            artifacts: artifacts?,
             invariants: invariants?,
             vars: vars?,
             requires: requires?,

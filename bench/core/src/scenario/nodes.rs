@@ -119,11 +119,6 @@ const OWN_KEYS: &[Key] = &[
     ),
     Key::new("vars", Kind::Map(vars::KIND), "Variables that speak of the node itself."),
     Key::new("aliases", Kind::Texts, "What else the logs call a node: \"node_{id}\"."),
-    Key::new(
-        "prepare",
-        Kind::Later,
-        "Commands before a node's first start: until then, one command that is a shell's line.",
-    ),
 ];
 
 /// The keys of `[nodes]` and of a group: their own, and those of their main process.

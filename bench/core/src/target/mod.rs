@@ -22,7 +22,7 @@ pub const GLOSSARY: &[Word] = &[
     Word::new("random", "One node, chosen by the seed among those that the step can do something to."),
     Word::new("killed", "What was killed and does not run again yet."),
     Word::new("paused", "What is frozen at this moment."),
-    Word::new("restarted", "What was started again after a kill, a stop or a crash."),
+    Word::new("restarted", "Whoever the newest restart, or start of what had run before, has brought back."),
     Word::new(
         "isolated",
         "Whom network faults leave no majority of all nodes that it can speak with both ways. Needs the network laboratory; in host mode, `paused`.",

@@ -12,8 +12,9 @@ use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
+use super::nemesis::NemesisLine;
 use super::{Cast, Live};
-use crate::report::tell::{StepText, exit_text, fields};
+use crate::report::tell::{StepText, bytes, exit_text, fields};
 use crate::report::terminal::clean;
 
 /// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
@@ -24,6 +25,7 @@ pub(super) struct States {
     block: Block,
     nodes: BTreeMap<Name, NodeLine>,
     step: String,
+    nemesis: NemesisLine,
     /// Since when a node is under a fault of a kind.
     faults: BTreeMap<(&'static str, Name), RunTime>,
     /// The network faults in force, by their observations: what is done to whom, since when.
@@ -45,9 +47,10 @@ impl States {
     pub(super) fn new(cast: Cast) -> Self {
         let waits = || NodeLine { state: "waits", said: String::new(), newest: None, log_bytes: 0, log_rate: 0 };
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
-        let block = Block::new();
+        let block = Block::beside_a_run();
+        let nemesis = NemesisLine::default();
         let (faults, network) = (BTreeMap::new(), BTreeMap::new());
-        Self { cast, block, nodes, step: String::new(), faults, network, last_rate: RunTime::START }
+        Self { cast, block, nodes, step: String::new(), nemesis, faults, network, last_rate: RunTime::START }
     }
 
     fn process(&mut self, node: &Name, change: &Change) {
@@ -134,15 +137,18 @@ impl States {
 
     /// The lines that fit a terminal; of many nodes the first.
     fn lines(&self, now: RunTime, size: Size) -> Vec<String> {
-        let width = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0).max(4);
-        // Below the nodes: the step, the time, and the row in which the cursor waits.
-        let room = size.rows.saturating_sub(3).max(1);
+        let nemesis = self.nemesis.text();
+        let widest = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0);
+        let width = widest.max(if nemesis.is_some() { "nemesis" } else { "step" }.len());
+        // Below the nodes: the step, the nemesis, the time, and the row in which the cursor waits.
+        let room = size.rows.saturating_sub(3 + usize::from(nemesis.is_some())).max(1);
         let shown = if self.cast.nodes.len() <= room { self.cast.nodes.len() } else { room - 1 };
         let mut lines: Vec<_> = self.cast.nodes[..shown].iter().map(|node| self.node_line(node, width)).collect();
         if shown < self.cast.nodes.len() {
             lines.push(format!("  ... and {} more nodes", self.cast.nodes.len() - shown));
         }
         lines.push(format!("  {:<width$}  {}", "step", printable(&self.step)));
+        lines.extend(nemesis.map(|text| format!("  {:<width$}  {}", "nemesis", printable(&text))));
         let left = self.cast.timeout.saturating_sub(now.elapsed()).as_secs();
         lines.push(format!("  {:<width$}  {now}, at most {left}s more   {}", "time", self.faults_in_force()));
         lines
@@ -179,6 +185,7 @@ impl States {
 
 impl Live for States {
     fn observed(&mut self, observation: &Observation) {
+        self.nemesis.observe(&observation.what);
         match &observation.what {
             What::Process(process) => self.process(&process.of.node, &process.change),
             What::Event(event) => {
@@ -227,15 +234,6 @@ pub(crate) fn state_style(state: &str) -> Style {
 /// Text of a scenario or a program: one line, and nothing that moves the cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// `570 B`, `2.2 KiB`
-fn bytes(count: u64) -> String {
-    match count {
-        0..1024 => format!("{count} B"),
-        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
-        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
-    }
 }
 
 #[cfg(test)]

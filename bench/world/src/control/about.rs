@@ -9,6 +9,7 @@ pub(super) enum About {
     Keeper(u64),
     Stdin(u64),
     Probe(u64),
+    Porter,
 }
 
 impl About {
@@ -21,6 +22,7 @@ impl About {
             Self::Keeper(id) => (3, id),
             Self::Stdin(id) => (4, id),
             Self::Probe(id) => (5, id),
+            Self::Porter => (6, 0),
         };
         kind << 56 | id
     }
@@ -34,7 +36,8 @@ impl About {
             2 => Self::Guardian,
             3 => Self::Keeper(id),
             4 => Self::Stdin(id),
-            _ => Self::Probe(id),
+            5 => Self::Probe(id),
+            _ => Self::Porter,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Kept {
     /// None once it has ended.
     pub(super) channel: Option<Arc<Channel>>,
     pub(super) stdin: Option<Input>,
+    /// It was among the processes of another life, and ends with them: that is no damage.
+    pub(super) joins: bool,
     pub(super) has_started: bool,
     pub(super) has_exited: bool,
 }
@@ -71,7 +73,7 @@ impl Listener {
             match guardian.receive() {
                 Received::Message(Notice::Refused { keeper, errno }, _) => {
                     let why = format!("no process could be forked for it: {}", Errno::from_raw(errno).desc());
-                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why });
+                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why, by_machine: true });
                 }
                 Received::Message(Notice::Lost { keeper, at }, _) => {
                     // What it had said before its end comes first.
@@ -97,15 +99,23 @@ impl Listener {
     /// A keeper has died early, and what it kept is dead by now: the kernel killed the main program with it, the guardian the rest.
     fn lost(&mut self, key: u64, at: RunTime) {
         let Some(kept) = self.kept.get(&key) else { return };
-        let (has_started, has_exited, who) = (kept.has_started, kept.has_exited, kept.who.clone());
+        let (has_started, has_exited, joins, who) = (kept.has_started, kept.has_exited, kept.joins, kept.who.clone());
         if !has_started {
-            let why = "the process that was to keep it has ended at once".to_owned();
-            return self.pass_on(key, at, Reported::NotStarted { why });
+            let why = match joins {
+                false => "the process that was to keep it has ended at once",
+                true => "the node whose processes it was to see has ended at the same time",
+            };
+            let why = why.to_owned();
+            return self.pass_on(key, at, Reported::NotStarted { why, by_machine: true });
         }
-        self.broken(&match who {
-            Who::Life(life) => format!("the keeper of {}/{} (life {}) was killed", life.node, life.process, life.life),
-            Who::Exec(_) => "the keeper of a helper program was killed".to_owned(),
-        });
+        if !joins {
+            self.broken(&match who {
+                Who::Life(life) => {
+                    format!("the keeper of {}/{} (life {}) was killed", life.node, life.process, life.life)
+                }
+                Who::Exec(_) => "the keeper of a helper program was killed".to_owned(),
+            });
+        }
         if !has_exited {
             self.pass_on(key, at, Reported::Exited { exit: Exit::Signal(Signal::SIGKILL as i32) });
         }

@@ -6,6 +6,7 @@
 mod about;
 mod input;
 mod keepers;
+mod porter;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use self::about::About;
 use self::input::{Input, Written};
 use self::keepers::Kept;
+use self::porter::Machines;
 use self::probe::Probe;
 use crate::capture;
 use crate::clock::Clock;
 use crate::error::WorldError;
+use crate::lab::{LabSpec, Porter};
 use crate::mailbox::{Mail, Mailbox, mailbox};
 use crate::outside::{Happening, InputId, Outside, ProbeId, Who};
 use crate::process::{Channel, ProbeSpec, Reported};
@@ -46,6 +49,8 @@ pub(crate) enum Task {
         channel: Arc<Channel>,
         /// The writing end of the program's standard input, non-blocking; none for helpers.
         stdin: Option<OwnedFd>,
+        /// True if it may be among the processes of another life.
+        joins: bool,
     },
     /// The guardian could not even be asked for it.
     NotKept {
@@ -84,6 +89,7 @@ impl Control {
         guardian: Channel,
         with_signals: bool,
         capture: Mailbox<capture::Task>,
+        lab: Option<(LabSpec, Porter)>,
         outbox: SyncSender<Outside>,
     ) -> Result<Self, WorldError> {
         let start = || -> io::Result<Self> {
@@ -98,6 +104,10 @@ impl Control {
             } else {
                 None
             };
+            let machines = lab.map(|(spec, porter)| Machines::new(&spec, porter));
+            if let Some(machines) = &machines {
+                epoll.add(machines, EpollEvent::new(EpollFlags::EPOLLIN, About::Porter.number()))?;
+            }
             let listener = Listener {
                 clock,
                 capture,
@@ -108,6 +118,7 @@ impl Control {
                 guardian: Some(guardian),
                 kept: BTreeMap::new(),
                 probes: BTreeMap::new(),
+                machines,
             };
             thread::spawn("control", clock, listener.outbox.clone(), || listener.run())?;
             Ok(Self { mailbox })
@@ -133,6 +144,8 @@ struct Listener {
     guardian: Option<Channel>,
     kept: BTreeMap<u64, Kept>,
     probes: BTreeMap<u64, Probe>,
+    /// None without a laboratory, and once its process is gone.
+    machines: Option<Machines>,
 }
 
 impl Listener {
@@ -159,6 +172,7 @@ impl Listener {
                     About::Keeper(key) => self.hear_keeper(key),
                     About::Stdin(key) => self.use_stdin(key, Input::write),
                     About::Probe(id) => self.answer_probe(id),
+                    About::Porter => self.hear_porter(),
                 }
             }
             self.check_deadlines();
@@ -168,7 +182,8 @@ impl Listener {
     /// Until the next deadline.
     fn patience(&self) -> EpollTimeout {
         let inputs = self.kept.values().filter_map(|kept| kept.stdin.as_ref()?.deadline());
-        match self.probes.values().map(|probe| probe.deadline).chain(inputs).min() {
+        let machines = self.machines.iter().flat_map(Machines::deadlines);
+        match self.probes.values().map(|probe| probe.deadline).chain(inputs).chain(machines).min() {
             None => EpollTimeout::NONE,
             // Rounded up: too early would be a loop without a pause.
             Some(deadline) => {
@@ -180,28 +195,29 @@ impl Listener {
 
     fn work(&mut self, task: Task) {
         match task {
-            Task::Keep { key, who, channel, stdin } => {
+            Task::Keep { key, who, channel, stdin, joins } => {
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, About::Keeper(key).number());
                 self.epoll.add(&*channel, event).expect("a new socket can be polled");
                 let stdin = stdin.map(|pipe| Input::new(pipe, self.clock.now()));
-                self.kept
-                    .insert(key, Kept { who, channel: Some(channel), stdin, has_started: false, has_exited: false });
+                let kept = Kept { who, channel: Some(channel), stdin, joins, has_started: false, has_exited: false };
+                self.kept.insert(key, kept);
             }
-            Task::NotKept { key, why } => self.pass_on(key, self.clock.now(), Reported::NotStarted { why }),
+            Task::NotKept { key, why } => {
+                self.pass_on(key, self.clock.now(), Reported::NotStarted { why, by_machine: true });
+            }
             Task::Input { key, of, id, bytes } => match key.filter(|key| self.has_stdin(*key)) {
                 Some(key) => self.use_stdin(key, |stdin, now| stdin.push(id, bytes, now)),
                 None => {
                     self.say(self.clock.now(), Happening::Input { id, of, result: Err("it is not running".to_owned()) })
                 }
             },
-            Task::Probe(id, spec) => match Probe::begin(id, spec, self.clock.now()) {
-                Err(result) => self.say(self.clock.now(), Happening::Probed { id, result }),
-                Ok(probe) => {
-                    let event = EpollEvent::new(EpollFlags::EPOLLOUT, About::Probe(id.0).number());
-                    self.epoll.add(&probe, event).expect("a new socket can be polled");
-                    self.probes.insert(id.0, probe);
+            Task::Probe(id, spec) => {
+                let now = self.clock.now();
+                let is_asked = self.machines.as_mut().is_some_and(|machines| machines.ask(id, spec, now));
+                if !is_asked {
+                    self.watch_probe(id, Probe::begin(id, spec, now));
                 }
-            },
+            }
             Task::Stop => {}
         }
     }
@@ -240,6 +256,17 @@ impl Listener {
         }
     }
 
+    fn watch_probe(&mut self, id: ProbeId, begun: Result<Probe, probe::Answer>) {
+        match begun {
+            Err(result) => self.say(self.clock.now(), Happening::Probed { id, result }),
+            Ok(probe) => {
+                let event = EpollEvent::new(EpollFlags::EPOLLOUT, About::Probe(id.0).number());
+                self.epoll.add(&probe, event).expect("a new socket can be polled");
+                self.probes.insert(id.0, probe);
+            }
+        }
+    }
+
     fn answer_probe(&mut self, id: u64) {
         if let Some(probe) = self.probes.remove(&id) {
             let _ = self.epoll.delete(&probe);
@@ -265,6 +292,9 @@ impl Listener {
                 let _ = self.epoll.delete(&probe);
                 self.say(now, Happening::Probed { id: probe.id, result: Err("no answer in time".to_owned()) });
             }
+        }
+        for id in self.machines.iter_mut().flat_map(|machines| machines.late(now)).collect::<Vec<_>>() {
+            self.say(now, Happening::Probed { id, result: Err("no answer in time".to_owned()) });
         }
     }
 

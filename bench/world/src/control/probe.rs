@@ -24,18 +24,23 @@ pub(super) struct Probe {
 pub(super) type Answer = Result<(), String>;
 
 impl Probe {
-    /// Begins to connect; most attempts on one machine are answered at once.
+    /// Begins to connect from the host; most attempts on one machine are answered at once.
     pub(super) fn begin(id: ProbeId, spec: ProbeSpec, now: RunTime) -> Result<Self, Answer> {
         let family = if spec.addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let socket = socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
             .map_err(|errno| Err(errno.desc().to_owned()))?;
-        let connected = match spec.addr {
+        Self::with(socket, id, spec.addr, now + spec.within)
+    }
+
+    /// The same with a socket that does not block, which may be in another network.
+    pub(super) fn with(socket: OwnedFd, id: ProbeId, addr: SocketAddr, deadline: RunTime) -> Result<Self, Answer> {
+        let connected = match addr {
             SocketAddr::V4(addr) => connect(socket.as_raw_fd(), &SockaddrIn::from(addr)),
             SocketAddr::V6(addr) => connect(socket.as_raw_fd(), &SockaddrIn6::from(addr)),
         };
         match connected {
             Ok(()) => Err(Ok(())),
-            Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(Self { id, deadline: now + spec.within, socket }),
+            Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(Self { id, deadline, socket }),
             Err(errno) => Err(Err(errno.desc().to_owned())),
         }
     }

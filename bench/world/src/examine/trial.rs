@@ -34,7 +34,15 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
         error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     };
     let clock = Clock::start();
-    let config = WorldConfig { log_dir: dir.to_owned(), signals: None, desk: None, lifts_limits: false };
+    let config = WorldConfig {
+        log_dir: dir.to_owned(),
+        signals: None,
+        desk: None,
+        lab: None,
+        switch: None,
+        lifts_limits: false,
+        tick: WorldConfig::EXACT,
+    };
     let mut world = World::new(guardian, clock, config).map_err(|error| failed(&error))?;
     let open = || fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
     let before = open();
@@ -46,7 +54,7 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
     let program =
         Program { argv: ["sh", "-c", script].map(Into::into).into(), env: node_env(about, &[]), cwd: dir.to_owned() };
     let since = clock.now();
-    let spec = SpawnSpec { program, stdout: None, stderr: None, files: Vec::new(), label: false };
+    let spec = SpawnSpec { program, stdout: None, stderr: None, files: Vec::new(), label: false, place: None };
     world.spawn(life.clone(), spec).map_err(|error| failed(&error))?;
     until(&mut world, "start `sh`", |what| match what {
         Happening::Started { .. } => Some(Ok(())),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -21,13 +21,15 @@ use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getp
 
 use super::channel::{Channel, Received};
 use super::keeper::{self, keep};
-use super::message::{Keep, Notice};
+use super::message::{Keep, Notice, Request};
+use super::seat::Seat;
 use super::spec::Program;
 use super::sweep::sweep;
 use super::sys::{self, PidFd};
 use super::tree;
 use crate::clock::Monotonic;
 use crate::error::WorldError;
+use crate::lab::{Namespaces, Placement};
 
 /// After dsbench's end: how long keepers may take to kill their trees before the guardian helps.
 const KEEPERS_PATIENCE: Duration = Duration::from_secs(2);
@@ -65,6 +67,7 @@ impl Guardian {
                 keepers: BTreeMap::new(),
                 lost: Vec::new(),
                 alone: None,
+                lab: None,
             }
             .run(),
             Err(_) => 71,
@@ -79,13 +82,19 @@ impl Guardian {
         keeper: u64,
         channel: &Channel,
         program: &Program,
+        place: Option<Placement>,
         stdio: &[OwnedFd; 3],
     ) -> Result<(), WorldError> {
         let program = in_memory(&serde_json::to_vec(program).expect("a program is plain data"))
             .map_err(|error| WorldError::system("describe a program", error))?;
         let [stdin, stdout, stderr] = stdio;
         let fds = [channel.as_raw_fd(), program.as_raw_fd(), stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()];
-        self.channel.send(&Keep { keeper }, &fds).map_err(|_| WorldError::NoGuardian)
+        self.channel.send(&Request::Keep(Keep { keeper, place }), &fds).map_err(|_| WorldError::NoGuardian)
+    }
+
+    /// Asks for a laboratory. What comes of it is told on its channel.
+    pub(crate) fn order_lab(&self, spec: &File, channel: &Channel) -> nix::Result<()> {
+        self.channel.send(&Request::Lab, &[spec.as_raw_fd(), channel.as_raw_fd()])
     }
 
     /// Where its notices come in; its end means that the guardian was killed.
@@ -156,6 +165,8 @@ struct GuardianProcess {
     lost: Vec<u64>,
     /// Since when dsbench is gone.
     alone: Option<Monotonic>,
+    /// The laboratory, if there is one.
+    lab: Option<Namespaces>,
 }
 
 impl GuardianProcess {
@@ -201,34 +212,69 @@ impl GuardianProcess {
     fn hear(&mut self) {
         loop {
             let Some(channel) = &self.channel else { return };
-            match channel.receive::<Keep>() {
-                Received::Message(request, fds) => self.start_keeper(&request, fds),
+            match channel.receive() {
+                Received::Message(Request::Keep(request), fds) => self.start_keeper(request, fds),
+                // dsbench hears from the laboratory itself what came of it.
+                Received::Message(Request::Lab, fds) => self.lab = Namespaces::build(fds, self.channel.as_ref()),
                 Received::Nothing => return,
                 Received::Ended => self.leave(),
             }
         }
     }
 
-    fn start_keeper(&mut self, request: &Keep, fds: Vec<OwnedFd>) {
-        let guardian = getpid();
-        let forked = read_request(fds).and_then(|(channel, program, stdio)| {
-            // Blocks are duplicated by the fork; what the keeper must not hold is this process's channel to dsbench.
-            let own = self.channel.as_ref().map(AsRawFd::as_raw_fd);
-            Ok(sys::fork(move || {
-                if let Some(own) = own {
-                    let _ = nix::unistd::close(own);
-                }
-                keep(channel, &program, stdio, guardian)
-            })?)
+    fn start_keeper(&mut self, request: Keep, fds: Vec<OwnedFd>) {
+        let Keep { keeper, place } = request;
+        let forked = read_request(fds).and_then(|(channel, program, stdio)| match place {
+            None => {
+                let (guardian, own) = (getpid(), self.own());
+                // Blocks are duplicated by the fork; what the keeper must not hold is this process's channel to dsbench.
+                Ok(sys::fork(move || {
+                    own.forget();
+                    keep(channel, &program, stdio, guardian, None)
+                })?)
+            }
+            Some(place) => self.start_in_lab(place, channel, &program, &stdio),
         });
         match forked {
             Ok(pid) => {
-                self.keepers.insert(pid, request.keeper);
+                self.keepers.insert(pid, keeper);
             }
-            Err(error) => {
-                self.notify(&Notice::Refused { keeper: request.keeper, errno: error.raw_os_error().unwrap_or(0) })
-            }
+            Err(error) => self.notify(&Notice::Refused { keeper, errno: error.raw_os_error().unwrap_or(0) }),
         }
+    }
+
+    /// Forks a keeper into the laboratory.
+    fn start_in_lab(
+        &self,
+        place: Placement,
+        channel: Channel,
+        program: &Program,
+        stdio: &[OwnedFd; 3],
+    ) -> io::Result<Pid> {
+        let lab = self.lab.as_ref().ok_or(Errno::ENODEV)?;
+        let guardian = getpid();
+        let start = |joins: Option<Pid>| {
+            let own = self.own();
+            let (channel, outer_proc) = (channel.try_clone()?, lab.outer_proc().try_clone()?);
+            let stdio = [stdio[0].try_clone()?, stdio[1].try_clone()?, stdio[2].try_clone()?];
+            let seat =
+                Seat { place: place.clone(), is_first: joins.is_none(), outer_proc, open_files: lab.open_files() };
+            lab.fork(&place, joins, move || {
+                own.forget();
+                keep(channel, program, stdio, guardian, Some(seat))
+            })
+        };
+        let joined = place.joins.and_then(|key| self.keepers.iter().find(|(_, known)| **known == key));
+        match joined.map(|(pid, _)| start(Some(*pid))) {
+            Some(Ok(pid)) => Ok(pid),
+            // The node that it was to see has ended meanwhile.
+            Some(Err(_)) | None => start(None),
+        }
+    }
+
+    /// This process's channel to dsbench, which no keeper may hold.
+    fn own(&self) -> Own {
+        Own(self.channel.as_ref().map(AsRawFd::as_raw_fd))
     }
 
     /// Reaps; true if there is no child at all.
@@ -255,9 +301,11 @@ impl GuardianProcess {
         }
         let me = getpid();
         let all = tree::all();
+        let lab = self.lab.as_ref().map(Namespaces::process);
+        let is_kept = |pid: Pid| self.keepers.contains_key(&pid) || lab == Some(pid);
         let orphans: Vec<_> = tree::below(me.as_raw(), &all)
             .into_iter()
-            .filter(|process| process.parent == me.as_raw() && !self.keepers.contains_key(&Pid::from_raw(process.pid)))
+            .filter(|process| process.parent == me.as_raw() && !is_kept(Pid::from_raw(process.pid)))
             .collect();
         if orphans.is_empty() {
             for keeper in std::mem::take(&mut self.lost) {
@@ -275,6 +323,18 @@ impl GuardianProcess {
     fn notify(&self, notice: &Notice) {
         if let Some(channel) = &self.channel {
             let _ = channel.send(notice, &[]);
+        }
+    }
+}
+
+/// A descriptor to be closed in a forked child.
+#[derive(Debug, Clone, Copy)]
+struct Own(Option<RawFd>);
+
+impl Own {
+    fn forget(self) {
+        if let Some(own) = self.0 {
+            let _ = nix::unistd::close(own);
         }
     }
 }

@@ -12,20 +12,22 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{Pid, getpid, getppid, read, setsid};
+use nix::unistd::{Pid, getppid, setsid};
 
 use super::channel::{Channel, Received};
 use super::freeze::Frozen;
 use super::message::{Order, Report, Reported, exit_of};
-use super::program::{self, Failure, Starting};
+use super::program::{self, Starting};
+use super::seat::Seat;
 use super::spec::Program;
 use super::sweep::sweep;
 use super::sys::PidFd;
 use super::tree;
 use crate::clock::Monotonic;
+use crate::error::is_exhausted;
 
 /// Children that follow their parent within this time are not called leaking.
 const LEAK_GRACE: Duration = Duration::from_millis(250);
@@ -35,10 +37,13 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 const KILL_ALONE: Duration = Duration::from_secs(30);
 
 /// The life of a keeper process; gives its exit code: 0 if nothing of its tree is left.
-pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], guardian: Pid) -> i32 {
-    let prepared = prepare(guardian);
+pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], guardian: Pid, seat: Option<Seat>) -> i32 {
+    let prepared = prepare(guardian, seat.as_ref());
+    if let Some(seat) = &seat {
+        seat.settle(&stdio);
+    }
     let at = Monotonic::now();
-    let started = prepared.and_then(|signals| Ok((signals, program::start(program, &stdio)?)));
+    let started = prepared.and_then(|signals| Ok((signals, program::start(program, &stdio, seat.as_ref())?)));
     // Before the loop, or the end of the program's output would never be seen while its keeper lives.
     drop(stdio);
     match started {
@@ -51,26 +56,30 @@ pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], gua
             ended: None,
             killing: None,
             frozen: Frozen::default(),
+            is_first: seat.is_some_and(|seat| seat.is_first),
         }
         .run(program),
         Err(error) => {
             let name = program.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let why = format!("`{name}`: {error}");
-            let _ = channel.send(&Report { at, what: Reported::NotStarted { why } }, &[]);
+            let by_machine = error.raw_os_error().is_some_and(|errno| is_exhausted(Errno::from_raw(errno)));
+            let _ = channel.send(&Report { at, what: Reported::NotStarted { why, by_machine } }, &[]);
             0
         }
     }
 }
 
 /// Makes this process what a keeper must be before it has a child.
-fn prepare(guardian: Pid) -> io::Result<SignalFd> {
+fn prepare(guardian: Pid, seat: Option<&Seat>) -> io::Result<SignalFd> {
     // These cannot fail for a fresh child; if one did, the promise of this file would be void, so nothing is started then.
     setsid()?;
     prctl::set_name(c"dsbench-keep")?;
     prctl::set_child_subreaper(true)?;
     // Not SIGKILL: a keeper whose guardian is killed must live to kill its tree.
     prctl::set_pdeathsig(Signal::SIGTERM)?;
-    if getppid() != guardian {
+    // From within another process namespace, a parent outside of it has no number.
+    let parent = seat.map_or_else(|| Ok(getppid()), Seat::parent)?;
+    if parent != guardian {
         return Err(Errno::ESRCH.into());
     }
     signals()
@@ -98,6 +107,8 @@ struct Keeper {
     ended: Option<Monotonic>,
     killing: Option<Killing>,
     frozen: Frozen,
+    /// Of its process namespace: then whatever is in that dies with it.
+    is_first: bool,
 }
 
 /// A kill under way.
@@ -113,7 +124,7 @@ impl Keeper {
                 return code;
             }
             if self.killing.is_some() {
-                sweep(getpid());
+                self.strike();
                 if let Some(code) = self.reap() {
                     return code;
                 }
@@ -170,6 +181,7 @@ impl Keeper {
                 Err(Errno::EINTR) => {}
                 Err(_) => {
                     self.report(Monotonic::now(), Reported::Empty);
+                    self.linger();
                     return Some(0);
                 }
             }
@@ -187,19 +199,16 @@ impl Keeper {
 
     /// Learns whether exec has worked.
     fn hear_exec(&mut self, program: &Program) {
-        let Some(starting) = &self.starting else { return };
-        let mut fds = [PollFd::new(starting.failure.as_fd(), PollFlags::POLLIN)];
-        if !poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
-            return;
-        }
-        let mut bytes = [0; 8];
-        let length = read(&starting.failure, &mut bytes).unwrap_or(0);
-        let pid = starting.pid;
+        let Some(starting) = &mut self.starting else { return };
+        let Some((pid, failure)) = starting.hear() else { return };
         self.starting = None;
-        match Failure::read(&bytes[..length]) {
-            None => self.report(self.began, Reported::Started { pid: pid.as_raw() }),
+        match failure {
+            None => self.report(self.began, Reported::Started { pid }),
             Some(failure) => {
-                self.report(Monotonic::now(), Reported::NotStarted { why: failure.explain(program) });
+                self.report(
+                    Monotonic::now(),
+                    Reported::NotStarted { why: failure.explain(program), by_machine: failure.is_machines() },
+                );
                 // Nothing that happens to the child that never became a program is worth telling.
                 self.channel = None;
                 self.main = None;
@@ -231,12 +240,12 @@ impl Keeper {
                 }
             }
             Order::Signal { signal, tree: true } => {
-                for process in tree::descendants(getpid().as_raw()) {
+                for process in tree::descendants(tree::me().as_raw()) {
                     process.signal(signal);
                 }
             }
             Order::Pause => {
-                let running = self.frozen.freeze(getpid());
+                let running = self.frozen.freeze(tree::me());
                 self.report(Monotonic::now(), Reported::Paused { running });
             }
             Order::Resume => {
@@ -250,13 +259,34 @@ impl Keeper {
         self.killing.get_or_insert(Killing { since: Monotonic::now(), is_reported: false });
     }
 
+    /// Kills whatever is there.
+    fn strike(&self) {
+        if self.is_first {
+            // All in this namespace but this process, at once: nothing can be forked meanwhile.
+            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        } else {
+            sweep(tree::me());
+        }
+    }
+
+    /// Helpers that came to see the processes of this life may go on when these have ended; without the first process, the kernel would
+    /// kill them. They have keepers of their own.
+    fn linger(&mut self) {
+        self.channel = None;
+        while self.is_first && self.killing.is_none() && kill(Pid::from_raw(-1), None).is_ok() {
+            let _ = poll(&mut [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)], PollTimeout::from(20u8));
+            self.hear_signals();
+            while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status.pid().is_some()) {}
+        }
+    }
+
     /// Reports a kill that takes long. False when there is nobody to tell and no hope either.
     fn go_on_killing(&mut self) -> bool {
         let Some(killing) = &mut self.killing else { return true };
         let age = Monotonic::now().since(killing.since);
         if age > KILL_PATIENCE && !killing.is_reported {
             killing.is_reported = true;
-            let survivors = tree::names(&tree::descendants(getpid().as_raw()));
+            let survivors = tree::names(&tree::descendants(tree::me().as_raw()));
             self.report(Monotonic::now(), Reported::Unkillable { survivors });
         }
         self.channel.is_some() || age < KILL_ALONE
@@ -267,7 +297,7 @@ impl Keeper {
             return;
         }
         self.ended = None;
-        let children = tree::names(&tree::descendants(getpid().as_raw()));
+        let children = tree::names(&tree::descendants(tree::me().as_raw()));
         if self.killing.is_none() && !children.is_empty() {
             self.report(Monotonic::now(), Reported::Leaking { children });
         }

@@ -5,13 +5,25 @@ use nix::sys::wait::WaitStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Monotonic;
+use crate::lab::Placement;
 
-/// dsbench to the guardian: keep a program. With five descriptors: the keeper's channel, the program's description, and its
-/// standard input, output and error.
+/// dsbench to the guardian.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// Keep a program. With five descriptors: the keeper's channel, the program's description, and its standard input, output and
+    /// error.
+    Keep(Keep),
+    /// Build a laboratory. With two descriptors: its specification, and the channel on which dsbench hears of it.
+    Lab,
+}
+
+/// Whom to keep, and where.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Keep {
     /// Names the keeper in [`Notice`]s.
     pub(crate) keeper: u64,
+    /// Where in the laboratory; none for the host.
+    pub(crate) place: Option<Placement>,
 }
 
 /// The guardian to dsbench.
@@ -72,6 +84,8 @@ pub(crate) enum Reported {
     NotStarted {
         /// Why, for people.
         why: String,
+        /// The machine refused what any program needs.
+        by_machine: bool,
     },
     /// The main program ended.
     Exited {

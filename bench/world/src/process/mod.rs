@@ -11,6 +11,7 @@ mod guardian;
 mod keeper;
 mod message;
 mod program;
+mod seat;
 mod spec;
 mod sweep;
 pub(crate) mod sys;

@@ -11,40 +11,78 @@ use nix::fcntl::OFlag;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::stat;
-use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getpid, getppid, pipe2, setsid, write};
+use nix::unistd::{
+    Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, getpid, getppid, pipe2, read, setsid, write,
+};
 
+use super::seat::Seat;
 use super::spec::Program;
 use super::sys;
+use crate::error::is_exhausted;
 
 /// A program on its way to exec.
 #[derive(Debug)]
 pub(super) struct Starting {
-    /// Its process.
+    /// Its process, as its keeper sees it.
     pub(super) pid: Pid,
-    /// Ends when exec has worked; else it carries a [`Failure`].
+    /// Carries its number as dsbench sees it; then ends when exec has worked, or carries a [`Failure`].
     pub(super) failure: OwnedFd,
+    /// What came so far.
+    said: Vec<u8>,
 }
 
 /// Where it failed, as two numbers on the pipe: a forked child should not do more than write them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Failure {
-    at_cwd: bool,
+    at: Step,
     errno: i32,
 }
 
+/// What a child does before exec, by what people would have to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Exec,
+    Directory,
+    User,
+}
+
 /// Forks and executes; never waits.
-pub(super) fn start(program: &Program, stdio: &[OwnedFd; 3]) -> io::Result<Starting> {
+pub(super) fn start(program: &Program, stdio: &[OwnedFd; 3], seat: Option<&Seat>) -> io::Result<Starting> {
     let ready = Ready::new(program)?;
     let keeper = getpid();
-    let (failure, fails) = pipe2(OFlag::O_CLOEXEC)?;
+    let (failure, fails) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    if let Some(seat) = seat {
+        seat.choose_pid();
+    }
     let pid = sys::fork(|| {
-        let failure = ready.execute(stdio, keeper);
-        let bytes = [u8::from(failure.at_cwd).into(), failure.errno].map(i32::to_ne_bytes).concat();
+        let pid = seat.map_or_else(|| Ok(getpid()), Seat::pid).unwrap_or_else(|_| getpid());
+        let _ = write(&fails, &pid.as_raw().to_ne_bytes());
+        let failure = ready.execute(stdio, keeper, seat);
+        let bytes = [failure.at as i32, failure.errno].map(i32::to_ne_bytes).concat();
         // If this fails too, the keeper sees code 127 without a reason.
         let _ = write(&fails, &bytes);
         127
     })?;
-    Ok(Starting { pid, failure })
+    Ok(Starting { pid, failure, said: Vec::new() })
+}
+
+impl Starting {
+    /// Its number as dsbench sees it, and why it was not executed; none until that is known.
+    pub(super) fn hear(&mut self) -> Option<(i32, Option<Failure>)> {
+        let mut bytes = [0; 12];
+        loop {
+            match read(&self.failure, &mut bytes) {
+                Ok(0) => break,
+                Ok(length) => self.said.extend_from_slice(&bytes[..length]),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return None,
+                Err(_) => break,
+            }
+        }
+        // Killed before it could say its number, it has none that anybody could use.
+        let Some((pid, rest)) = self.said.split_first_chunk::<4>() else { return Some((self.pid.as_raw(), None)) };
+        Some((i32::from_ne_bytes(*pid), Failure::read(rest)))
+    }
 }
 
 /// A program with everything that exec wants to have in C's form.
@@ -78,8 +116,11 @@ impl Ready {
     }
 
     /// Returns only if it failed.
-    fn execute(&self, stdio: &[OwnedFd; 3], keeper: Pid) -> Failure {
+    fn execute(&self, stdio: &[OwnedFd; 3], keeper: Pid, seat: Option<&Seat>) -> Failure {
         let [stdin, stdout, stderr] = stdio;
+        if let Some(Err(errno)) = seat.map(Seat::become_user) {
+            return Failure { at: Step::User, errno: errno as i32 };
+        }
         let prepared = (|| {
             // When its keeper is killed, the program goes at once; its descendants are the guardian's to kill.
             prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -95,10 +136,10 @@ impl Ready {
             SigSet::empty().thread_set_mask()
         })();
         if let Err(errno) = prepared {
-            return Failure { at_cwd: false, errno: errno as i32 };
+            return Failure { at: Step::Exec, errno: errno as i32 };
         }
         if let Err(errno) = chdir(self.cwd.as_c_str()) {
-            return Failure { at_cwd: true, errno: errno as i32 };
+            return Failure { at: Step::Directory, errno: errno as i32 };
         }
         // As execvp(3) does: look on after "not there", remember "not allowed", stop at everything else. But a directory that may not
         // be searched (root's, on the PATH of somebody else) is no program that may not be executed.
@@ -109,10 +150,10 @@ impl Ready {
                 Errno::ENOENT | Errno::ENOTDIR => {}
                 Errno::EACCES if self.paths.len() > 1 && stat(path.as_c_str()).is_err() => {}
                 Errno::EACCES => reason = errno,
-                other => return Failure { at_cwd: false, errno: other as i32 },
+                other => return Failure { at: Step::Exec, errno: other as i32 },
             }
         }
-        Failure { at_cwd: false, errno: reason as i32 }
+        Failure { at: Step::Exec, errno: reason as i32 }
     }
 }
 
@@ -133,16 +174,30 @@ fn candidates(name: &OsStr, path: &OsStr) -> Vec<std::path::PathBuf> {
 impl Failure {
     /// Reads what the child wrote; none if exec worked.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (at_cwd, errno) = bytes.split_first_chunk::<4>()?;
+        let (at, errno) = bytes.split_first_chunk::<4>()?;
         let errno = errno.first_chunk::<4>()?;
-        Some(Self { at_cwd: i32::from_ne_bytes(*at_cwd) != 0, errno: i32::from_ne_bytes(*errno) })
+        let steps = [Step::Exec, Step::Directory, Step::User];
+        let at = steps.into_iter().find(|step| *step as i32 == i32::from_ne_bytes(*at))?;
+        Some(Self { at, errno: i32::from_ne_bytes(*errno) })
+    }
+
+    /// True if the machine refused what any program needs.
+    pub(super) fn is_machines(self) -> bool {
+        is_exhausted(Errno::from_raw(self.errno))
     }
 
     /// What to tell people: what is wrong and what to do.
     pub(super) fn explain(self, program: &Program) -> String {
         let name = program.argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
         let reason = Errno::from_raw(self.errno);
-        if self.at_cwd {
+        if self.at == Step::User {
+            return format!(
+                "`{name}`: it cannot run as the user, or with the capabilities, that it should: {} (start dsbench with sudo, in a \
+                 container that has all users)",
+                reason.desc()
+            );
+        }
+        if self.at == Step::Directory {
             return format!(
                 "`{name}`: its working directory {} cannot be entered: {}",
                 program.cwd.display(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::capture::Patterns;
+use crate::lab::Place;
 
 /// A program to be executed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -30,6 +31,8 @@ pub struct SpawnSpec {
     pub files: Vec<FollowSpec>,
     /// True puts the process's name before each of its lines in the node's readable log: for nodes of several processes.
     pub label: bool,
+    /// Where in the laboratory it runs, with process numbers of its own; none for the host.
+    pub place: Option<Place>,
 }
 
 impl fmt::Debug for SpawnSpec {
@@ -55,6 +58,8 @@ pub struct ExecSpec {
     pub program: Program,
     /// What it reads.
     pub stdin: ExecInput,
+    /// Where in the laboratory it runs; none for the host. It sees the processes of the node there while its main process lives.
+    pub place: Option<Place>,
 }
 
 /// Standard input of a helper program.
@@ -72,7 +77,8 @@ pub enum ExecInput {
 /// A look at one TCP port.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeSpec {
-    /// Where to connect; the connection is closed at once.
+    /// Where to connect; the connection is closed at once. If the address is a machine's in the laboratory, it is made on that machine and
+    /// crosses no link.
     pub addr: std::net::SocketAddr,
     /// When to give up.
     pub within: Duration,

@@ -24,6 +24,24 @@ pub(crate) fn fork(child: impl FnOnce() -> i32) -> nix::Result<Pid> {
     }
 }
 
+/// Runs `child` in a forked process that is a child of this one's parent; gives its pid. If it is the first of a new process namespace,
+/// all in that die with it.
+pub(crate) fn fork_sibling(is_first: bool, child: impl FnOnce() -> i32) -> nix::Result<Pid> {
+    let namespace = if is_first { libc::CLONE_NEWPID } else { 0 };
+    let args = [u64::from((libc::CLONE_PARENT | namespace).unsigned_abs()), 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: the arguments are the kernel's first version of clone_args: flags and nothing else, so it acts as fork(2) does. This process
+    // has one thread, so a forked child may do anything. (The C library does not notice this fork: it goes on believing the
+    // thread's number of before, which it uses for nothing but locks between threads.)
+    let pid = Errno::result(unsafe { libc::syscall(libc::SYS_clone3, args.as_ptr(), size_of_val(&args)) })?;
+    match i32::try_from(pid).expect("numbers of processes are small") {
+        0 => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(70);
+            exit(code)
+        }
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
 /// Ends this process without running anything that was registered for its end: that belongs to the process that it was forked from.
 fn exit(code: i32) -> ! {
     // SAFETY: no memory is touched.
@@ -84,6 +102,12 @@ impl PidFd {
             let fd = Errno::result(libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0))?;
             Ok(Self(OwnedFd::from_raw_fd(RawFd::try_from(fd).expect("descriptors are small"))))
         }
+    }
+
+    /// Opens it by its directory in /proc; ENOENT if there is none. This kind can be signalled, not polled.
+    pub(crate) fn seen(path: &str) -> nix::Result<Self> {
+        let flags = nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
+        nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty()).map(Self)
     }
 
     /// Sends a signal by number (real-time signals have no name).

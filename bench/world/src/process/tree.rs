@@ -3,8 +3,11 @@
 //! /proc cannot be read in one instant, and processes fork while it is read. So nothing here is proof: callers repeat until waitpid says
 //! that no child is left (kill), or until nothing new is found among processes that can no longer fork (freeze).
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::sys::PidFd;
@@ -46,9 +49,14 @@ impl Process {
     }
 
     /// Opens a lasting handle. Between the look and the opening, the number may have gone to another process: so look again.
+    ///
+    /// It is opened where it was seen: in a laboratory /proc may be that of the host, with other numbers than this process's own.
     pub(crate) fn open(&self) -> Option<PidFd> {
-        let handle = PidFd::open(Pid::from_raw(self.pid)).ok()?;
-        look(self.pid).is_some_and(|now| now.started == self.started).then_some(handle)
+        let handle = PidFd::seen(&format!("/proc/{}", self.pid)).ok()?;
+        let stat = openat(&handle, "stat", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let mut text = Vec::new();
+        File::from(stat).read_to_end(&mut text).ok()?;
+        parse(&text).is_some_and(|now| now.started == self.started).then_some(handle)
     }
 
     /// True if no thread of it runs: every one is stopped or dead, or, if a stop `is_due`, in an uninterruptible wait.
@@ -66,6 +74,17 @@ impl Process {
             })
         })
     }
+}
+
+/// This process's number in /proc. (In a laboratory that may refuse a /proc of its own, it is not what getpid(2) says.)
+pub(crate) fn me() -> Pid {
+    let own = fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse().ok());
+    own.map_or_else(nix::unistd::getpid, Pid::from_raw)
+}
+
+/// The parent of the process whose /proc/PID/stat this is.
+pub(crate) fn parent(stat: &[u8]) -> Option<i32> {
+    parse(stat).map(|process| process.parent)
 }
 
 /// All processes that can be seen.

@@ -2,6 +2,9 @@
 #![expect(dead_code, reason = "each test file uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
+pub(crate) mod doomed;
+pub(crate) mod lab;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +39,15 @@ impl Stage {
     fn with(signals: Option<Signals>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let guardian = Guardian::fork().unwrap();
-        let config = WorldConfig { log_dir: dir.path().to_owned(), signals, desk: None, lifts_limits: true };
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals,
+            desk: None,
+            lab: None,
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
         Self { world: World::new(guardian, Clock::start(), config).unwrap(), dir, seen: Vec::new() }
     }
 
@@ -54,7 +65,9 @@ impl Stage {
     pub(crate) fn spawn(&mut self, life: &Life, argv: &[&str]) {
         let program = self.program(argv);
         let (stdout, stderr) = (words(), words());
-        self.world.spawn(life.clone(), SpawnSpec { program, stdout, stderr, files: Vec::new(), label: false }).unwrap();
+        self.world
+            .spawn(life.clone(), SpawnSpec { program, stdout, stderr, files: Vec::new(), label: false, place: None })
+            .unwrap();
     }
 
     /// Starts a shell script that writes files of the stage's directory, which are followed; waits until it runs.
@@ -62,7 +75,7 @@ impl Stage {
         let program = self.program(&["sh", "-c", script]);
         let follow = |file: &&str| FollowSpec { dir: self.dir.path().to_owned(), path: file.into(), patterns: words() };
         let files = files.iter().map(follow).collect();
-        let spec = SpawnSpec { program, stdout: words(), stderr: words(), files, label: false };
+        let spec = SpawnSpec { program, stdout: words(), stderr: words(), files, label: false, place: None };
         self.world.spawn(life.clone(), spec).unwrap();
         self.until(|what| matches!(what, Happening::Started { of, .. } if of == life));
     }
@@ -101,6 +114,23 @@ impl Stage {
         let said = |what: &Happening| matches!(what, Happening::Event(event) if &*event.name == word);
         if !self.seen.iter().any(|outside| said(&outside.what)) {
             self.until(said);
+        }
+    }
+
+    /// Waits until one life has said a word, if it has not.
+    pub(crate) fn until_said_by(&mut self, life: &Life, word: &str) {
+        let said =
+            |what: &Happening| matches!(what, Happening::Event(event) if &*event.name == word && event.of == *life);
+        if !self.seen.iter().any(|outside| said(&outside.what)) {
+            self.until(said);
+        }
+    }
+
+    /// Waits for a life's end, if it was not seen.
+    pub(crate) fn until_empty_or_seen(&mut self, life: &Life) {
+        let empty = Happening::Empty { of: life.clone() };
+        if !self.seen.iter().any(|outside| outside.what == empty) {
+            self.until_empty(life);
         }
     }
 

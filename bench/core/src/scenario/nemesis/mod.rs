@@ -9,8 +9,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub(super) use self::parse::{declare, parse};
-use super::process::Signal;
 use super::steps::Delay;
+use super::stop::Signal;
 use crate::condition::EventPart;
 use crate::observation::ActionVerb;
 use crate::source::SourceLine;

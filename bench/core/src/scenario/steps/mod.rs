@@ -27,8 +27,8 @@ pub(super) use read::{Stages, declare, parse};
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
 
-use super::process::Signal;
-use crate::condition::{Part, Probe};
+use super::stop::Signal;
+use crate::condition::{Condition, Part, Probe};
 use crate::observation::Name;
 use crate::source::SourceLine;
 use crate::stage::Stage;
@@ -269,18 +269,22 @@ impl fmt::Display for Verb {
 }
 
 impl Step {
-    /// Every command that it needs.
-    pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
+    /// What it starts at, and what it looks for.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let looked = match &self.verb {
             Verb::Wait(look) | Verb::Expect(look) => Some(&look.condition),
             _ => None,
         };
         let when = self.timing.when.as_ref().map(|(condition, _)| condition);
-        let probes =
-            when.into_iter().chain(looked).flat_map(|condition| &condition.parts).filter_map(|part| match part {
-                Part::Probe(Probe::Exec { command, .. }) => Some(command),
-                Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
-            });
+        when.into_iter().chain(looked)
+    }
+
+    /// Every command that it needs.
+    pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
+        let probes = self.conditions().flat_map(|condition| &condition.parts).filter_map(|part| match part {
+            Part::Probe(Probe::Exec { command, .. }) => Some(command),
+            Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
+        });
         let own = match &self.verb {
             Verb::Exec(exec) => Some(&exec.command),
             _ => None,

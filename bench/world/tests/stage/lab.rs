@@ -1,0 +1,214 @@
+//! A laboratory for tests: three machines and the bench's, joined by the simplest of switches.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use dsbench_core::observation::{Life, Name};
+use dsbench_world::{
+    Cable, Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, LabSpec, LinkKind, Place,
+    SpawnSpec, World, WorldConfig, WorldError,
+};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{read, write};
+
+use super::{Stage, words};
+
+/// What carries frames in this process's laboratories: TAP where it may, as every run does.
+pub(crate) const LINK: LinkKind = LinkKind::Any;
+
+pub(crate) fn endpoint(number: u16, name: &str) -> EndpointSpec {
+    let [high, low] = number.to_be_bytes();
+    EndpointSpec {
+        name: name.to_owned(),
+        hostname: name.to_owned(),
+        ip4: Ipv4Addr::new(10, 77, high, low),
+        ip6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number),
+        mac: [2, 0, 0, 0, high, low],
+    }
+}
+
+/// peer1, peer2, peer3.
+pub(crate) fn three() -> LabSpec {
+    machines(3)
+}
+
+pub(crate) fn machines(count: u16) -> LabSpec {
+    LabSpec {
+        endpoints: (1..=count).map(|number| endpoint(number, &format!("peer{number}"))).collect(),
+        bench: endpoint(0xfffe, "dsbench"),
+        prefix: 16,
+        mtu: 1500,
+        hosts: vec!["10.77.0.1 primary".to_owned()],
+        link: LINK,
+        root_user: None,
+        visible: Vec::new(),
+    }
+}
+
+/// A world with machines, and the thread that carries frames between them.
+pub(crate) struct LabStage {
+    pub(crate) stage: Stage,
+    pub(crate) hub: Hub,
+}
+
+impl LabStage {
+    pub(crate) fn new(spec: &LabSpec) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Programs may be somebody else's.
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let guardian = Guardian::fork().unwrap();
+        let mut lab = guardian.build_lab(spec).unwrap();
+        let hub = Hub::start(std::mem::take(&mut lab.cables));
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals: None,
+            desk: None,
+            lab: Some(lab),
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
+        let world = World::new(guardian, Clock::start(), config).unwrap();
+        Self { stage: Stage { world, dir, seen: Vec::new() }, hub }
+    }
+
+    /// Starts a shell script on the machine that is called as the life's node; waits until it runs; gives its pid on the host.
+    pub(crate) fn sh(&mut self, life: &Life, script: &str) -> i32 {
+        self.sh_at(life, script, Place::at(life.node.clone()))
+    }
+
+    pub(crate) fn sh_at(&mut self, life: &Life, script: &str, place: Place) -> i32 {
+        let program = self.stage.program(&["sh", "-c", script]);
+        let (stdout, stderr) = (words(), words());
+        let spec = SpawnSpec { program, stdout, stderr, files: Vec::new(), label: false, place: Some(place) };
+        self.stage.world.spawn(life.clone(), spec).unwrap();
+        match self.stage.until(|what| matches!(what, Happening::Started { of, .. } if of == life)).what {
+            Happening::Started { pid, .. } => pid,
+            _ => unreachable!(),
+        }
+    }
+
+    pub(crate) fn exec(&mut self, argv: &[&str], place: Option<Place>) -> ExecId {
+        let program = self.stage.program(argv);
+        self.stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty, place }).unwrap()
+    }
+
+    /// Executes a shell script on a machine and gives what it said, trimmed.
+    pub(crate) fn ask(&mut self, on: &str, script: &str) -> String {
+        self.ask_at(Place::at(on), script)
+    }
+
+    pub(crate) fn ask_at(&mut self, place: Place, script: &str) -> String {
+        let id = self.exec(&["sh", "-c", script], Some(place));
+        let result = self.executed(id);
+        let said = String::from_utf8_lossy(&result.stdout).trim().to_owned();
+        let complaint = String::from_utf8_lossy(&result.stderr).into_owned();
+        assert_eq!(result.ended, Ok(dsbench_core::observation::Exit::Code(0)), "{said} {complaint}");
+        said
+    }
+
+    /// Asks until the answer is this.
+    pub(crate) fn until_asked(&mut self, on: &str, script: &str, expected: &str) {
+        let deadline = self.stage.world.clock().now() + super::PATIENCE;
+        while self.ask(on, script) != expected {
+            assert!(self.stage.world.clock().now() < deadline, "{script}: it never said {expected}");
+        }
+    }
+
+    /// Why nothing can be executed there.
+    pub(crate) fn exec_refused(&mut self, place: Place) -> WorldError {
+        let program = self.stage.program(&["true"]);
+        self.stage.world.exec(ExecSpec { program, stdin: ExecInput::Empty, place: Some(place) }).unwrap_err()
+    }
+
+    pub(crate) fn executed(&mut self, wanted: ExecId) -> Executed {
+        match self.stage.until(|what| matches!(what, Happening::Executed { id, .. } if *id == wanted)).what {
+            Happening::Executed { result, .. } => result,
+            _ => unreachable!(),
+        }
+    }
+
+    /// Ends the world; everything must be gone.
+    pub(crate) fn end(self) {
+        self.stage.end();
+        self.hub.end();
+    }
+}
+
+/// Carries every frame to whom it is for: to one machine by its hardware address, or to all others.
+pub(crate) struct Hub {
+    pub(crate) cables: Arc<Vec<Cable>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Hub {
+    fn start(cables: Vec<Cable>) -> Self {
+        let cables = Arc::new(cables);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (its, its_stop) = (cables.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            let mut frame = vec![0; 65_536];
+            while !its_stop.load(Ordering::Relaxed) {
+                let mut fds: Vec<_> =
+                    its.iter().map(|cable| PollFd::new(cable.fd.as_fd(), PollFlags::POLLIN)).collect();
+                poll(&mut fds, PollTimeout::from(20_u8)).unwrap();
+                for from in its.iter() {
+                    while let Ok(length) = read(&from.fd, &mut frame) {
+                        carry(&its, from, &frame[..length]);
+                    }
+                }
+            }
+        });
+        Self { cables, stop, thread }
+    }
+
+    pub(crate) fn cable(&self, name: &str) -> &Cable {
+        self.cables.iter().find(|cable| *cable.name == *name).unwrap()
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+    }
+}
+
+fn carry(cables: &[Cable], from: &Cable, frame: &[u8]) {
+    let Some(to) = frame.first_chunk::<6>() else { return };
+    for cable in cables.iter().filter(|cable| !std::ptr::eq(*cable, from)) {
+        if to[0] & 1 == 1 || cable.mac == *to {
+            // A full queue loses frames, as networks do.
+            let _ = write(&cable.fd, frame);
+        }
+    }
+}
+
+pub(crate) fn place(on: &str, user: Option<&str>, caps: &[&str]) -> Place {
+    Place { endpoint: on.into(), user: user.map(Name::from), caps: caps.iter().map(|name| Name::from(*name)).collect() }
+}
+
+/// Runs the tests of this file once more, all but the named one, as somebody who has no rights: nobody.
+pub(crate) fn again_as_an_ordinary_user(but: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    // Wherever the checkout lies, there it can be reached.
+    let copy = dir.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let done = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(copy)
+        .args(["--ignored", "--skip", but])
+        .current_dir(dir.path())
+        .env("TMPDIR", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success() && said.contains("test result: ok"),
+        "{said}{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
