@@ -32,7 +32,10 @@ pub use desk::{CallerId, Desk, DeskConfig, LINE_HEARD_MAX, Socket};
 pub use ending::Ended;
 pub use error::WorldError;
 pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, lateness, limits, space, trial};
-pub use lab::{CAPABILITIES, Cable, CableKind, EndpointSpec, Lab, LabError, LabSpec, LinkKind, Place, Plug, User};
+pub use lab::{
+    CAPABILITIES, Cable, CableKind, EndpointSpec, LAB_PARTS, Lab, LabError, LabPart, LabSpec, LabTrial, LinkKind,
+    Place, Plug, User, lab_trial,
+};
 pub use lock::Lock;
 pub use node_dir::{FileSpec, NodeEnv, give_node, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};

@@ -62,7 +62,10 @@ fn without_user_namespaces_the_setting_is_named_that_forbids_them() {
     );
     let said = Elsewhere::new().run(&script, &[(ROLE, "refused")]);
     assert!(said.contains("make a user namespace: No space left on device"), "{said}");
-    assert!(said.contains("remedy: the limit of namespaces") && said.contains("user.max_user_namespaces"), "{said}");
+    assert!(
+        said.contains("remedy: the limit of namespaces (0: none at all)") && said.contains("user.max_user_namespaces"),
+        "{said}"
+    );
     let script = script.replace("max_user_namespaces", "max_net_namespaces");
     let said = Elsewhere::new().run(&script, &[(ROLE, "refused")]);
     assert!(said.contains("user.max_net_namespaces"), "{said}");

@@ -102,7 +102,7 @@ fn remedy(at: Step, reason: Errno, read: &dyn Fn(&str) -> Option<String>) -> Str
             if reason == Errno::ENOSPC {
                 let which = if at == Step::Users { "user" } else { "net" };
                 return format!(
-                    "the limit of namespaces is used up: `sysctl user.max_{which}_namespaces` shows it, \
+                    "the limit of namespaces (0: none at all) is reached: `sysctl user.max_{which}_namespaces` shows it, \
                      `sudo sysctl -w user.max_{which}_namespaces=16384` raises it"
                 );
             }
@@ -111,6 +111,12 @@ fn remedy(at: Step, reason: Errno, read: &dyn Fn(&str) -> Option<String>) -> Str
                     .to_owned();
             }
             CONTAINER.to_owned()
+        }
+        Step::Proc => {
+            "runs work without; in a container: docker run --security-opt systempaths=unconfined shows all of /proc".to_owned()
+        }
+        Step::Ports => {
+            "runs work without; in a container: docker run --security-opt systempaths=unconfined opens /proc/sys".to_owned()
         }
         Step::Tap => "`sudo chmod 0666 /dev/net/tun` opens it, as it is on most distributions; `sudo modprobe tun` if it is not there; \
                       in a container: --device /dev/net/tun"
