@@ -202,7 +202,10 @@ impl Elsewhere {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-        std::fs::copy(std::env::current_exe().unwrap(), dir.path().join("tests")).unwrap();
+        // By another process: a child that another test forks meanwhile must not hold it open for writing, or it cannot be executed.
+        let mut cp = std::process::Command::new("cp");
+        cp.arg(std::env::current_exe().unwrap()).arg(dir.path().join("tests"));
+        assert!(cp.status().unwrap().success());
         Self(dir)
     }
 
