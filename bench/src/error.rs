@@ -40,7 +40,7 @@ pub enum BenchError {
     /// A stored run cannot be used.
     #[error("{0}")]
     StoredRun(String),
-    /// The world failed in a way that no scenario can cause.
+    /// The processes of a run could not be controlled: a limit of the machine, or a bug.
     #[error("failed to control the run's processes")]
     World(#[from] dsbench_world::WorldError),
 }
@@ -53,6 +53,7 @@ impl BenchError {
             Self::Refused(_) => 1,
             Self::NothingSelected(_) => 4,
             Self::Environment(_) | Self::File { .. } => 5,
+            Self::World(error) if error.is_of_machine() => 5,
             Self::World(_) => 70,
         }
     }

@@ -19,6 +19,7 @@ mod doctor;
 mod driver;
 pub mod error;
 mod init;
+mod lab;
 mod library;
 pub mod load;
 pub mod report;

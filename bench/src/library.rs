@@ -10,7 +10,6 @@ use dsbench_core::verdict::Verdict;
 use crate::error::BenchError;
 use crate::load::{Source, overrides};
 use crate::report::excerpt::excerpt;
-use crate::report::live::Cast;
 use crate::report::screen::Screen;
 use crate::run::{self, Host, Order, Outcome};
 use crate::series::Selected;
@@ -147,7 +146,7 @@ impl Bench {
     fn make(&self, selected: &Selected) -> Result<Run, BenchError> {
         let host = Host::Guest { dsbench: self.dsbench.clone() };
         let order = Order { host, ..selected.order(&self.logs, 0, 1) };
-        let outcome = run::run(&order, None)?;
+        let outcome = run::run(&order, None, None)?;
         Ok(Run { order, outcome })
     }
 }
@@ -191,16 +190,7 @@ impl Run {
     /// What the command line says of it: the verdict with its evidence, faults, how to see it again; of a run that did not pass the last
     /// lines of every node, too.
     pub fn report(&self) -> String {
-        let cast = Cast::of(&self.order.plan);
-        let screen = Screen {
-            file: &self.outcome.file,
-            history: &self.outcome.history,
-            verdict: &self.outcome.verdict,
-            judgement: self.outcome.judgement,
-            store: &self.outcome.store,
-            steps: cast.steps,
-            logs: self.outcome.store.shown_log_dir(),
-        };
+        let screen = Screen::of(&self.order, &self.outcome, self.outcome.store.shown_log_dir());
         let mut report = screen.render();
         if !self.has_passed() {
             report.push_str(&excerpt(&screen, LOG_LINES));

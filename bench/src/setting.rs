@@ -9,9 +9,10 @@ use dsbench_world::{FileSpec, Ports, WorldError, prepare_node};
 
 use crate::driver::Setting;
 use crate::error::BenchError;
+use crate::lab::{self, LabSetting};
 use crate::store::Store;
 
-/// In host mode all nodes are on one address, with ports of their own.
+/// In host mode all nodes are on one address, with ports that are theirs; in the laboratory each has an address, and the ports that it wants.
 const HOST: &str = "127.0.0.1";
 
 /// Allocates the ports and makes the data directories. The ports are the run's as long as the second value lives.
@@ -20,6 +21,7 @@ pub(crate) fn settle(
     store: &Store,
     scenario_dir: &Path,
     executable: &Path,
+    with_pcap: bool,
 ) -> Result<(Setting, Ports), BenchError> {
     let nodes_dir = store.nodes_dir().canonicalize().map_err(BenchError::file("find", store.nodes_dir()))?;
     let (addresses, ports) = address(plan, scenario_dir, &nodes_dir, executable)?;
@@ -30,10 +32,15 @@ pub(crate) fn settle(
             .iter()
             .map(|file| FileSpec { path: file.path.clone().into(), text: file.text.expand(&place), mode: file.mode })
             .collect();
-        prepare_node(&nodes_dir.join(&*node.name), &files).map_err(environment)?;
+        let data_dir = nodes_dir.join(&*node.name);
+        prepare_node(&data_dir, &files).map_err(environment)?;
+        if plan.scenario.network.is_lab() {
+            lab::give(node, &data_dir).map_err(environment)?;
+        }
     }
     let token = store.dir().file_name().map(|name| format!("{}-{}", plan.scenario.name, name.to_string_lossy()));
-    Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed }, ports))
+    let lab = LabSetting::of(plan, store, scenario_dir, executable, with_pcap);
+    Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed, lab }, ports))
 }
 
 /// Every node's address, ports and (future) data directory.
@@ -45,10 +52,17 @@ pub(crate) fn address(
 ) -> Result<(Addresses, Ports), BenchError> {
     let mut addresses = plan.addresses(executable.to_string_lossy(), scenario_dir.to_string_lossy());
     let mut ports = Ports::new(plan.seed);
+    let network = &plan.scenario.network;
+    let mut places = network.layout(&plan.scenario.nodes).endpoints.into_iter();
     for node in &plan.scenario.nodes {
         let Some(at) = addresses.nodes.get_mut(&node.name) else { continue };
-        at.ip = HOST.into();
+        let place = places.next().filter(|_| network.is_lab());
+        at.ip = place.as_ref().map_or_else(|| HOST.to_owned(), |place| place.ip4.to_string());
         at.data_dir = nodes_dir.join(&*node.name).to_string_lossy().into_owned();
+        if place.is_some() {
+            at.ports = node.own_ports();
+            continue;
+        }
         for port in &node.ports {
             let number = ports.allocate().map_err(environment)?;
             at.ports.insert(Name::clone(&port.name), number);
@@ -59,6 +73,6 @@ pub(crate) fn address(
 
 /// What the machine refuses is its doing, not a bug.
 fn environment(error: WorldError) -> BenchError {
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    BenchError::Environment(format!("{error}{cause}"))
+    let remedy = error.remedy().map(|remedy| format!(" ({remedy})")).unwrap_or_default();
+    BenchError::Environment(format!("{}{remedy}", error.told()))
 }

@@ -71,6 +71,10 @@ fn a_cluster_is_acted_on_from_other_terminals_until_it_is_taken_down() {
     let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
     assert!(history.contains("\"by_hand\":true") && !history.contains("\"step\""), "{history}");
     assert!(!place.run_dir().join("control").exists());
+    let shown = stdout(&place.dsbench(&["show"]).success());
+    assert!(shown.contains("launched by `dsbench up`") && shown.contains("kill peer2 by hand"), "{shown}");
+    let recheck = place.dsbench(&["recheck"]).code(2);
+    assert!(stderr(&recheck).contains("nothing of it is judged"));
 }
 
 #[test]

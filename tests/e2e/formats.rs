@@ -231,6 +231,26 @@ fn a_reader_that_is_stuck_holds_up_no_run_and_gets_everything_when_it_reads_agai
 }
 
 #[test]
+fn people_who_stop_reading_hold_up_no_run_either() {
+    let place = Place::new();
+    place.write("x.toml", &TALKS.replace("2000", "6000"));
+    let mut child = place.command(&["run", "-v", "x.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+    let run_json = place.path("logs/runs/latest/run.json");
+    place.wait_until("the run's result", |_| {
+        let text = std::fs::read_to_string(&run_json).unwrap_or_default();
+        serde_json::from_str::<Value>(&text).is_ok_and(|run| run["result"] == "pass")
+    });
+    assert!(child.try_wait().unwrap().is_none(), "it waits for its reader");
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(text.lines().filter(|line| line.contains("said n=")).count(), 6000, "{text}");
+    assert!(text.len() > 100_000, "more than a pipe holds");
+    let (last_event, verdict) = (text.rfind("said n=").unwrap(), text.find("it spoke").unwrap());
+    assert!(last_event < verdict, "the verdict comes after all that was said while the run went on");
+}
+
+#[test]
 fn a_reader_that_left_or_a_full_disk_changes_no_result() {
     let place = Place::new();
     place.write("x.toml", PASSES);

@@ -148,6 +148,25 @@ fn a_node_that_exits_at_once_is_an_environment_error_that_shows_its_last_words()
     let run = place.dsbench(&["run", "x.toml"]).code(5);
     let text = stderr(&run);
     assert!(predicate::str::contains("exit code 7").eval(&text) && text.contains("cannot open the valve"), "{text}");
+    place.write("x.toml", &one_node("exit 7", "ready = { log = 'up', within = \"20s\" }", SAID_ONCE));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(5));
+    assert!(text.contains("printed nothing") && !text.contains("buffer"), "who exits has flushed: {text}");
+}
+
+#[test]
+fn a_missed_event_that_nobody_ever_said_is_told_with_its_pattern_or_with_the_silence() {
+    let place = Place::new();
+    let patience = SAID_ONCE.replace("30s", "300ms");
+    place.write("x.toml", &one_node("echo sayd 1; while :; do sleep 1; done", "", &patience));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(3));
+    assert!(text.contains(r"so far no line of any node fits 'said (?<n>\d+)'"), "{text}");
+    place.write("x.toml", &one_node("while :; do sleep 1; done", "", &patience));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(3));
+    assert!(text.contains("nobody has printed anything") && text.contains("buffer"), "{text}");
+    let second = patience.replace("event = \"said\" }", "event = \"said\", at_least = 2 }");
+    place.write("x.toml", &one_node("echo said 1; while :; do sleep 1; done", "", &second));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(3));
+    assert!(text.contains("1 of 2 `said`") && !text.contains("fits"), "somebody did: {text}");
 }
 
 #[test]

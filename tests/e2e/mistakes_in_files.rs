@@ -26,7 +26,7 @@ kil = "leader"
 kill = "peer9"
 
 [[steps]]
-partition = [["leader"], ["*"]]
+partition = [["leader"], "nobody"]
 
 [[steps]]
 at = "5s"

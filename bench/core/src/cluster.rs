@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::aim::Aim;
+use crate::network::{InForce, cut_off};
 use crate::observation::{
     Action, ActionVerb, Change, Event, Life, Name, Observation, ProcessChange, StepChange, StepState, Value, What,
 };
@@ -35,6 +36,7 @@ pub struct ClusterState {
     restarted: Vec<Name>,
     /// Whom steps have bound to names.
     bound: BTreeMap<Name, Vec<Aim>>,
+    network: InForce,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -98,6 +100,7 @@ impl ClusterState {
             roles: Vec::new(),
             restarted: Vec::new(),
             bound: BTreeMap::new(),
+            network: InForce::default(),
         };
         for (node, processes) in nodes {
             let processes = processes.iter().map(|process| (process.clone(), ProcessState::default())).collect();
@@ -114,11 +117,15 @@ impl ClusterState {
         match &observation.what {
             What::Process(change) => self.process_changed(change),
             What::Event(event) => self.event_said(event),
-            What::Action(action) => self.acted(action),
+            What::Action(action) => {
+                self.acted(action);
+                self.network.acted(observation.number, action);
+            }
             What::Step(StepChange { state: StepState::Bound { name, to }, .. }) => {
                 self.bound.insert(name.clone(), to.iter().map(|aim| Aim::named(aim)).collect());
             }
-            What::Run(_) | What::Step(_) | What::Nemesis(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
+            What::Run(_) | What::Step(_) | What::Nemesis(_) => {}
+            What::Sample(_) | What::Traffic(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }
 
@@ -158,6 +165,9 @@ impl ClusterState {
                 ActionVerb::Pause => process.paused_life = life.life,
                 ActionVerb::Resume => process.paused_life = 0,
                 ActionVerb::Start | ActionVerb::Restart | ActionVerb::Signal | ActionVerb::Input => {}
+                // What is done to the network is in force whoever is alive.
+                ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {
+                }
             }
         }
     }
@@ -215,6 +225,25 @@ impl ClusterState {
     /// True if the bench paused a process of the node, and it is still paused.
     pub fn is_paused(&self, node: &str) -> bool {
         self.any_process(node, ProcessState::is_paused)
+    }
+
+    /// True if network faults leave the node, both ways, no majority of all nodes, dead or alive, itself among them.
+    pub fn is_isolated(&self, node: &str) -> bool {
+        self.isolated().iter().any(|isolated| &***isolated == node)
+    }
+
+    /// Whoever is isolated, in the order of the scenario.
+    pub fn isolated(&self) -> Vec<&Name> {
+        if self.network.is_empty() {
+            return Vec::new();
+        }
+        let nodes: Vec<&Name> = self.order.iter().collect();
+        cut_off(&nodes, |from, to| self.network.is_cut(from, to), |_| false)
+    }
+
+    /// The network faults in force.
+    pub fn network(&self) -> &InForce {
+        &self.network
     }
 
     /// True if the bench killed a process of the node, and that process was not started since.

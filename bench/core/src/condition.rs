@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::diagnostic::{self, Diagnostic};
+use crate::diagnostic::{self, Diagnostic, Located};
 use crate::filter::Filter;
 use crate::groups::Whose;
 use crate::names::Names;
@@ -215,7 +215,7 @@ impl Part {
         match *subject {
             "exec" => parse_exec(&table, names).map(Self::Probe),
             "tcp" => {
-                let address = Template::parse(&table.nonempty_text("tcp")?, Setting::BENCH, names)?;
+                let address = parse_address(&table.nonempty_text("tcp")?, Setting::BENCH, names)?;
                 Some(Self::Probe(Probe::Tcp { address }))
             }
             subject => EventPart::parse(&table, subject, origin, names).map(Self::Event),
@@ -241,6 +241,24 @@ fn refuse_misplaced(table: &Table<'_, '_>, subject: &str, allowed: &[&str]) {
             );
         }
     }
+}
+
+/// Reads an address to connect to. What stands in the place of a placeholder may bring the port, plain text has to have it.
+pub(crate) fn parse_address(text: &Located<&str>, setting: Setting, names: &Names<'_>) -> Option<Template> {
+    let address = Template::parse(text, setting, names)?;
+    let has_port = |text: &str| {
+        text.rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+    };
+    if address.plain().is_none_or(has_port) {
+        return Some(address);
+    }
+    let message = format!("`{}` is no address to connect to", text.value.escape_debug());
+    let help = "a host and a port: \"{peer1.addr}\", \"127.0.0.1:8080\", \"[::1]:8080\"";
+    names
+        .problems()
+        .report(Diagnostic::error(diagnostic::BAD_ADDRESS, message, text.span.clone(), "no port").help(help));
+    None
 }
 
 fn parse_exec(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Probe> {

@@ -151,6 +151,12 @@ codes! {
         "In host mode all nodes share 127.0.0.1, so each gets ports of its own, whatever number the scenario gives. {port.NAME} and {addr.NAME} are the ones to use.";
     NO_MEANING_HERE = 220, "means nothing at this place",
         "Steps of a setup, a teardown or a repeated group are like others, but some keys cannot mean anything there: a setup or a teardown has nothing to `end`, nothing undoes a `for` after the end, and an `at` is over before the second round.";
+    CIRCLE = 221, "processes that wait for each other",
+        "`before` and `after` say in which order the processes of a node start, each when the one before is ready. In a circle none of them would ever start.";
+    BAD_GLOB = 222, "not a pattern of files in the data directory",
+        "`artifacts` names files below a node's data directory: \"state/*.json\", \"{data_dir}/js/**\". `*` stands for any part of one name, `**` for any number of directories, `?` for one letter, [abc] for one of these; neither an absolute path nor `..` leads out of the directory.";
+    BAD_ADDRESS = 223, "not an address to connect to",
+        "`tcp` connects to a host and a port: \"{addr}\", \"{peer1.addr.client}\", \"127.0.0.1:8080\". A name in the place of the host is looked up once, before anything starts.";
     NO_FAULT_FITS = 230, "no fault fits",
         "The time of the nemesis must have a beginning and an end, and hold at least one of its faults: `duration`, `stop`, a step with stop = \"nemesis\", or steps after whose last one it stops.";
     NEMESIS_BY_STEPS = 231, "steps that do not fit the nemesis",
@@ -167,6 +173,20 @@ codes! {
         "Two values of a matrix are the same, so the same would be run twice under one name. `--repeat` runs everything several times.";
     UNKNOWN_CASE = 273, "unknown case",
         "No [[cases]] entry has this name.";
+    CUTS_NOTHING = 300, "partition that cuts nothing",
+        "A partition has at least two groups that do not reach each other. Whoever is named in none of them reaches everybody; \"*\" is everybody who is not named, and stands in one group.";
+    NETWORK_OF_PROCESS = 301, "network fault on a process",
+        "The processes of a node share its network, so a cable or a link is a whole node's.";
+    BAD_RATE = 302 structure, "not a bandwidth",
+        "Bandwidths are texts with a unit, in bits per second: \"500kbit\", \"1mbit\", \"1.5gbit\".";
+    NO_SUCH_LINK = 303, "unclear which links",
+        "`between = [A, B]` means the links between two sides in both directions, `from` and `to` those in one; without them all links are meant. \"*\" is everybody else, so it can stand on one side only.";
+    NOTHING_TO_HEAL = 304, "step that there is nothing to heal of",
+        "`heal` undoes what a step with `partition`, `link` or `unplug` did, or \"all\" network faults. Processes are resumed or restarted.";
+    BAD_SUBNET = 305, "not a usable network",
+        "The laboratory's network is written with its prefix, has nothing beside it, and has room for every node and the bench: \"10.77.0.0/24\". Addresses that may move lie in it.";
+    UNKNOWN_PORT = 306, "unknown port",
+        "`expose` names ports of the nodes, as `ports` has them.";
 }
 
 /// One mistake (or warning) in a scenario.
@@ -235,6 +255,11 @@ impl Problems {
         let mut all = self.0.into_inner();
         sort(&mut all);
         all
+    }
+
+    /// Takes back what was reported with this code: what was read later has made it untrue.
+    pub fn forget(&self, code: Code) {
+        self.0.borrow_mut().retain(|d| d.code != code);
     }
 
     /// True if one of them has this code.

@@ -1,11 +1,13 @@
 //! What was being done to the cluster, and when: the first question of whoever reads a failed run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::history::{History, Seen};
-use crate::observation::{Action, ActionVerb, Life, Name, Origin};
+use crate::network::{Paths, RuleTraffic};
+use crate::observation::{Action, ActionVerb, Life, Name, Origin, whom};
 use crate::source::SourceLine;
 use crate::time::RunTime;
 
@@ -18,8 +20,19 @@ pub struct Fault<'h> {
     pub at: RunTime,
     /// What was done, to whom, by which step.
     pub action: &'h Action,
-    /// One for each process that it hit. Empty: it hit nothing.
+    /// One for each process that it hit. Empty: it hit nothing, or nothing but the network.
     pub effects: Vec<Effect<'h>>,
+    /// What it did to the network, if it is a fault of that.
+    pub network: Option<OnNetwork<'h>>,
+}
+
+/// What a fault did to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnNetwork<'h> {
+    /// Until when it was in force: healed, or replaced by another partition. None if the run ended before.
+    pub until: Option<RunTime>,
+    /// What became of frames; none if that was not counted.
+    pub did: Option<&'h RuleTraffic>,
 }
 
 /// What a fault did to one process.
@@ -33,26 +46,71 @@ pub struct Effect<'h> {
 }
 
 impl Fault<'_> {
-    /// True if a process suffered it at this instant.
+    /// True if a process suffered it, or the network, at this instant.
     pub fn is_active(&self, at: RunTime) -> bool {
-        self.at <= at && self.effects.iter().any(|effect| effect.until.is_none_or(|until| at < until))
+        let ends = match &self.network {
+            Some(network) => vec![network.until],
+            None => self.effects.iter().map(|effect| effect.until).collect(),
+        };
+        self.at <= at && ends.iter().any(|end| end.is_none_or(|until| at < until))
+    }
+
+    /// When all of it was over; none if something of it never was.
+    pub fn until(&self) -> Option<RunTime> {
+        match &self.network {
+            Some(network) => network.until,
+            None => self.effects.iter().filter_map(|effect| effect.until).max(),
+        }
+    }
+
+    /// True if no process was there whom it could have hit. Network faults are in force whoever is there.
+    pub fn has_missed(&self) -> bool {
+        self.network.is_none() && self.effects.is_empty()
     }
 }
 
 /// Every fault of a run, by number.
 pub fn faults(history: &History) -> impl Iterator<Item = Fault<'_>> {
-    history.actions().filter(|action| action.what.verb.is_fault()).map(|action| fault(history, action))
+    let book = Book::of(history);
+    history.actions().filter(|action| action.what.verb.is_fault()).map(move |action| book.fault(action))
 }
 
 /// Every fault of the nemesis, by number: a restart is one here, because it was drawn as one.
 pub fn faults_of_nemesis(history: &History) -> impl Iterator<Item = Fault<'_>> {
     let is_drawn = |action: &Action| action.nemesis.is_some() && action.undoes.is_none();
-    history.actions().filter(move |action| is_drawn(action.what)).map(|action| fault(history, action))
+    let book = Book::of(history);
+    history.actions().filter(move |action| is_drawn(action.what)).map(move |action| book.fault(action))
 }
 
-fn fault<'h>(history: &'h History, Seen { number, at, what }: Seen<'h, Action>) -> Fault<'h> {
-    let effects = what.hit.iter().map(|of| Effect { of, until: until(history, at, what.verb, of) });
-    Fault { number, at, action: what, effects: effects.collect() }
+/// What one must have read to the end to know how long a fault lasted.
+struct Book<'h> {
+    history: &'h History,
+    /// When network faults were over, by their observations.
+    over: BTreeMap<u64, RunTime>,
+    /// What their rules did.
+    did: BTreeMap<u64, &'h RuleTraffic>,
+}
+
+impl<'h> Book<'h> {
+    fn of(history: &'h History) -> Self {
+        let mut over = BTreeMap::new();
+        for action in history.actions() {
+            action.what.ends.iter().for_each(|ended| _ = over.entry(*ended).or_insert(action.at));
+        }
+        // Each tells all that was before, so the last one holds; of a rule that is gone, the last in which it is named.
+        let counted = history.traffic().flat_map(|traffic| &traffic.what.rules);
+        let did = counted.map(|rule| (rule.rule, rule)).collect();
+        Self { history, over, did }
+    }
+
+    fn fault(&self, Seen { number, at, what }: Seen<'h, Action>) -> Fault<'h> {
+        let is_on_network = what.verb.is_network();
+        let end = self.over.get(&number).copied();
+        let network = is_on_network.then(|| OnNetwork { until: end, did: self.did.get(&number).copied() });
+        let until = |of| if is_on_network { end } else { until(self.history, at, what.verb, of) };
+        let effects = what.hit.iter().map(|of| Effect { of, until: until(of) }).collect();
+        Fault { number, at, action: what, effects, network }
+    }
 }
 
 fn until(history: &History, at: RunTime, verb: ActionVerb, of: &Life) -> Option<RunTime> {
@@ -69,6 +127,7 @@ fn until(history: &History, at: RunTime, verb: ActionVerb, of: &Life) -> Option<
             later.min_by_key(|life| life.of.life).map(|next| next.started)
         }
         ActionVerb::Start | ActionVerb::Resume | ActionVerb::Signal | ActionVerb::Input => Some(at),
+        ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => Some(at),
     }
 }
 
@@ -81,6 +140,12 @@ pub struct Circumstance {
     pub verb: ActionVerb,
     /// To whom.
     pub nodes: Vec<Name>,
+    /// On which links, if it was done to the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Paths>,
+    /// What a link does to frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
     /// When.
     pub at: RunTime,
     /// True if it was in force at the moment; false if it was only the last thing done.
@@ -106,7 +171,8 @@ impl fmt::Display for Circumstance {
     /// `pause peer3 since T+4.100s (step 2, line 41)`; `restart peer2 at ...` for what was done last and is over.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_active { "since" } else { "at" };
-        write!(f, "{} {} {word} {}", self.verb.key(), self.nodes.join(", "), self.at)?;
+        let whom = whom(&self.nodes, self.links.as_ref(), self.with.as_deref());
+        write!(f, "{} {whom} {word} {}", self.verb.key(), self.at)?;
         let step = match (Origin::of(self.step, self.nemesis, self.by_hand), &self.setup) {
             (Origin::Bench, _) => return Ok(()),
             (Origin::Step(_), Some(setup)) => setup.clone(),
@@ -131,6 +197,8 @@ pub fn circumstances(
         observation: number,
         verb: action.verb,
         nodes: action.nodes.clone(),
+        links: action.links.clone(),
+        with: action.with.clone().filter(|_| action.verb.is_network()),
         at: when,
         is_active,
         step: action.step,
@@ -205,5 +273,24 @@ mod tests {
         story.at(100).pause("a").at(200).kill("a").at(250).act(ActionVerb::Pause, "a", false).at(300).restart("a");
         assert_eq!(told(&story, 260), ["kill a since T+0.200s (step 1, line 40)"]);
         assert_eq!(faults(&story.history).map(|fault| fault.effects.len()).collect::<Vec<_>>(), [1, 1, 0]);
+    }
+
+    #[test]
+    fn a_partition_is_in_force_until_it_is_healed_or_replaced_whoever_lives() {
+        let mut story = Story::of(&["a", "b", "c"]);
+        let group = |nodes: &[&str]| nodes.iter().map(|node| Name::from(*node)).collect::<Vec<_>>();
+        let cut = |alone: &str, rest: &[&str], ends: &[u64]| {
+            let links = Some(Paths::Apart(vec![group(&[alone]), group(rest)]));
+            let action = Action::new(ActionVerb::Partition, group(&[alone]), Vec::new()).asked_by(Origin::Step(1));
+            What::Action(Action { links, ends: ends.to_vec(), ..action }.into())
+        };
+        let first = story.history.next_number();
+        story.at(100).push(cut("a", &["b", "c"], &[])).at(200).push(cut("b", &["a", "c"], &[first]));
+        let heal = Action { ends: vec![first + 1], ..Action::new(ActionVerb::Heal, group(&["b"]), Vec::new()) };
+        story.at(300).push(What::Action(heal.into()));
+        assert_eq!(told(&story, 150), ["partition {a} | {b, c} since T+0.100s (step 2, line 41)"]);
+        assert_eq!(told(&story, 200), ["partition {b} | {a, c} since T+0.200s (step 2, line 41)"]);
+        assert_eq!(told(&story, 300), ["heal b at T+0.300s"]);
+        assert!(faults(&story.history).all(|fault| !fault.has_missed() && fault.until().is_some()));
     }
 }

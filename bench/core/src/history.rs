@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Words;
+use crate::network::Traffic;
 use crate::observation::{
     Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, NemesisChange, Observation, PANIC, Phase,
     ProcessChange, Sample, Stall, StepChange, What,
@@ -31,6 +32,7 @@ pub struct History {
     /// What became of the steps of the teardown.
     teardown: Vec<Index>,
     samples: Vec<Index>,
+    traffic: Vec<Index>,
     stalls: Vec<Index>,
     answers: Vec<Index>,
     nodes: BTreeMap<Name, BTreeMap<(Name, u32), LifeSpan>>,
@@ -231,6 +233,7 @@ impl History {
             What::Step(_) => self.steps.push(index),
             What::Nemesis(_) => self.nemesis.push(index),
             What::Sample(_) => self.samples.push(index),
+            What::Traffic(_) => self.traffic.push(index),
             What::Stall(_) => self.stalls.push(index),
             What::Answer(_) => self.answers.push(index),
         }
@@ -289,6 +292,11 @@ impl History {
     /// The resources of processes, by number.
     pub fn samples(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Sample>> + ExactSizeIterator {
         self.pick(&self.samples, |what| if let What::Sample(sample) = what { Some(sample) } else { None })
+    }
+
+    /// What the network's rules did, each with all that they did before, by number.
+    pub fn traffic(&self) -> impl DoubleEndedIterator<Item = Seen<'_, Traffic>> + ExactSizeIterator {
+        self.pick(&self.traffic, |what| if let What::Traffic(traffic) = what { Some(&**traffic) } else { None })
     }
 
     /// When the bench was late, by number.

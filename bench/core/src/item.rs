@@ -171,6 +171,18 @@ impl<'d, 's> Item<'d, 's> {
         Some(Located { value, span: self.span() })
     }
 
+    /// A number from 0 to 1.
+    pub fn share(&self) -> Option<f64> {
+        let share = self.float()?;
+        if !(0.0..=1.0).contains(&share.value) {
+            let message = format!("`{}` is out of range", self.key);
+            let diagnostic = Diagnostic::error(diagnostic::OUT_OF_RANGE, message, share.span, "0 to 1");
+            self.report(diagnostic.help("0.1 is one in ten"));
+            return None;
+        }
+        Some(share.value)
+    }
+
     /// `true` or `false`.
     pub fn boolean(&self) -> Option<Located<bool>> {
         match self.value.get_ref() {

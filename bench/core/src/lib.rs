@@ -10,6 +10,7 @@ pub mod condition;
 pub mod confidence;
 pub mod diagnostic;
 mod event;
+pub mod expected;
 pub mod explain;
 pub mod expression;
 pub mod faults;

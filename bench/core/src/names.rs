@@ -1,10 +1,12 @@
 //! What a scenario declares: nodes, processes, events with their fields, roles, steps. Everything that refers to one looks it up here,
 //! so that a misspelt name is a mistake of the file and never a silent "nothing matched".
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::cluster::{ClusterState, Role};
-use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, suggestion};
+use crate::diagnostic::{self, Code, Diagnostic, Located, Problems, Span, suggestion};
+use crate::expected::{Expectations, Expected};
 use crate::groups::{Groups, ScopeId, VarShape};
 use crate::observation::Name;
 use crate::stage::Stage;
@@ -75,8 +77,13 @@ pub struct Names<'p> {
     invariants: Vec<Name>,
     groups: Groups,
     has_nemesis: bool,
+    expectations: Expectations,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
+    /// The scenario asks for host mode.
+    is_host: bool,
+    /// Something was used that only the laboratory has: what, the first.
+    uses_lab: RefCell<Option<String>>,
 }
 
 /// Names that are bound, at one moment of the reading.
@@ -105,9 +112,37 @@ impl<'p> Names<'p> {
             invariants: Vec::new(),
             groups: Groups::default(),
             has_nemesis: false,
+            expectations: Expectations::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
+            is_host: false,
+            uses_lab: RefCell::new(None),
         }
+    }
+
+    /// Says that the scenario asks for host mode: what only the laboratory has is refused from here on.
+    pub fn ask_for_host(&mut self) {
+        self.is_host = true;
+    }
+
+    /// Says that something is used which only the laboratory has; reports it in host mode, with what does something like it there.
+    pub fn needs_lab(&self, what: &str, at: &Span, instead: &str) -> Option<()> {
+        if self.is_host {
+            let message = format!("{what} needs the network laboratory, and this scenario is in host mode");
+            let diagnostic = Diagnostic::error(diagnostic::NOT_IN_HOST_MODE, message, at.clone(), "not in host mode");
+            let help = format!(
+                "without mode = \"host\" in [network] it runs in the laboratory (`dsbench doctor` says whether this machine has it); {instead}"
+            );
+            self.problems.report(diagnostic.help(help));
+            return None;
+        }
+        self.uses_lab.borrow_mut().get_or_insert_with(|| what.to_owned());
+        Some(())
+    }
+
+    /// What was used that only the laboratory has, if anything was.
+    pub fn uses_lab(&self) -> Option<String> {
+        self.uses_lab.borrow().clone()
     }
 
     /// Begins a group: the nodes and ports that are declared next are its own.
@@ -132,6 +167,16 @@ impl<'p> Names<'p> {
         if let Some(processes) = self.nodes.get_mut(node) {
             processes.push(process.into());
         }
+    }
+
+    /// Says what a process of a node is expected to do by itself.
+    pub fn expect(&mut self, node: Name, process: Name, expected: Expected) {
+        self.expectations.add(node, process, expected);
+    }
+
+    /// What the processes are expected to do by themselves.
+    pub fn expectations(&self) -> &Expectations {
+        &self.expectations
     }
 
     /// Says that the nodes could not be read: looking one up fails without a further report.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::event::{Event, Fields, LogLine, Nanos, Output, Shape, Shapes, Source, Value};
+use crate::network::{Paths, Traffic};
 use crate::time::RunTime;
 
 /// A node's, event's, field's or process's name. Shared, because a history repeats it a million times.
@@ -51,6 +52,8 @@ pub enum What {
     Nemesis(NemesisChange),
     /// Resources of a process.
     Sample(Sample),
+    /// What the network's rules did to frames, since the run began.
+    Traffic(Box<Traffic>),
     /// The bench itself was late: what happened in this time is not to be blamed on the cluster.
     Stall(Stall),
     /// The answer of an `exec` check, which ran in the shell.
@@ -197,9 +200,17 @@ pub struct Action {
     /// It set the scene (`[[setup]]`), so it is no fault that anything is judged by.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub setup: bool,
-    /// What went with it: the name of a signal (`USR1`), the line of an input; `program` of a kill that spared the children.
+    /// What went with it: the name of a signal (`USR1`), the line of an input; `program` of a kill that spared the children; what a link
+    /// does to frames (`delay 50ms`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<String>,
+    /// The links that a network fault is on. `nodes` are then those that it cuts off, or all of them if it cuts off nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links: Option<Paths>,
+    /// The observation numbers of the network faults that were in force and are over with this action: those that it heals, or a
+    /// partition that this one replaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<u64>,
     /// The observation number of the action that this one undoes (`for`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<u64>,
@@ -208,7 +219,20 @@ pub struct Action {
 impl Action {
     /// The bench's own doing, to these nodes, which hit these lives. Whoever asked for it adds itself.
     pub fn new(verb: ActionVerb, nodes: Vec<Name>, hit: Vec<Life>) -> Self {
-        Self { verb, nodes, hit, step: None, nemesis: None, by_hand: false, setup: false, with: None, undoes: None }
+        let (step, nemesis, by_hand, setup) = (None, None, false, false);
+        let (with, links, ends, undoes) = (None, None, Vec::new(), None);
+        Self { verb, nodes, hit, step, nemesis, by_hand, setup, with, links, ends, undoes }
+    }
+
+    /// True if it hit something. What a fault does to the network it does to whoever comes to be there, so that always hits something;
+    /// whether a frame met it is told by [`Traffic`].
+    pub fn has_hit(&self) -> bool {
+        self.verb.is_network() || !self.hit.is_empty()
+    }
+
+    /// What it was done to, for people: `peer2`, `{peer1} | {peer2, peer3}`, `peer1 <-> peer2 (delay 50ms)`.
+    pub fn whom(&self) -> String {
+        whom(&self.nodes, self.links.as_ref(), self.with.as_deref())
     }
 
     /// Who asked for it.
@@ -225,6 +249,15 @@ impl Action {
             Origin::Bench => (None, None, false),
         };
         Self { step, nemesis, by_hand, ..self }
+    }
+}
+
+/// What was done to whom, of a network fault with its links and what it does there.
+pub(crate) fn whom(nodes: &[Name], links: Option<&Paths>, with: Option<&str>) -> String {
+    match (links, with) {
+        (None, _) => nodes.join(", "),
+        (Some(links), None) => links.to_string(),
+        (Some(links), Some(with)) => format!("{links} ({with})"),
     }
 }
 
@@ -264,7 +297,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What can be done to nodes. `start`, `restart`, `resume`, `input` are no faults.
+/// What can be done to nodes and to the network between them. `start`, `restart`, `resume`, `input`, `heal`, `plug` are no faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionVerb {
@@ -284,16 +317,47 @@ pub enum ActionVerb {
     Signal,
     /// A line to standard input.
     Input,
+    /// Cut links.
+    Partition,
+    /// Undo network faults.
+    Heal,
+    /// Delay, lose, repeat, change what goes over links.
+    Link,
+    /// Pull a node's cable.
+    Unplug,
+    /// Put a node's cable back.
+    Plug,
 }
 
 impl ActionVerb {
     /// Every verb.
-    pub const ALL: &'static [Self] =
-        &[Self::Start, Self::Stop, Self::Kill, Self::Restart, Self::Pause, Self::Resume, Self::Signal, Self::Input];
+    pub const ALL: &'static [Self] = &[
+        Self::Start,
+        Self::Stop,
+        Self::Kill,
+        Self::Restart,
+        Self::Pause,
+        Self::Resume,
+        Self::Signal,
+        Self::Input,
+        Self::Partition,
+        Self::Heal,
+        Self::Link,
+        Self::Unplug,
+        Self::Plug,
+    ];
 
     /// True for what may break a cluster, and so for what `fault.KIND` and "since the last fault" mean.
     pub fn is_fault(self) -> bool {
-        matches!(self, Self::Stop | Self::Kill | Self::Pause | Self::Signal)
+        matches!(
+            self,
+            Self::Stop | Self::Kill | Self::Pause | Self::Signal | Self::Partition | Self::Link | Self::Unplug
+        )
+    }
+
+    /// True for what is done to the network, and not to processes.
+    pub fn is_network(self) -> bool {
+        matches!(self, Self::Partition | Self::Heal | Self::Link | Self::Unplug | Self::Plug)
     }
 
     /// What undoes it, if anything does.
@@ -301,7 +365,9 @@ impl ActionVerb {
         match self {
             Self::Kill | Self::Stop => Some(Self::Restart),
             Self::Pause => Some(Self::Resume),
-            Self::Start | Self::Restart | Self::Resume | Self::Signal | Self::Input => None,
+            Self::Partition | Self::Link => Some(Self::Heal),
+            Self::Unplug => Some(Self::Plug),
+            Self::Start | Self::Restart | Self::Resume | Self::Signal | Self::Input | Self::Heal | Self::Plug => None,
         }
     }
 
@@ -316,6 +382,11 @@ impl ActionVerb {
             Self::Resume => "resume",
             Self::Signal => "signal",
             Self::Input => "input",
+            Self::Partition => "partition",
+            Self::Heal => "heal",
+            Self::Link => "link",
+            Self::Unplug => "unplug",
+            Self::Plug => "plug",
         }
     }
 }

@@ -12,12 +12,13 @@ use regex::Regex;
 use crate::check::process::PANICS;
 use crate::check::{StepPlace, with_implicit};
 use crate::cluster::ClusterState;
+use crate::expected::{Exits, Expectations};
 use crate::expression::Expression;
 use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
-use crate::scenario::{Node, Process, Scenario, Step};
+use crate::scenario::{Artifacts, Node, Process, Scenario, Step};
 use crate::stage::Stage;
 use crate::template::{Addresses, NodeAddress, Place, Template};
 use crate::verdict::{Expectation, Severity};
@@ -41,7 +42,13 @@ static PANIC_LINE: LazyLock<Regex> = LazyLock::new(|| Regex::new(&PANICS.join("|
 impl Plan {
     /// Decides what the seed decides.
     pub fn new(mut scenario: Scenario, seed: u64) -> Self {
-        scenario.invariants = with_implicit(scenario.invariants);
+        let mut expectations = Expectations::default();
+        for node in &scenario.nodes {
+            for process in &node.processes {
+                expectations.add(node.name.clone(), process.name.clone(), process.expected.clone());
+            }
+        }
+        scenario.invariants = with_implicit(scenario.invariants, expectations);
         let mut events = scenario.events.clone();
         events.push(EventPattern::plain(PANIC, PANIC_LINE.clone()));
         let delay = |step: &Step| {
@@ -120,6 +127,9 @@ impl Plan {
             }
             if let Some(at) = addresses.nodes.get(&node.name) {
                 at.ports.values().for_each(|port| aliases.add(format!("{}:{port}", at.ip), &node.name));
+                if self.scenario.network.is_lab() {
+                    aliases.add(at.ip.clone(), &node.name);
+                }
             }
         }
         // Ids last: a bare number means a node only if nothing else does.
@@ -178,7 +188,7 @@ impl Plan {
         if !scenario.description.is_empty() {
             writeln!(text, "  {}", scenario.description.trim())?;
         }
-        writeln!(text, "\nwho runs")?;
+        writeln!(text, "\nwho runs{}", self.describe_network())?;
         let mut group = None;
         for node in &scenario.nodes {
             let indent = if node.group.is_some() { "    " } else { "  " };
@@ -194,6 +204,9 @@ impl Plan {
                     format!("{}/{}", node.name, process.name)
                 };
                 writeln!(text, "{indent}{name:<14} {}", join(&process.command))?;
+                for (what, value) in about(process) {
+                    writeln!(text, "{indent}{:<14} {what} {value}", "")?;
+                }
             }
         }
         self.describe_start().iter().try_for_each(|line| writeln!(text, "  {line}"))?;
@@ -226,6 +239,12 @@ impl Plan {
             writeln!(text, "  {}{kind}{warns}{expected}", invariant.name)?;
         }
         Ok(())
+    }
+
+    /// Where they run, if that is not plain: ` (in the network laboratory, because of `partition`)`.
+    fn describe_network(&self) -> String {
+        let why = self.scenario.network.lab.as_ref();
+        why.map(|what| format!(" (in the network laboratory: {what})")).unwrap_or_default()
     }
 
     /// Who starts when the run begins, and who does not, in people's words.
@@ -302,11 +321,13 @@ impl Plan {
         json!({
             "scenario": scenario.name,
             "seed": self.seed,
+            "network": if scenario.network.is_lab() { "lab" } else { "host" },
             "timeout": humantime::format_duration(scenario.timeout).to_string(),
             "nodes": nodes,
             "start": scenario.start.stages,
             "events": events,
             "steps": steps,
+            "artifacts": scenario.artifacts.as_ref().map(Artifacts::paths),
             "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),
             "invariants": invariants,
         })
@@ -347,6 +368,9 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
                 "env": process.env.iter().map(|(name, value)| (name, text(value))).collect::<BTreeMap<_, _>>(),
                 "inherit_env": process.inherit_env,
                 "cwd": process.cwd.as_ref().map(text),
+                "prepare": process.prepare.as_ref().map(|prepare| prepare.commands.iter().map(command).collect::<Vec<_>>()),
+                "after": process.after,
+                "exits": process.expected.exits.to_string(),
                 "logs": process.logs.iter().map(text).collect::<Vec<_>>(),
                 "stop": { "signal": process.stop.signal.name, "grace": humantime::format_duration(process.stop.grace).to_string() },
             })
@@ -363,6 +387,24 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
         "files": node.files.iter().map(|file| (&file.path, text(&file.text))).collect::<BTreeMap<_, _>>(),
         "processes": processes,
     })
+}
+
+/// What else is to be known of a process, in people's words.
+fn about(process: &Process) -> Vec<(&'static str, String)> {
+    let mut about = Vec::new();
+    if let Some(prepare) = &process.prepare {
+        about.extend(prepare.commands.iter().map(|command| ("prepared by", join(command))));
+    }
+    if !process.after.is_empty() {
+        about.push(("starts after", process.after.join(", ")));
+    }
+    let exits = &process.expected.exits;
+    match (exits, exits.within()) {
+        (Exits::Never, _) => {}
+        (_, None) => about.push(("may end by itself", exits.to_string())),
+        (_, Some(_)) => about.push(("ends by itself", exits.to_string())),
+    }
+    about
 }
 
 fn join(command: &[Template]) -> String {

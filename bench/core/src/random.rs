@@ -82,6 +82,24 @@ impl Keyed {
     }
 }
 
+/// Draws that are found by their number, in any order: for choices that are made hundreds of thousands of times a second.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered {
+    base: u64,
+}
+
+impl Numbered {
+    /// The draws for a purpose.
+    pub fn new(seed: u64, key: &str) -> Self {
+        Self { base: Keyed::new(seed, key).bits() }
+    }
+
+    /// 64 bits for the `index`-th time, and the `lane`-th question that is asked then.
+    pub fn bits(self, index: u64, lane: u64) -> u64 {
+        splitmix(splitmix(self.base.wrapping_add(index)) ^ lane)
+    }
+}
+
 /// The index of the winner of a raffle: every entry has as many tickets as its weight, and the highest of them all wins; none if nobody
 /// has a ticket.
 ///
@@ -193,6 +211,28 @@ mod tests {
     }
 
     const GOLDEN_RAFFLE: [usize; 12] = [1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2];
+
+    #[test]
+    fn a_numbered_draw_is_the_same_for_ever() {
+        let draws = Numbered::new(42, "network");
+        let drawn = [draws.bits(0, 0), draws.bits(0, 1), draws.bits(1, 0)];
+        assert_eq!(drawn, GOLDEN_NUMBERED);
+    }
+
+    const GOLDEN_NUMBERED: [u64; 3] =
+        [8_302_498_818_051_034_724, 16_359_572_539_854_523_828, 7_238_590_791_457_222_095];
+
+    #[test]
+    fn numbered_draws_are_even_over_their_numbers_and_over_their_lanes() {
+        let draws = Numbered::new(7, "even");
+        let low = |bits: u64| bits < u64::MAX / 10;
+        let by_number = (0..100_000).filter(|index| low(draws.bits(*index, 0))).count();
+        let by_lane = (0..100_000).filter(|lane| low(draws.bits(5, *lane))).count();
+        let both = (0..100_000).filter(|index| low(draws.bits(*index, 0)) && low(draws.bits(*index, 1))).count();
+        assert!((9_600..10_400).contains(&by_number), "{by_number}");
+        assert!((9_600..10_400).contains(&by_lane), "{by_lane}");
+        assert!((850..1_150).contains(&both), "{both}");
+    }
 
     #[test]
     fn a_length_of_time_stays_within_its_bounds() {

@@ -70,6 +70,7 @@ impl Book {
             Kind::IntIn(low, i64::MAX) => json!({ "type": "integer", "minimum": low }),
             Kind::IntIn(low, high) => json!({ "type": "integer", "minimum": low, "maximum": high }),
             Kind::Float => json!({ "type": "number" }),
+            Kind::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::Duration => text_like(&format!("^{}$", duration()), &["300ms", "5s", "1m 30s"]),
             Kind::Delay => text_like(&format!(r"^{0}(\.\.{0})?$", duration()), &["1s", "0ms..50ms"]),

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::history::History;
+use crate::network::{Link, LinkTraffic, Paths, RuleTraffic, Traffic};
 use crate::observation::{
     Action, ActionVerb, Answer, Change, Ending, Event, Exit, Fields, Life, LogLine, MAIN, Name, Nanos, NemesisChange,
     Observation, Output, PassedOver, Phase, ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
@@ -426,10 +427,11 @@ fn what() -> impl Strategy<Value = What> {
     ];
     let verb = prop::sample::select(ActionVerb::ALL);
     let index = || prop::option::of(0..9_usize);
-    let extras = (index(), index(), any::<(bool, bool)>(), prop::option::of(text()), prop::option::of(0..30_u64));
+    let network = (prop::option::of(0..30_u64), prop::option::of(paths()), vec(0..30_u64, 0..3));
+    let extras = (index(), index(), any::<(bool, bool)>(), prop::option::of(text()), network);
     let action = (verb, vec(node(), 0..3), vec(life(), 0..3), extras).prop_map(|(verb, nodes, hit, extras)| {
-        let (step, nemesis, (by_hand, setup), with, undoes) = extras;
-        Action { verb, nodes, hit, step, nemesis, by_hand, setup, with, undoes }
+        let (step, nemesis, (by_hand, setup), with, (undoes, links, ends)) = extras;
+        Action { verb, nodes, hit, step, nemesis, by_hand, setup, with, links, ends, undoes }
     });
     let state = prop_oneof![
         Just(StepState::Begun),
@@ -466,9 +468,41 @@ fn what() -> impl Strategy<Value = What> {
             rss_bytes,
             open_files
         })),
+        1 => traffic().prop_map(|traffic| What::Traffic(traffic.into())),
         1 => any::<u64>().prop_map(|since| What::Stall(Stall { since: RunTime(since), of: "logs".into() })),
         1 => answer.prop_map(|(command, exit, said)| What::Answer(Answer { command, exit, said })),
     ]
+}
+
+fn paths() -> impl Strategy<Value = Paths> {
+    let nodes = || vec(node(), 0..3);
+    prop_oneof![
+        vec(nodes(), 0..3).prop_map(Paths::Apart),
+        (nodes(), nodes()).prop_map(|(from, to)| Paths::OneWay { from, to }),
+        (nodes(), nodes()).prop_map(|(these, those)| Paths::Between(these, those)),
+        nodes().prop_map(Paths::Among),
+    ]
+}
+
+fn traffic() -> impl Strategy<Value = Traffic> {
+    let count = || prop_oneof![0..5_u64, any::<u64>()];
+    let link = (node(), node(), count(), count(), count()).prop_map(|(from, to, frames, bytes, dropped)| LinkTraffic {
+        link: Link { from, to },
+        frames,
+        bytes,
+        dropped,
+    });
+    let counts = [(); 7].map(|()| count());
+    let rule =
+        (0..30_u64, counts).prop_map(|(rule, [matched, dropped, delayed, duplicated, reordered, corrupted, reset])| {
+            RuleTraffic { rule, matched, dropped, delayed, duplicated, reordered, corrupted, reset }
+        });
+    (vec(link, 0..3), vec(rule, 0..3), count()).prop_map(|(links, rules, overruns)| Traffic {
+        links,
+        rules,
+        overruns,
+        ..Traffic::default()
+    })
 }
 
 fn event() -> impl Strategy<Value = Event> {

@@ -97,6 +97,8 @@ pub enum Kind {
     IntIn(i64, i64),
     /// A number.
     Float,
+    /// A number from 0 to 1: how much of something.
+    Share,
     /// `true` or `false`.
     Bool,
     /// `"5s"`, `"300ms"`.

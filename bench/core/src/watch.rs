@@ -71,6 +71,14 @@ impl Watch {
         self.parts.iter().all(|part| part.missing(state).is_none())
     }
 
+    /// The events that it looks at.
+    pub fn events(&self) -> impl Iterator<Item = &Name> {
+        self.parts.iter().filter_map(|part| match part {
+            Watched::Event(event, _) => Some(&event.event),
+            Watched::Probe(..) => None,
+        })
+    }
+
     /// What does not hold yet, for people; empty if all does.
     pub fn missing(&self, state: &ClusterState) -> String {
         self.parts.iter().filter_map(|part| part.missing(state)).collect::<Vec<_>>().join("; ")

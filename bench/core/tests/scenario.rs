@@ -9,7 +9,8 @@ use dsbench_core::source::Sources;
 use dsbench_core::verdict::Expectation;
 use proptest::prelude::*;
 
-const GOOD: &[&str] = &["leader-election", "everything", "groups", "demonstration", "promises", "nemesis", "stages"];
+const GOOD: &[&str] =
+    &["leader-election", "everything", "groups", "demonstration", "promises", "nemesis", "stages", "processes"];
 
 fn good(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/good/{name}.toml", env!("CARGO_MANIFEST_DIR")))

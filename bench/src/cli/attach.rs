@@ -16,7 +16,7 @@ use crate::error::BenchError;
 Examples:
   dsbench attach peer1               type lines to peer1 and see what it prints; Ctrl-] detaches
   dsbench attach redis1/sentinel     one of several processes of a node
-  dsbench attach                     the whole cluster: its logs, and keys to act by hand; q leaves it up
+  dsbench attach                     the whole cluster: logs, and keys; q leaves it up
   printf 'sell 2 30\\nquit\\n' | dsbench attach peer1
 
 What a node prints is shown so that it cannot command the terminal; --raw passes it on as it is.")]

@@ -20,7 +20,7 @@ Examples:
   dsbench check                                  every scenario in ./scenarios
   dsbench check x.toml --set nodes.count=5       as `dsbench run` would read it
 
-Every case and combination of a matrix is looked at, and every mistake is shown once, with its line.
+Every case and combination of a matrix is looked at, and every mistake is shown once, with its line. \
 What only this machine lacks is a warning. Exit code 2 if there are mistakes.")]
 pub(super) struct CheckArgs {
     /// Scenario files or directories of them [default: ./scenarios]
@@ -56,7 +56,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8, BenchError> {
                 })?;
                 // The file is right; that this machine lacks something is only worth a warning.
                 for missing in needs.iter().filter_map(Need::missing) {
-                    say!("warning: to run it here: {}", terminal::clean(&missing));
+                    say!("warning: to run it here: {}", terminal::clean(&missing.to_string()));
                 }
             }
             Err(error) => {

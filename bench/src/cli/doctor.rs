@@ -20,7 +20,7 @@ Examples:
   dsbench doctor scenarios              and what these scenarios need besides
   dsbench doctor --json | jq .mode      for programs
 
-Nothing is concluded from a version: each capability is used once, in a place that is removed again.
+Nothing is concluded from a version: each capability is used once, in a place that is removed again. \
 Exit code 0 if runs can be made here, 5 if something is missing. Warnings do not count.")]
 pub(super) struct DoctorArgs {
     /// Scenario files or directories of them, for what they need besides

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use dsbench_core::observation::ActionVerb;
 
 use super::{LOGS, attach, logs, ps};
-use crate::control::{Ask, clusters, no_such_verb};
+use crate::control::{Ask, clusters};
 use crate::error::BenchError;
 use crate::report::terminal::{clean, say};
 
@@ -18,7 +18,8 @@ macro_rules! targets {
             "  peer2                  a node; peer2/sentinel one process of it\n",
             "  leader                 whoever holds this role of the scenario now\n",
             "  all  any  random       everybody; one at random\n",
-            "  killed  paused         whoever was killed, is paused; restarted: whoever was started last\n",
+            "  killed  paused         whoever is killed; whoever is paused\n",
+            "  restarted              whoever the newest restart has brought back\n",
             "  minority  majority     as many at random\n",
             "  '!leader'              everybody else; several targets are all of them, without those with `!`",
         )
@@ -58,14 +59,35 @@ pub(super) enum HandCommand {
     Input(InputArgs),
     /// End a cluster that is up; returns when nothing of it is left
     Down(DownArgs),
-    #[command(hide = true)]
+    /// Cut links between nodes of a cluster that is up, in the place of the cut in force
+    #[command(after_help = "\
+Examples:
+  dsbench partition leader                       the leader on one side, everybody else on the other
+  dsbench partition peer1 '|' peer2 peer3        groups that do not reach each other
+  dsbench partition peer1 '->' peer2             one way: what peer1 sends does not reach peer2
+  dsbench partition halves                       at random; also: ring, bridge TARGET, isolate TARGET
+  dsbench heal
+
+Needs a cluster in the network laboratory (mode = \"lab\" in [network]).")]
     Partition(NetworkArgs),
-    #[command(hide = true)]
-    Heal(NetworkArgs),
-    #[command(hide = true)]
+    /// Delay, lose, repeat or change what goes over links of a cluster that is up
+    #[command(after_help = "\
+Examples:
+  dsbench link delay=100ms jitter=50ms           every link
+  dsbench link leader loss=0.2                   the leader's links, both ways
+  dsbench link peer1 '<->' peer2 rate=1mbit      between two
+  dsbench link peer1 '->' peer2 loss.share=0.1 loss.burst=3 only.protocol=udp
+  dsbench heal
+
+The keys are those of `link` in a step (dsbench explain link). What is done adds to what was done before.
+Needs a cluster in the network laboratory (mode = \"lab\" in [network]).")]
     Link(NetworkArgs),
-    #[command(hide = true)]
+    /// Pull the network cable of nodes of a cluster that is up: they see it
+    #[command(after_help = targets!("unplug leader", "unplug peer1 peer2"))]
     Unplug(NetworkArgs),
+    /// Undo every network fault of a cluster that is up
+    #[command(after_help = "Examples:\n  dsbench heal\n  dsbench heal --run leader-election")]
+    Heal(Which),
 }
 
 /// Which cluster is meant.
@@ -125,12 +147,16 @@ pub(super) struct DownArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct NetworkArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    _words: Vec<String>,
+    #[command(flatten)]
+    which: Which,
+    /// Nodes, roles, words and signs, as in the examples
+    #[arg(value_name = "WORDS", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
 }
 
 pub(super) fn act(command: &HandCommand) -> Result<u8, BenchError> {
     let acts = |verb, args: &TargetArgs| ask(&args.which, Ask::Act(verb, args.target.clone()));
+    let network = |verb, args: &NetworkArgs| ask(&args.which, Ask::Act(verb, args.words.clone()));
     match command {
         HandCommand::Ps(args) => ps::ps(args),
         HandCommand::Logs(args) => logs::logs(args),
@@ -144,10 +170,10 @@ pub(super) fn act(command: &HandCommand) -> Result<u8, BenchError> {
         HandCommand::Signal(args) => ask(&args.which, Ask::Signal(args.signal.clone(), args.target.clone())),
         HandCommand::Input(args) => ask(&args.which, Ask::Input(args.text.join(" "), vec![args.target.clone()])),
         HandCommand::Down(args) => ask(&args.which, Ask::Down { now: args.now }),
-        HandCommand::Partition(_) => Err(BenchError::Usage(no_such_verb("partition"))),
-        HandCommand::Heal(_) => Err(BenchError::Usage(no_such_verb("heal"))),
-        HandCommand::Link(_) => Err(BenchError::Usage(no_such_verb("link"))),
-        HandCommand::Unplug(_) => Err(BenchError::Usage(no_such_verb("unplug"))),
+        HandCommand::Partition(args) => network(ActionVerb::Partition, args),
+        HandCommand::Link(args) => network(ActionVerb::Link, args),
+        HandCommand::Unplug(args) => network(ActionVerb::Unplug, args),
+        HandCommand::Heal(which) => ask(which, Ask::Act(ActionVerb::Heal, Vec::new())),
     }
 }
 

@@ -109,7 +109,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   dsbench node sensor --help
-  dsbench node sensor --id peer1 --peers peer1=127.0.0.1:7001,peer2=127.0.0.1:7002,peer3=127.0.0.1:7003
+  dsbench node sensor --id peer1 --peers peer1=127.0.0.1:7001,peer2=127.0.0.1:7002
 
 In a scenario it is `{node}`: command = [\"{node}\", \"sensor\", \"--id\", \"{name}\", ..].")]
     Node {

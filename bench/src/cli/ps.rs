@@ -12,7 +12,12 @@ use crate::report::terminal::{self, clean_line, say, shown_here};
 
 /// List the clusters that are up, and what every node does
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  dsbench ps\n  dsbench ps --json | jq -r '.[].nodes[].name'")]
+#[command(after_help = "\
+Examples:
+  dsbench ps
+  dsbench ps --json | jq -r '.[].nodes[].name'
+
+A cluster is starting, up or ending; kept if `dsbench run --keep-running` has left it.")]
 pub(super) struct PsArgs {
     /// One JSON array on standard output
     #[arg(long)]

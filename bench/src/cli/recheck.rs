@@ -23,6 +23,10 @@ pub(super) struct RecheckArgs {
 
 pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
     let mut stored = Stored::open(LOGS.as_ref(), args.run.as_deref())?;
+    if stored.was_launched() {
+        let run = stored.store.dir().display();
+        return Err(BenchError::StoredRun(format!("{run} was launched by `dsbench up`: nothing of it is judged")));
+    }
     let verdict = stored.judge();
     let screen = stored.screen(&verdict);
     terminal::page(&screen.render());
@@ -35,7 +39,7 @@ pub(super) fn recheck(args: &RecheckArgs) -> Result<u8, BenchError> {
         Some(_) => {
             say!("NOT the verdict of the run itself: the stored files were changed, or another dsbench judged it")
         }
-        None => say!("the run itself reached no verdict"),
+        None => say!("the run itself has stored no verdict (it was cut short, or its disk was full)"),
     }
     Ok(stored.after_all(&verdict).exit_code())
 }

@@ -6,7 +6,7 @@ use super::{LOGS, stored::Stored};
 use crate::error::BenchError;
 use crate::report::excerpt::excerpt;
 use crate::report::tell::tell;
-use crate::report::terminal;
+use crate::report::terminal::{self, clean_line, shown_here};
 
 /// Print a stored run: verdict, evidence, timeline
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ Examples:
   dsbench show leader-election                   the last run of this scenario
   dsbench show -2                                the run before the last
   dsbench show 0x5eed1234                        the run with this seed
-  dsbench show -1 --show-logs=50                 with 50 lines of each node's log before it went wrong
+  dsbench show -1 --show-logs=50                 with 50 lines of each node's log
 
 RUN is the last run, or: a directory, a scenario's name (its last run), the start of a run's name or seed, -1 for the last run, -2 for the one before.")]
 pub(super) struct ShowArgs {
@@ -38,7 +38,13 @@ pub(super) fn show(args: &ShowArgs) -> Result<u8, BenchError> {
     // What another thread stamped may stand a little too late in the history; people read by time.
     observations.sort_by_key(|observation| observation.at);
     terminal::data(|out| {
-        write!(out, "{}", screen.render())?;
+        if stored.was_launched() {
+            let run = shown_here(&stored.store.dir().display().to_string());
+            writeln!(out, "  launched by `dsbench up`, to be looked at and not to be judged")?;
+            writeln!(out, "  run:       {}", clean_line(&run))?;
+        } else {
+            write!(out, "{}", screen.render())?;
+        }
         if let Some(lines) = args.show_logs {
             write!(out, "{}", excerpt(&screen, lines))?;
         }

@@ -46,6 +46,11 @@ impl Stored {
         Ok(Self { store, file, plan, history: recorded.history, torn })
     }
 
+    /// True if the cluster was launched to be looked at (`dsbench up`): there is nothing to judge.
+    pub(super) fn was_launched(&self) -> bool {
+        self.file.up
+    }
+
     pub(super) fn judge(&mut self) -> Verdict {
         let verdict = check::all(&self.plan.scenario.invariants, &self.plan.step_places(), &self.history);
         history_file::tell_texts(&mut self.history, &verdict, &self.store.history_path());

@@ -64,7 +64,11 @@ impl ReportArgs {
 
     /// The log of a CI job is often all that is left of it.
     fn log_lines(&self) -> usize {
-        let is_ci = || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
         self.show_logs.unwrap_or_else(|| if is_ci() { LOG_LINES.parse().expect("it is a number") } else { 0 })
     }
+}
+
+/// True on a CI service: all of them say so.
+pub(super) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
 }

@@ -223,7 +223,7 @@ impl Attachment {
             }
             // The first answer is that of `watch`.
             Word::Done(done) if !done.text.is_empty() => self.open = self.open.saturating_sub(1),
-            Word::Done(_) | Word::Status(_) | Word::Told(_) | Word::Ready {} => {}
+            Word::Done(_) | Word::Status(_) | Word::Told(_) | Word::Ready {} | Word::Kept { .. } => {}
         }
         false
     }

@@ -20,7 +20,22 @@ pub(super) enum Command {
 
 /// Every first word, for completion.
 pub(super) const WORDS: &[&str] = &[
-    "kill", "restart", "pause", "resume", "stop", "start", "signal", "input", "status", "down", "detach", "help",
+    "kill",
+    "restart",
+    "pause",
+    "resume",
+    "stop",
+    "start",
+    "signal",
+    "input",
+    "partition",
+    "link",
+    "unplug",
+    "heal",
+    "status",
+    "down",
+    "detach",
+    "help",
     "quit",
 ];
 
@@ -39,6 +54,10 @@ impl Command {
             "resume" => act(ActionVerb::Resume),
             "stop" => act(ActionVerb::Stop),
             "start" => act(ActionVerb::Start),
+            "partition" => act(ActionVerb::Partition),
+            "link" => act(ActionVerb::Link),
+            "unplug" => act(ActionVerb::Unplug),
+            "heal" => act(ActionVerb::Heal),
             "signal" => {
                 let mut words = target().into_iter();
                 let signal = words.next().ok_or("signal what? (signal HUP peer1)")?;
@@ -86,7 +105,8 @@ mod tests {
     fn what_is_no_command_is_told_with_what_to_type_instead() {
         let why = |line: &str| Command::read(line).unwrap_err();
         assert!(why("kil peer1").contains("did you mean `kill`?"));
-        assert!(why("partition a b").contains("network laboratory"));
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(read("partition a | b"), Command::Ask(Ask::Act(ActionVerb::Partition, words(&["a", "|", "b"]))));
         assert!(why("signal").contains("signal HUP") && why("input").contains("input peer1"));
     }
 

@@ -367,7 +367,7 @@ impl Console {
                     let nodes: Vec<String> = status.nodes.iter().map(|node| node.name.clone()).collect();
                     self.prefixes = Prefixes::of(&nodes);
                     let mut logs = Follower::new(&logs_of(&status.run), nodes.iter().map(|node| log_name(node)));
-                    if !self.face.is_owner {
+                    if !self.face.is_owner || status.phase != "starting" {
                         // Who comes later does not want to see hours of it.
                         logs.skip_to_last(LINES_BEFORE);
                     }
@@ -390,7 +390,7 @@ impl Console {
                 let red = anstyle::AnsiColor::Red.on_default();
                 self.say(&[format!("{red}no{red:#}: {}", clean(&why))]);
             }
-            Word::Ready {} | Word::End { .. } => {}
+            Word::Ready {} | Word::Kept { .. } | Word::End { .. } => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The cluster itself is held by another process, so nothing here (a stopped terminal, a Ctrl-Z, a bug) can hold it up.
 
+mod accompany;
 mod attached;
 mod bytes;
 mod colours;
@@ -19,6 +20,7 @@ mod terminal;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::accompany::{Accompanied, accompany};
 pub(crate) use self::attached::ProcessOf;
 
 use crate::control::Status;
@@ -41,11 +43,16 @@ pub(crate) enum Attended {
 
 /// Shows a cluster until it has ended, or until whoever sits at the terminal leaves it. With an owner it ends with the terminal.
 pub(crate) fn attend(call: Call, is_owner: bool) -> Result<Attended, BenchError> {
-    let has_screen = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-    if has_screen && io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal() {
+    if is_terminal() {
         return interactive::Console::new(call, is_owner)?.attend();
     }
     plain::Plain::new(call, plain::Until::Ended)?.attend()
+}
+
+/// True if there is a terminal to type at and to draw on.
+pub(crate) fn is_terminal() -> bool {
+    let has_screen = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    has_screen && io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Connects the terminal with one process of a node until somebody leaves, or the cluster has ended.

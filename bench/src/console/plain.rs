@@ -177,7 +177,7 @@ impl Plain {
                 let who = if told.who == DSBENCH { String::new() } else { format!("{} ", told.who) };
                 self.put_own(&format!("{}  {who}{}", told.at, told.what));
             }
-            Word::Ready {} | Word::Done(_) | Word::End { .. } => {}
+            Word::Ready {} | Word::Kept { .. } | Word::Done(_) | Word::End { .. } => {}
             Word::Refused { why, .. } => self.put_own(&why),
         }
     }

@@ -22,7 +22,7 @@ pub(crate) enum Ask {
     Status,
     /// The same whenever it changes, and everything that is done.
     Watch,
-    /// Start, stop, kill, restart, pause or resume.
+    /// Start, stop, kill, restart, pause or resume; partition, link, unplug or heal.
     Act(ActionVerb, Vec<String>),
     /// A signal to main programs.
     Signal(String, Vec<String>),
@@ -46,15 +46,16 @@ pub(crate) const VERBS: &[(&str, &str)] = &[
     ("stop", "TARGET..."),
     ("start", "TARGET..."),
     ("signal", "SIGNAL TARGET..."),
+    ("partition", "TARGET... | TARGET..."),
+    ("link", "TARGET <-> TARGET KEY=VALUE..."),
+    ("unplug", "TARGET..."),
+    ("heal", ""),
     ("input", "TARGET TEXT"),
     ("status", ""),
     ("watch", ""),
     ("down", ""),
     ("release", ""),
 ];
-
-/// Words of the language for which the network is missing.
-pub(crate) const NETWORK_VERBS: &[&str] = &["partition", "heal", "link", "unplug"];
 
 /// Why something that was said is no request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +127,10 @@ impl Line {
             ActionVerb::Restart,
             ActionVerb::Pause,
             ActionVerb::Resume,
+            ActionVerb::Partition,
+            ActionVerb::Link,
+            ActionVerb::Unplug,
+            ActionVerb::Heal,
         ];
         if let Some(act) = acts.into_iter().find(|act| act.key() == self.verb) {
             return Ok(Ask::Act(act, self.target));
@@ -145,11 +150,6 @@ impl Line {
 
 /// Why a word is nothing that can be asked.
 pub(crate) fn no_such_verb(word: &str) -> String {
-    if NETWORK_VERBS.contains(&word) {
-        return format!(
-            "`{word}` needs the network laboratory, which this version does not have: in host mode nodes share this machine's network (`pause` silences a node completely)"
-        );
-    }
     let known = VERBS.iter().map(|(verb, _)| *verb).filter(|verb| !matches!(*verb, "watch" | "release"));
     format!("nothing is called `{}` here ({})", word.escape_debug(), suggestion(word, "commands", known))
 }
@@ -186,7 +186,6 @@ mod tests {
         assert!(refused(r#"{"v":1,"id":7,"do":"kil"}"#).why.contains("did you mean `kill`?"));
         assert!(refused(r#"{"v":2,"do":"kill"}"#).why.contains("version 1, not 2"));
         assert!(refused(r#"{"v":1,"do":"input","target":["peer1"]}"#).why.contains("`input` needs `text`"));
-        assert!(refused(r#"{"v":1,"do":"partition"}"#).why.contains("network laboratory"));
     }
 
     #[test]

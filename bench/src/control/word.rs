@@ -23,6 +23,11 @@ pub(crate) enum Word {
     Told(Told),
     /// For those who watch: all nodes that start by themselves are ready.
     Ready {},
+    /// For whoever has asked for a run: it did not pass, and its cluster is kept up.
+    Kept {
+        /// The run's exit code.
+        code: u8,
+    },
     /// The last word: nothing of the cluster is left (or what is left is named).
     End {
         /// The exit code for whoever has waited for this.
@@ -144,6 +149,7 @@ mod tests {
             Word::Status(status),
             Word::Told(Told { number: 3, at: "T+1s".into(), who: "peer1".into(), what: "ready".into() }),
             Word::Ready {},
+            Word::Kept { code: 1 },
             Word::End { code: 5, text: String::new() },
         ] {
             let line = word.to_line();

@@ -13,7 +13,7 @@ use dsbench_world::{Guardian, LabError, LabTrial, Trial, trial};
 use serde::Serialize;
 
 use self::place::Scratch;
-use crate::requirements::Need;
+use crate::requirements::{Missing, Need};
 
 /// How something was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -109,15 +109,9 @@ pub(crate) fn examine(patient: &Patient) -> Vec<Finding> {
 fn needs(look: &Look<'_>) -> Vec<Finding> {
     let judge = |need: &Need| match need.missing() {
         None => Finding::fine("scenario", format!("{need} is there")),
-        Some(missing) => {
-            let (told, remedy) =
-                missing.rsplit_once(" (").map_or((missing.as_str(), ""), |(told, remedy)| (told, remedy));
-            let remedy = remedy.trim_end_matches(')');
-            Finding::missing(
-                "scenario",
-                told,
-                if remedy.is_empty() { "see [requires] of the scenario" } else { remedy },
-            )
+        Some(Missing { told, remedy }) => {
+            let remedy = remedy.unwrap_or_else(|| "see [requires] of the scenario".into());
+            Finding::missing("scenario", told, remedy)
         }
     };
     look.patient.needs.iter().map(judge).collect()

@@ -1,7 +1,7 @@
 //! `exec` checks: when the nodes are gone, each program reads the history and answers; the answer becomes an observation.
 
 use dsbench_core::observation::{Answer, Exit, What};
-use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Program};
+use dsbench_world::{ExecInput, ExecSpec, Executed, Happening, Outside, Program};
 
 use super::{Driver, exec};
 
@@ -62,8 +62,12 @@ impl Driver<'_> {
                     self.world.kill_exec(asked);
                     return Err(Unanswered { signal: Some(signal), why: "interrupted".into() });
                 }
-                Happening::Broken { why } => return Err(Unanswered::because(why)),
-                _ => {}
+                Happening::Broken { why } => {
+                    self.ending.is_broken = true;
+                    return Err(Unanswered::because(why));
+                }
+                // The nodes may still be up, if the cluster may be kept.
+                what => self.take_in(Outside { at: outside.at, what }),
             }
         }
         self.world.kill_exec(asked);

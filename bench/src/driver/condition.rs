@@ -1,15 +1,17 @@
 //! What a condition asks the world itself: an open port, a command that succeeds. Asked again until the answer is good.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use dsbench_core::condition::Probe;
+use dsbench_core::condition::{Part, Probe};
 use dsbench_core::observation::{Exit, MAIN};
+use dsbench_core::plan::Plan;
 use dsbench_world::{Executed, ProbeId, ProbeSpec};
 
 use super::exec::{AskedBy, outcome};
 use super::job::ProcessKey;
-use super::program::resolve;
+use super::program::{Setting, resolve};
 use super::{Driver, Due};
 
 /// The time from an answer that was not good to the next question.
@@ -20,9 +22,27 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// Questions on their way.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
+    /// Every address that a step asks for: a name server that does not answer must not hold up a run.
+    addresses: BTreeMap<String, SocketAddr>,
     tcp: BTreeMap<ProbeId, (usize, usize)>,
     /// Programs of a question that are not over, and what was wrong with those that are: by (step, question).
     exec: BTreeMap<(usize, usize), (usize, Option<String>)>,
+}
+
+impl Questions {
+    /// Looks up what the steps will ask for. The error names the step.
+    pub(super) fn of(plan: &Plan, setting: &Setting) -> Result<Self, String> {
+        let mut addresses = BTreeMap::new();
+        for step in plan.scenario.all_steps() {
+            for part in step.conditions().flat_map(|condition| &condition.parts) {
+                let Part::Probe(Probe::Tcp { address }) = part else { continue };
+                let text = setting.expand(address);
+                let found = resolve(&text).map_err(|why| format!("{}: tcp: {why}", step.label()))?;
+                addresses.insert(text, found);
+            }
+        }
+        Ok(Self { addresses, ..Self::default() })
+    }
 }
 
 impl Driver<'_> {
@@ -52,14 +72,15 @@ impl Driver<'_> {
     fn ask(&mut self, probe: &Probe, step: usize, question: usize) -> Result<(), String> {
         match probe {
             Probe::Tcp { address } => {
-                let addr = resolve(&self.setting.expand(address))?;
+                let text = self.setting.expand(address);
+                let addr = *self.questions.addresses.get(&text).ok_or_else(|| format!("`{text}` was not looked up"))?;
                 let id = self.world.probe_tcp(ProbeSpec { addr, within: CONNECT_WITHIN });
                 self.questions.tcp.insert(id, (step, question));
             }
             Probe::Exec { command, on: None, .. } => {
                 let program = self.setting.bench_program(command);
                 self.questions.exec.insert((step, question), (1, None));
-                self.exec(program, AskedBy::Condition { step, question })?;
+                self.exec(program, self.setting.bench_machine(), AskedBy::Condition { step, question })?;
             }
             Probe::Exec { command, on: Some(on), .. } => {
                 let nodes: Vec<_> = on.members(&self.cluster).into_iter().cloned().collect();
@@ -74,7 +95,8 @@ impl Driver<'_> {
                 for node in nodes {
                     let process = self.process(&ProcessKey { node, process: MAIN.into() });
                     let program = process.spec.program(command, process.life.max(1));
-                    self.exec(program, AskedBy::Condition { step, question })?;
+                    let machine = process.spec.machine.clone();
+                    self.exec(program, machine, AskedBy::Condition { step, question })?;
                 }
             }
         }

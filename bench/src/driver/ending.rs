@@ -7,10 +7,20 @@ use dsbench_core::time::RunTime;
 
 use super::agenda::EntryId;
 use super::job::{Job, ProcessKey, Purpose, Task};
+use super::keeping::Keeping;
 use super::{Driver, Due};
 
 /// How long after the longest grace a node may take to be proven gone before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose fault it is that a process did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The environment's before the first fault, the cluster's after it.
+    Cluster,
+    /// The environment's: the machine refused what any start needs, or what had to be done before it could not be done.
+    Environment,
+}
 
 /// How far the end has come.
 #[derive(Debug, Default)]
@@ -27,6 +37,16 @@ pub(super) struct EndingState {
     pub(super) teardown_bound: Option<EntryId>,
     /// The signal to dsbench that cut the teardown of a run that had ended by itself.
     pub(super) cut_by: Option<i32>,
+    /// Whether the cluster stays up.
+    pub(super) keeping: Keeping,
+    /// The end of a run that may be kept.
+    pub(super) sealed: Option<RunTime>,
+    /// The check programs were asked; the signal that has ended the asking, if one has.
+    pub(super) asked: Option<Option<i32>>,
+    /// Nobody watches any more: the run's result was told.
+    pub(super) has_closed_screen: bool,
+    /// The signal to dsbench that has ended a cluster that was kept.
+    pub(super) let_go_by: Option<i32>,
     /// The nodes are being stopped.
     pub(super) is_stopping: bool,
     pub(super) is_broken: bool,
@@ -43,6 +63,7 @@ impl Driver<'_> {
         if self.ending.because.is_some() {
             return;
         }
+        self.count_traffic();
         let now = self.now();
         self.record(now, What::Run(Phase::Ended { because: because.clone() }));
         self.ending.because = Some(because);
@@ -54,7 +75,7 @@ impl Driver<'_> {
         self.typing = super::verb::Typing::default();
         self.kill_execs();
         self.end_deadline();
-        self.begin_teardown();
+        self.begin_end(now);
     }
 
     /// Asks every node to end.
@@ -63,6 +84,7 @@ impl Driver<'_> {
             return;
         }
         self.ending.is_stopping = true;
+        self.mend_all_of_network();
         self.drop_jobs();
         self.steps.close();
         self.typing = super::verb::Typing::default();
@@ -75,10 +97,12 @@ impl Driver<'_> {
     }
 
     /// Nothing that is on its way is waited for any more.
-    fn drop_jobs(&mut self) {
+    pub(super) fn drop_jobs(&mut self) {
         self.jobs.clear();
         self.ending.jobs_dropped += 1;
         self.start_when_empty.clear();
+        self.held.clear();
+        self.give_up_preparing(None);
     }
 
     /// Everything is proven gone.
@@ -97,6 +121,12 @@ impl Driver<'_> {
             let teardown = if self.plan.scenario.teardown.is_empty() { "" } else { "running the teardown, then " };
             self.live.told(&format!("interrupted: {teardown}stopping the nodes (again to kill them now)"));
             self.end(Ending::Interrupted { signal });
+        } else if self.is_kept() {
+            self.live.told("interrupted: stopping the nodes (again to kill them now)");
+            // A run that was not judged yet is none any more.
+            self.ending.cut_by = self.ending.asked.is_none().then_some(signal);
+            self.ending.let_go_by = Some(signal);
+            self.let_go();
         } else if self.is_in_teardown() && !matches!(self.ending.because, Some(Ending::Interrupted { .. })) {
             self.live.told("interrupted: the teardown is cut, stopping the nodes (again to kill them now)");
             self.ending.cut_by = Some(signal);
@@ -125,35 +155,38 @@ impl Driver<'_> {
         self.ending.is_down = true;
     }
 
-    /// A process did not start, or did not become ready: the environment's fault before the first fault, the cluster's after it.
-    pub(super) fn start_failed(&mut self, key: &ProcessKey, why: &str) {
-        let waiting: Vec<_> =
-            self.jobs.iter().filter(|job| job.awaits(key, Task::Start)).map(|job| job.purpose).collect();
-        self.jobs.retain(|job| !job.awaits(key, Task::Start));
+    /// A process did not start, or did not become ready. Whatever else its job starts goes on.
+    pub(super) fn start_failed(&mut self, key: &ProcessKey, why: &str, blame: Blame) {
+        let why = format!("{}: {why}", key.node);
+        self.drop_juniors(key);
+        let mut waiting = Vec::new();
+        for job in self.jobs.iter_mut().filter(|job| job.awaits(key, Task::Start)) {
+            job.withdraw(key, Task::Start);
+            waiting.push(job.purpose);
+        }
         for purpose in waiting {
             if let Purpose::Hand(number) = purpose {
-                self.hand_failed(number, format!("{}: {why}", key.node));
+                self.hand_failed(number, why.clone());
                 continue;
             }
             let (Purpose::Asked(origin) | Purpose::Undo(origin)) = purpose else {
-                self.hands_failed(format!("{}: {why}", key.node));
+                self.hands_failed(why);
                 return self.end(Ending::Environment);
             };
-            let why = format!("{}: {why}", key.node);
             match origin {
                 // Nothing is judged any more.
-                Origin::Step(step) if self.is_in_teardown() => self.step_failed(step, why),
-                _ if !self.ending.has_faulted => return self.end(Ending::Environment),
+                Origin::Step(step) if self.is_in_teardown() => self.step_failed(step, why.clone()),
+                _ if blame == Blame::Environment || !self.ending.has_faulted => {
+                    self.hands_failed(why);
+                    return self.end(Ending::Environment);
+                }
                 // The scene could not be set.
                 Origin::Step(step) if self.is_in_setup() => return self.step_failed(step, why),
-                origin => self.not_back(origin, why),
-            }
-            match purpose {
-                Purpose::Asked(Origin::Step(_)) if !self.is_in_teardown() => self.step_is_over(),
-                Purpose::Asked(Origin::Nemesis(_)) | Purpose::Undo(Origin::Nemesis(_)) => self.look_if_healed(),
-                _ => {}
+                origin => self.not_back(origin, why.clone()),
             }
         }
+        // A job may have waited for nothing else.
+        self.advance_jobs();
     }
 
     /// A node did not come back from what this one had asked for.

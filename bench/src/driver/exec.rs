@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dsbench_core::observation::{Exit, Name};
-use dsbench_world::{ExecId, Executed, Program};
+use dsbench_world::{ExecId, Executed, Place, Program};
 
 use super::Driver;
 use crate::report::tell::exit_text;
@@ -24,9 +24,9 @@ pub(super) struct Execs {
 }
 
 impl Driver<'_> {
-    /// Starts a helper program; the error is for people.
-    pub(super) fn exec(&mut self, program: Program, asked_by: AskedBy) -> Result<(), String> {
-        let spec = dsbench_world::ExecSpec { program, ..Default::default() };
+    /// Starts a helper program, in the laboratory at this place; the error is for people.
+    pub(super) fn exec(&mut self, program: Program, place: Option<Place>, asked_by: AskedBy) -> Result<(), String> {
+        let spec = dsbench_world::ExecSpec { program, place, ..Default::default() };
         let id = self.world.exec(spec).map_err(|error| error.to_string())?;
         self.execs.running.insert(id, asked_by);
         Ok(())
@@ -80,7 +80,7 @@ impl Driver<'_> {
 }
 
 /// How a helper program ended and the last thing it said, for people.
-pub(super) fn outcome(result: &Executed) -> String {
+pub(crate) fn outcome(result: &Executed) -> String {
     let ended = match &result.ended {
         Ok(exit @ Exit::Code(_)) => format!("it ended with {}", exit_text(*exit)),
         Ok(exit @ Exit::Signal(_)) => format!("it was ended by {}", exit_text(*exit)),
@@ -109,7 +109,7 @@ fn printable(line: &str) -> String {
 }
 
 /// A command as a person would type it.
-pub(super) fn command_line(program: &Program) -> String {
+pub(crate) fn command_line(program: &Program) -> String {
     let quoted = |arg: &std::ffi::OsString| {
         let arg = arg.to_string_lossy();
         let is_plain = !arg.is_empty() && arg.chars().all(|c| c.is_alphanumeric() || "-_./:=,@%+".contains(c));

@@ -11,8 +11,11 @@ mod ending;
 mod exec;
 mod hands;
 mod job;
+mod keeping;
 mod nemesis;
+mod network;
 mod patterns;
+mod prepare;
 mod process;
 mod program;
 mod ready;
@@ -20,6 +23,7 @@ mod sampling;
 mod stages;
 mod start;
 mod steps;
+mod turns;
 mod undo;
 mod verb;
 mod words;
@@ -36,8 +40,10 @@ use dsbench_world::{Happening, Outside, World};
 use crate::report::live::Live;
 use crate::store::{Recorder, Store};
 use agenda::Agenda;
+pub(crate) use exec::{command_line, outcome};
 pub(crate) use hands::Held;
 use job::{Job, ProcessKey, Purpose, Task};
+pub(crate) use keeping::{Driven, Keeper, Stay};
 use process::Process;
 pub(crate) use program::Setting;
 
@@ -69,6 +75,8 @@ enum Due {
     ReadyProbe(Life),
     /// A process had this long to become ready.
     ReadyDeadline(Life),
+    /// A command that prepares had this long.
+    PrepareDeadline(Life),
     /// A process had this long to stop.
     GraceOver(ProcessKey),
     /// Measure the processes.
@@ -81,19 +89,23 @@ enum Due {
     News,
     /// The scenario's `timeout` is over.
     Timeout,
+    /// What has happened in the run has come in: it is judged while its nodes are up.
+    Judge,
     /// The teardown had every chance to end.
     TeardownBound,
     /// The nodes had every chance to end.
     GiveUp,
 }
 
-/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable). Gives the signal that cut short what
-/// came after the run's end (the asking of check programs), if one did.
-pub(crate) fn drive(stage: Stage<'_>) -> Result<Option<i32>, String> {
+/// Runs the plan in the world. Ends with every process of the run down (or reported as unkillable); with a keeper, possibly long after the
+/// run is over.
+pub(crate) fn drive<'r>(stage: Stage<'r>, keeper: Option<&'r mut (dyn Keeper + 'r)>) -> Result<Driven, String> {
     let mut driver = Driver::new(stage)?;
+    driver.questions = condition::Questions::of(driver.plan, driver.setting)?;
+    driver.keeper = keeper;
     driver.begin_run();
     driver.run_loop();
-    Ok(driver.ask_check_programs())
+    Ok(driver.driven())
 }
 
 /// Starts the plan's nodes for people, who act by hand until they have enough. Steps and invariants are not looked at, and no time runs
@@ -136,11 +148,15 @@ struct Driver<'r> {
     order: Vec<ProcessKey>,
     /// Processes whose next life begins when nothing of the last one is left.
     start_when_empty: BTreeSet<ProcessKey>,
+    /// Processes whose start waits for others of their node, or for what prepares them.
+    held: BTreeSet<ProcessKey>,
+    preparations: prepare::Preparations,
     jobs: Vec<Job>,
     probes: ready::Probes,
     steps: steps::Steps,
     undos: undo::Undos,
     nemesis: nemesis::Nemesis<'r>,
+    network: network::Network,
     typing: verb::Typing,
     questions: condition::Questions,
     execs: exec::Execs,
@@ -148,6 +164,8 @@ struct Driver<'r> {
     ending: ending::EndingState,
     /// Who may act by hand, if anybody may.
     hands: Option<hands::Hands>,
+    /// Who decides whether the cluster stays up when the run is over, if anybody does.
+    keeper: Option<&'r mut (dyn Keeper + 'r)>,
 }
 
 impl<'r> Driver<'r> {
@@ -168,17 +186,21 @@ impl<'r> Driver<'r> {
             processes,
             order,
             start_when_empty: BTreeSet::new(),
+            held: BTreeSet::new(),
+            preparations: prepare::Preparations::default(),
             jobs: Vec::new(),
             probes: ready::Probes::default(),
             steps: steps::Steps::new(plan),
             undos: undo::Undos::default(),
             nemesis: nemesis::Nemesis::new(plan),
+            network: network::Network::default(),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),
             bounds: bounds::Bounds::default(),
             ending: ending::EndingState::default(),
             hands: None,
+            keeper: None,
         })
     }
 
@@ -253,12 +275,14 @@ impl<'r> Driver<'r> {
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
             Due::ReadyDeadline(life) => self.ready_deadline(&life, now),
+            Due::PrepareDeadline(life) => self.prepare_deadline(&life),
             Due::GraceOver(key) => self.grace_over(&key),
             Due::Sample => self.sample(),
             Due::Screen => self.draw(now),
             Due::Bounds => self.look_at_bounds(),
             Due::News => self.show_status(),
             Due::Timeout => self.end(Ending::Timeout),
+            Due::Judge => self.judge(),
             Due::TeardownBound => self.teardown_bound(),
             Due::GiveUp => self.give_up(),
         }
@@ -298,9 +322,12 @@ impl<'r> Driver<'r> {
 
     /// Adds an observation and tells everyone who follows.
     fn record(&mut self, at: RunTime, what: What) -> u64 {
+        let at = self.placed(at);
         let observation: &Observation = self.recorder.record(at, what);
         self.cluster.observe(observation);
-        self.live.observed(observation);
+        if !self.ending.has_closed_screen {
+            self.live.observed(observation);
+        }
         self.steps.observe(observation, &self.cluster);
         let number = observation.number;
         let is_aim = self.nemesis.waits_for(observation, &self.cluster);
@@ -333,6 +360,9 @@ impl<'r> Driver<'r> {
     }
 
     fn draw(&mut self, now: RunTime) {
+        if self.ending.has_closed_screen {
+            return;
+        }
         let nodes = self.plan.scenario.nodes.iter();
         let log_bytes = nodes.map(|node| (node.name.clone(), self.store.log_bytes(&node.name))).collect();
         self.live.tick(now, &log_bytes);

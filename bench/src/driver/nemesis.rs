@@ -3,7 +3,8 @@
 //! What comes when is the schedule's; here it is done. Its faults are actions like those of steps, through the same jobs.
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::nemesis::{Fault, NotDone, Schedule};
+use dsbench_core::nemesis::{Fault, NotDone, Schedule, Strike};
+use dsbench_core::network::Harm;
 use dsbench_core::observation::{ActionVerb, NemesisChange, Observation, Origin, PassedOver, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{self, Begin, FaultKind, NemesisVerb};
@@ -217,7 +218,8 @@ impl<'r> Driver<'r> {
         }
         self.next_fault();
         let done = match schedule.strike(&fault, &self.cluster) {
-            Ok(aims) => self.harm(&fault, &aims),
+            Ok(Strike::Processes(aims)) => self.harm(&fault, &aims),
+            Ok(Strike::Network(harm)) => self.harm_network(&fault, *harm),
             Err(not_done) => Err(not_done),
         };
         if let Err(NotDone { because, why }) = done {
@@ -232,8 +234,7 @@ impl<'r> Driver<'r> {
             let why = format!("{} had just ended", aims.iter().map(Aim::to_string).collect::<Vec<_>>().join(", "));
             return Err(NotDone { because: PassedOver::Nobody, why });
         }
-        let heals = self.nemesis.of.is_some_and(|of| of.heal_last);
-        let lasts = fault.lasts.map_or(if heals { Lasts::UntilHealed } else { Lasts::ForEver }, Lasts::For);
+        let lasts = self.lasts(fault);
         // Also a restart ends what ran before.
         self.ending.has_faulted = true;
         match fault.kind {
@@ -245,8 +246,20 @@ impl<'r> Driver<'r> {
                 let (number, keys) = self.send_signal(signal, aims, origin);
                 self.undo_later(number, origin, lasts, ActionVerb::Start, keys);
             }
+            // It does not come this way: it has links, not lives.
+            FaultKind::Network(_) => {}
         }
         Ok(())
+    }
+
+    fn harm_network(&mut self, fault: &Fault<'_>, harm: Harm) -> Result<(), NotDone> {
+        let done = self.break_network(harm, self.lasts(fault), Origin::Nemesis(fault.index));
+        done.map(drop).map_err(|why| NotDone { because: PassedOver::Nobody, why })
+    }
+
+    fn lasts(&self, fault: &Fault<'_>) -> Lasts {
+        let heals = self.nemesis.of.is_some_and(|of| of.heal_last);
+        fault.lasts.map_or(if heals { Lasts::UntilHealed } else { Lasts::ForEver }, Lasts::For)
     }
 
     /// No more faults come, and everything is undone if that is wanted.

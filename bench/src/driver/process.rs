@@ -5,6 +5,7 @@ use dsbench_core::time::RunTime;
 use dsbench_world::{Happening, Scope};
 
 use super::agenda::EntryId;
+use super::ending::Blame;
 use super::job::{ProcessKey, Task};
 use super::program::ProcessSpec;
 use super::ready::Readiness;
@@ -82,7 +83,10 @@ impl<'r> Driver<'r> {
         match task {
             Task::Start if state == State::Up => self.task_done(key, task),
             Task::Start => self.start(key),
-            Task::Stop | Task::Kill if state == State::Down => self.task_done(key, task),
+            Task::Stop | Task::Kill if state == State::Down => {
+                self.forget_held(key);
+                self.task_done(key, task);
+            }
             Task::Stop => self.stop(key),
             Task::Kill => self.kill(key),
             Task::KillProgram if matches!(state, State::Down | State::Ended) => self.task_done(key, task),
@@ -91,12 +95,13 @@ impl<'r> Driver<'r> {
             Task::Resume => {
                 let life = self.process(key).life();
                 self.world.resume(&life);
+                self.readiness_goes_on(key);
                 self.task_done(key, task);
             }
         }
     }
 
-    fn start(&mut self, key: &ProcessKey) {
+    pub(super) fn start(&mut self, key: &ProcessKey) {
         match self.process(key).state {
             State::Starting if self.process(key).readiness.is_none() => {
                 // It runs, and was given up as not ready: whoever starts it now waits for it anew.
@@ -113,6 +118,9 @@ impl<'r> Driver<'r> {
             }
             State::Down => {}
         }
+        if self.is_held_back(key) {
+            return;
+        }
         let process = self.process_mut(key);
         process.life += 1;
         process.state = State::Starting;
@@ -121,10 +129,8 @@ impl<'r> Driver<'r> {
         let spawn = process.spec.spawn(&life);
         self.begin_readiness(key);
         if let Err(error) = self.world.spawn(life.clone(), spawn) {
-            let why =
-                format!("{error}{}", std::error::Error::source(&error).map(|e| format!(": {e}")).unwrap_or_default());
             let at = self.now();
-            self.not_started(&life, why, at);
+            self.not_started(&life, error.told(), Blame::Environment, at);
         }
     }
 
@@ -135,6 +141,7 @@ impl<'r> Driver<'r> {
         let (life, stop) = (process.life(), process.spec.stop());
         // A frozen program cannot handle its signal.
         self.world.resume(&life);
+        self.readiness_goes_on(key);
         self.world.signal(&life, stop.signal.number, Scope::Main);
         if self.process(key).state == State::Ended {
             self.world.kill(&life);
@@ -172,7 +179,9 @@ impl<'r> Driver<'r> {
 
     fn pause(&mut self, key: &ProcessKey) {
         let life = self.process(key).life();
-        if !self.world.pause(&life) {
+        if self.world.pause(&life) {
+            self.readiness_stands_still(key);
+        } else {
             self.task_done(key, Task::Pause);
         }
     }
@@ -180,7 +189,7 @@ impl<'r> Driver<'r> {
     /// Everything that the world says about a life.
     pub(super) fn life_changed(&mut self, of: &Life, what: Happening, at: RunTime) {
         let key = ProcessKey::of(of);
-        let Some(process) = self.processes.get(&key) else { return };
+        let Some(process) = self.processes.get(&key) else { return self.preparation_changed(of, what) };
         if process.life != of.life {
             return; // a word from a life that is proven gone
         }
@@ -189,7 +198,10 @@ impl<'r> Driver<'r> {
                 self.record_change(of, Change::Started { pid }, at);
                 self.process_started(&key);
             }
-            Happening::NotStarted { why, .. } => self.not_started(of, why, at),
+            Happening::NotStarted { why, by_machine, .. } => {
+                let blame = if by_machine { Blame::Environment } else { Blame::Cluster };
+                self.not_started(of, why, blame, at);
+            }
             Happening::ReadyLine { .. } => self.ready_line(&key),
             Happening::Exited { exit, .. } => self.exited(&key, exit, at),
             Happening::Leaking { children, .. } => {
@@ -216,7 +228,7 @@ impl<'r> Driver<'r> {
         }
     }
 
-    fn not_started(&mut self, life: &Life, why: String, at: RunTime) {
+    fn not_started(&mut self, life: &Life, why: String, blame: Blame, at: RunTime) {
         let key = ProcessKey::of(life);
         self.record_change(life, Change::NotStarted { why: why.clone() }, at);
         let process = self.process_mut(&key);
@@ -226,11 +238,12 @@ impl<'r> Driver<'r> {
             self.agenda.cancel(grace);
         }
         self.end_readiness(&key);
-        self.start_failed(&key, &why);
+        self.start_failed(&key, &why, blame);
         // Its end may have been asked for while it was being started (another node has failed).
         self.task_done(&key, Task::Stop);
         self.task_done(&key, Task::Kill);
         self.task_done(&key, Task::KillProgram);
+        self.release(&key.node);
     }
 
     fn exited(&mut self, key: &ProcessKey, exit: Exit, at: RunTime) {
@@ -240,11 +253,15 @@ impl<'r> Driver<'r> {
         self.record_change(&life, Change::Exited { exit, expected }, at);
         self.end_readiness(key);
         self.task_done(key, Task::KillProgram);
-        if was == State::Starting && !expected {
-            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life));
+        if was == State::Starting && self.process(key).spec.may_end(exit) {
+            // Its work is done: whoever has waited for it can go on.
+            self.task_done(key, Task::Start);
+        } else if was == State::Starting && !expected {
+            let why = format!("{} before it was ready{}", ended_with(exit), self.last_words(&life, Some(exit)));
             self.record_change(&life, Change::NotReady { why: why.clone() }, at);
-            self.start_failed(key, &why);
+            self.start_failed(key, &why, Blame::Cluster);
         }
+        self.release(&key.node);
     }
 
     fn empty(&mut self, key: &ProcessKey, at: RunTime) {
@@ -262,6 +279,7 @@ impl<'r> Driver<'r> {
         if self.start_when_empty.remove(key) {
             self.start(key);
         }
+        self.release(&key.node);
     }
 
     pub(super) fn record_change(&mut self, of: &Life, change: Change, at: RunTime) {
@@ -284,7 +302,7 @@ impl<'r> Driver<'r> {
     }
 }
 
-fn ended_with(exit: Exit) -> String {
+pub(super) fn ended_with(exit: Exit) -> String {
     match exit {
         Exit::Code(_) => format!("ended with {}", exit_text(exit)),
         Exit::Signal(_) => format!("was ended by {}", exit_text(exit)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsbench_core::observation::{Life, Name};
+use dsbench_core::observation::{Exit, Life, Name};
 use dsbench_core::pattern::{EventPattern, Matcher, Stream};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario;
@@ -16,6 +16,7 @@ use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
 use super::job::ProcessKey;
 use super::patterns::{Output, READY};
+use crate::lab::LabSetting;
 
 /// How long a process without a readiness condition may take to be executed.
 const EXECUTED_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ pub(crate) struct Setting {
     pub(crate) token: String,
     /// The run's seed.
     pub(crate) seed: u64,
+    /// The laboratory that it runs in; none in host mode.
+    pub(crate) lab: Option<LabSetting>,
 }
 
 /// A process of a node, ready to be executed for any of its lives.
@@ -38,6 +41,8 @@ pub(super) struct ProcessSpec<'r> {
     process: &'r scenario::Process,
     setting: &'r Setting,
     data_dir: PathBuf,
+    /// Where in the laboratory it runs.
+    pub(super) machine: Option<dsbench_world::Place>,
     /// True if its node has several processes.
     label: bool,
     stdout: Arc<Matcher>,
@@ -53,11 +58,24 @@ pub(super) fn specs<'r>(plan: &'r Plan, setting: &'r Setting) -> Result<Vec<Proc
     let mut matchers = Matchers { plan, setting, built: BTreeMap::new() };
     let mut specs = Vec::new();
     for node in &plan.scenario.nodes {
-        for process in &node.processes {
+        for process in in_turn(&node.processes) {
             specs.push(ProcessSpec::new(node, process, setting, &mut matchers)?);
         }
     }
     Ok(specs)
+}
+
+/// The processes of a node in the order in which they start: none before those that it waits for.
+fn in_turn(processes: &[scenario::Process]) -> Vec<&scenario::Process> {
+    let mut left: Vec<_> = processes.iter().collect();
+    let mut ordered = Vec::new();
+    while !left.is_empty() {
+        let is_free = |process: &&scenario::Process| left.iter().all(|other| !process.after.contains(&other.name));
+        // There are no circles: the scenario's reader refuses them.
+        let next = left.iter().position(is_free).unwrap_or_default();
+        ordered.push(left.remove(next));
+    }
+    ordered
 }
 
 impl Setting {
@@ -70,6 +88,11 @@ impl Setting {
     pub(super) fn bench_program(&self, command: &[Template]) -> Program {
         let argv = Template::arguments(command, &self.place()).into_iter().map(OsString::from).collect();
         Program { argv, env: std::env::vars_os().collect(), cwd: PathBuf::from(&self.addresses.scenario_dir) }
+    }
+
+    /// Where in the laboratory the bench's own programs run.
+    pub(super) fn bench_machine(&self) -> Option<dsbench_world::Place> {
+        self.lab.as_ref().map(LabSetting::place_of_bench)
     }
 
     fn place(&self) -> Place<'_> {
@@ -102,6 +125,7 @@ impl<'r> ProcessSpec<'r> {
             process,
             setting,
             data_dir,
+            machine: setting.lab.as_ref().map(|lab| lab.place_of(node)),
             label: node.processes.len() > 1,
             ready_tcp,
         })
@@ -149,8 +173,40 @@ impl<'r> ProcessSpec<'r> {
             stderr: Some(Output::boxed(self.stderr.clone())),
             files: self.files(life.life),
             label: self.label,
-            place: None,
+            place: self.machine.clone(),
         }
+    }
+
+    /// What comes before its first start.
+    pub(super) fn prepare(&self) -> Option<&'r scenario::Prepare> {
+        self.process.prepare.as_ref()
+    }
+
+    /// What to execute to prepare it: in its environment and directory, and nothing in its output means anything.
+    pub(super) fn spawn_to_prepare(&self, command: &[Template]) -> SpawnSpec {
+        SpawnSpec {
+            program: self.program(command, 1),
+            stdout: None,
+            stderr: None,
+            files: Vec::new(),
+            label: true,
+            place: self.machine.clone(),
+        }
+    }
+
+    /// The processes of its node that are ready before it starts.
+    pub(super) fn after(&self) -> &'r [Name] {
+        &self.process.after
+    }
+
+    /// True if it may end like this by itself.
+    pub(super) fn may_end(&self, exit: Exit) -> bool {
+        self.process.expected.exits.admit(exit)
+    }
+
+    /// True if it is ready when it has ended: a job that must end, and of which nothing else is said.
+    pub(super) fn is_ready_when_it_ends(&self) -> bool {
+        self.process.ready.is_none() && self.process.expected.exits.within().is_some()
     }
 
     /// The files that are followed.
@@ -176,7 +232,8 @@ impl<'r> ProcessSpec<'r> {
     }
 
     pub(super) fn ready_within(&self) -> Duration {
-        self.process.ready.as_ref().map_or(EXECUTED_WITHIN, |ready| ready.within)
+        let usual = self.process.expected.exits.within().unwrap_or(EXECUTED_WITHIN);
+        self.process.ready.as_ref().map_or(usual, |ready| ready.within)
     }
 
     pub(super) fn stop(&self) -> scenario::Stop {

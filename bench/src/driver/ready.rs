@@ -8,6 +8,7 @@ use dsbench_core::time::RunTime;
 use dsbench_world::{ExecId, ExecSpec, Executed, ProbeId, ProbeSpec, Program};
 
 use super::agenda::EntryId;
+use super::ending::Blame;
 use super::exec::command_line;
 use super::job::{ProcessKey, Task};
 use super::process::State;
@@ -23,11 +24,17 @@ const PROBE_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Readiness {
     started: bool,
+    /// It is ready when it has ended, as it must.
+    ends: bool,
     log: bool,
     tcp: Option<std::net::SocketAddr>,
     exec: Option<Program>,
     retry: Duration,
     deadline: EntryId,
+    /// When that is due.
+    due: RunTime,
+    /// Since when the process is frozen, which does not count.
+    still_since: Option<RunTime>,
     /// The last answer that was not yes, for people.
     last_answer: Option<String>,
 }
@@ -48,11 +55,14 @@ impl Driver<'_> {
         let process = self.process(key);
         let readiness = Readiness {
             started: false,
+            ends: process.spec.is_ready_when_it_ends(),
             log: process.spec.ready_log().is_some(),
             tcp: process.spec.ready_tcp,
             exec: process.spec.ready_exec(process.life),
             retry: RETRY_FIRST,
             deadline,
+            due,
+            still_since: None,
             last_answer: None,
         };
         self.process_mut(key).readiness = Some(readiness);
@@ -89,7 +99,8 @@ impl Driver<'_> {
             let id = self.world.probe_tcp(ProbeSpec { addr, within: PROBE_WITHIN });
             self.probes.tcp.insert(id, life.clone());
         } else if let Some(program) = readiness.exec.clone() {
-            match self.world.exec(ExecSpec { program, ..ExecSpec::default() }) {
+            let place = self.process(&ProcessKey::of(life)).spec.machine.clone();
+            match self.world.exec(ExecSpec { program, place, ..ExecSpec::default() }) {
                 Ok(id) => _ = self.probes.exec.insert(id, life.clone()),
                 Err(error) => self.probe_again(life, error.to_string()),
             }
@@ -136,8 +147,10 @@ impl Driver<'_> {
 
     fn look_if_ready(&mut self, key: &ProcessKey) {
         let process = self.process_mut(key);
-        let is_met =
-            process.readiness.as_ref().is_some_and(|r| r.started && !r.log && r.tcp.is_none() && r.exec.is_none());
+        let is_met = process
+            .readiness
+            .as_ref()
+            .is_some_and(|r| r.started && !r.ends && !r.log && r.tcp.is_none() && r.exec.is_none());
         if !is_met || process.state != State::Starting {
             return;
         }
@@ -147,6 +160,29 @@ impl Driver<'_> {
         let at = self.now();
         self.record_change(&life, Change::Ready, at);
         self.task_done(key, Task::Start);
+        self.release(&key.node);
+    }
+
+    /// The process is about to be frozen: its time stands still.
+    pub(super) fn readiness_stands_still(&mut self, key: &ProcessKey) {
+        let now = self.now();
+        let Some(readiness) = &mut self.process_mut(key).readiness else { return };
+        if readiness.still_since.is_none() {
+            readiness.still_since = Some(now);
+            let deadline = readiness.deadline;
+            self.agenda.cancel(deadline);
+        }
+    }
+
+    /// The process runs again, and has the time left that it had.
+    pub(super) fn readiness_goes_on(&mut self, key: &ProcessKey) {
+        let (now, life) = (self.now(), self.process(key).life());
+        let Some(readiness) = &mut self.process_mut(key).readiness else { return };
+        if let Some(since) = readiness.still_since.take() {
+            readiness.due = readiness.due + now.since(since);
+            let due = readiness.due;
+            self.prolong_readiness(&life, due);
+        }
     }
 
     /// No more asking.
@@ -168,7 +204,7 @@ impl Driver<'_> {
     pub(super) fn prolong_readiness(&mut self, life: &Life, until: RunTime) -> bool {
         let entry = self.agenda.push(until, Due::ReadyDeadline(life.clone()));
         match self.readiness_of(life) {
-            Some(readiness) => readiness.deadline = entry,
+            Some(readiness) => (readiness.deadline, readiness.due) = (entry, until),
             None => self.agenda.cancel(entry),
         }
         true
@@ -190,6 +226,9 @@ impl Driver<'_> {
         }
         wanted.extend(readiness.tcp.map(|addr| format!("a connection to {addr}")));
         wanted.extend(readiness.exec.map(|program| format!("`{}` to succeed", command_line(&program))));
+        if readiness.ends {
+            wanted.push("it to end by itself".into());
+        }
         if wanted.is_empty() {
             wanted.push("it to be executed".into());
         }
@@ -197,8 +236,9 @@ impl Driver<'_> {
         if let Some(answer) = readiness.last_answer {
             why.push_str(&format!(" (last answer: {answer})"));
         }
-        why.push_str(&self.last_words(life));
+        why.push_str(&self.last_words(life, None));
         self.record_change(life, Change::NotReady { why: why.clone() }, at);
-        self.start_failed(key, &why);
+        self.start_failed(key, &why, Blame::Cluster);
+        self.release(&key.node);
     }
 }

@@ -14,7 +14,13 @@ impl Driver<'_> {
     pub(super) fn sample(&mut self) {
         let now = self.now();
         self.look_for_socket();
-        for sample in self.world.sample() {
+        // Where nothing is judged, nobody asks for it, and looking at all processes is most of what an idle cluster would cost.
+        let samples = if self.hands.is_none() { self.world.sample() } else { Vec::new() };
+        for sample in samples {
+            // What prepares a process is none of the scenario's.
+            if self.prepares(&sample.of) {
+                continue;
+            }
             self.record(now, What::Sample(sample));
         }
         self.agenda.push(now + EVERY, Due::Sample);

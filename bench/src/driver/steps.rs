@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use dsbench_core::cluster::ClusterState;
-use dsbench_core::observation::{Observation, Origin, StepChange, StepState, What};
+use dsbench_core::observation::{Name, Observation, Origin, StepChange, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Step, Verb};
 use dsbench_core::stage::Stage;
@@ -282,6 +282,9 @@ impl<'r> Driver<'r> {
 
     fn missing(&mut self) -> String {
         let Self { steps, cluster, .. } = self;
-        steps.watch().map(|watch| watch.missing(cluster)).unwrap_or_default()
+        let Some(watch) = steps.watch() else { return String::new() };
+        let missing = watch.missing(cluster);
+        let events: Vec<Name> = watch.events().cloned().collect();
+        format!("{missing}{}", self.never_said(&events))
     }
 }

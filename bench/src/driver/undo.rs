@@ -1,4 +1,4 @@
-//! `for`: what was done to processes is undone later - only its own, and only if it is still in force.
+//! `for`: what was done to processes or to the network is undone later - only its own, and only if it is still in force.
 
 use std::time::Duration;
 
@@ -82,6 +82,10 @@ impl Driver<'_> {
     pub(super) fn undo(&mut self, action: u64) {
         let Some(position) = self.undos.0.iter().position(|undo| undo.action == action) else { return };
         let Undo { action, origin, by, mut keys, .. } = self.undos.0.remove(position);
+        if by.is_network() {
+            self.undo_on_network(action, by, origin);
+            return self.look_if_healed();
+        }
         keys.retain(|key| match by {
             // It got a signal, and is to be started only if it ended of that.
             ActionVerb::Start => self.process(key).has_ended_by_itself(),

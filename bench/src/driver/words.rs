@@ -1,9 +1,9 @@
-//! The last words of a node that did not come up: the end of its log, or the hint that it has said nothing.
+//! What nodes have printed, for people who wonder why something is missing: the last words of one that did not come up, a pattern that fits no line.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use dsbench_core::observation::Life;
+use dsbench_core::observation::{Exit, Life, Name};
 
 use super::Driver;
 use super::exec::last_lines;
@@ -14,16 +14,48 @@ use crate::store::log_name;
 const TAIL_BYTES: u64 = 16 * 1024;
 /// How many lines are repeated.
 const LINES: usize = 5;
+/// Why a program that runs may look silent.
+const BUFFER: &str = "output that stays in the program's buffer? flush it, or try `stdbuf -oL`, `python3 -u`";
 
 impl Driver<'_> {
-    /// To be added to a sentence about a node that is not ready.
-    pub(super) fn last_words(&self, life: &Life) -> String {
+    /// To be added to a sentence about a node that is not ready, or has ended in this way before it was.
+    pub(super) fn last_words(&self, life: &Life, ended: Option<Exit>) -> String {
         let said = self.tail(&life.node).unwrap_or_default();
         let last = last_lines(&words_of(&said, life), LINES);
+        if last.is_empty() && matches!(ended, Some(Exit::Code(_))) {
+            // Whoever exits has flushed.
+            return "; it has printed nothing".into();
+        }
         if last.is_empty() {
-            return "; it has printed nothing (output that stays in the program's buffer? flush it, or try `stdbuf -oL`, `python3 -u`)".into();
+            return format!("; it has printed nothing ({BUFFER})");
         }
         format!("; the last that it printed:{}", last.iter().map(|line| format!("\n    {line}")).collect::<String>())
+    }
+
+    /// To be added to a sentence about events that are missing: most often a pattern that nobody's lines fit, or programs that are not heard.
+    pub(super) fn never_said(&self, events: &[Name]) -> String {
+        let scenario = &self.plan.scenario;
+        let is_unheard = |event: &Name| self.recorder.history().events(event).len() == 0;
+        let pattern = |event: &Name| scenario.events.iter().find(|pattern| pattern.event == *event);
+        let Some(pattern) = events.iter().filter(|event| is_unheard(event)).find_map(pattern) else {
+            return String::new();
+        };
+        if scenario.nodes.iter().all(|node| self.is_silent(&node.name)) {
+            // Whoever has exited has flushed.
+            let is_anyone_up = scenario.nodes.iter().any(|node| self.cluster.is_up(&node.name));
+            let hint = if is_anyone_up { format!(" ({BUFFER})") } else { String::new() };
+            return format!("; nobody has printed anything{hint}");
+        }
+        let fits: Vec<String> = pattern.log.iter().map(|log| format!("'{}'", log.as_str())).collect();
+        format!("; so far no line of any node fits {}", fits.join(" or "))
+    }
+
+    /// True if the log of a node has none but dsbench's own lines.
+    fn is_silent(&self, node: &str) -> bool {
+        self.tail(node)
+            .unwrap_or_default()
+            .split(|byte| *byte == b'\n')
+            .all(|line| line.trim_ascii().is_empty() || line.starts_with(MARKER.as_bytes()))
     }
 
     fn tail(&self, node: &str) -> std::io::Result<Vec<u8>> {

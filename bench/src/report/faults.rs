@@ -38,13 +38,15 @@ pub(super) fn lines(history: &History) -> Vec<String> {
 
 /// `kill peer2 at T+1.200s for 0.84s`, and who asked for it; the nemesis has a number instead: `3. kill peer2 T+1.200s for 0.84s`
 fn told(fault: &Fault<'_>) -> String {
-    let until = fault.effects.iter().filter_map(|effect| effect.until).max();
-    let long = match (fault.effects.is_empty(), until) {
+    let long = match (fault.has_missed(), fault.until()) {
         (true, _) => "hit nothing".to_owned(),
         (false, Some(until)) => format!("for {}", seconds(until.since(fault.at))),
         (false, None) => "to the end".to_owned(),
     };
-    let what = format!("{} {}", fault.action.verb.key(), fault.action.nodes.join(", "));
+    let what = match fault.action.verb.is_network() {
+        true => format!("{} {}", fault.action.verb.key(), fault.action.whom()),
+        false => format!("{} {}", fault.action.verb.key(), fault.action.nodes.join(", ")),
+    };
     match fault.action.origin() {
         Origin::Nemesis(index) => format!("{}. {what} {} {long}", index.saturating_add(1), fault.at),
         _ => format!("{what} at {} {long}{}", fault.at, asked(fault.action)),

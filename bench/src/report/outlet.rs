@@ -1,9 +1,9 @@
-//! Standard output for a machine that reads along. A thread of its own writes, so that a reader that is slow, stuck or gone never holds up
+//! Standard output for a machine that reads along, standard error for people who watch a run. A thread of its own writes, so that a reader that is slow, stuck or gone never holds up
 //! a run.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,6 +34,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
+    /// What was taken out of `waiting` is on its way to the reader.
+    is_writing: bool,
     is_closed: bool,
     is_done: bool,
     failure: Option<io::Error>,
@@ -48,32 +50,51 @@ impl Shared {
 impl Outlet {
     /// To this process's standard output.
     pub fn stdout() -> Result<Self, BenchError> {
-        let failed = BenchError::file("open", "standard output");
-        let stdout = match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(stdout) => File::from(stdout),
-            Err(error) => return Err(failed(error)),
-        };
-        // Signals are the driver's: a thread that does not block them would die of them at once, and the run with it.
-        let _blocked = Signals::block()?;
-        Self::to(stdout).map_err(failed)
+        Self::of(&io::stdout(), "stdout").map_err(BenchError::file("open", "standard output"))
     }
 
-    fn to(mut out: impl Write + Send + 'static) -> io::Result<Self> {
+    /// To this process's standard error.
+    pub(super) fn stderr() -> io::Result<Self> {
+        Self::of(&io::stderr(), "stderr")
+    }
+
+    fn of(stream: &impl AsFd, name: &str) -> io::Result<Self> {
+        let out = File::from(stream.as_fd().try_clone_to_owned()?);
+        // Signals are the driver's: a thread that does not block them would die of them at once, and the run with it.
+        let _blocked = Signals::block().map_err(io::Error::other)?;
+        Self::to(out, name)
+    }
+
+    fn to(mut out: impl Write + Send + 'static, name: &str) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let its = Arc::clone(&shared);
-        let writer = std::thread::Builder::new().name("stdout".into()).spawn(move || its.write_to(&mut out))?;
+        let writer = std::thread::Builder::new().name(name.into()).spawn(move || its.write_to(&mut out))?;
         Ok(Self { shared, writer: Some(writer) })
     }
 
     /// Sends a line, without its end.
     pub(super) fn send(&self, line: &str) {
+        self.send_all(&[line, "\n"]);
+    }
+
+    /// Sends a text as it is.
+    pub(super) fn send_text(&self, text: &str) {
+        self.send_all(&[text]);
+    }
+
+    fn send_all(&self, texts: &[&str]) {
         let mut state = self.shared.state();
         if state.failure.is_some() {
             return;
         }
-        state.waiting.extend_from_slice(line.as_bytes());
-        state.waiting.push(b'\n');
+        texts.iter().for_each(|text| state.waiting.extend_from_slice(text.as_bytes()));
         self.shared.changed.notify_all();
+    }
+
+    /// True if the reader has everything that was sent.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.shared.state();
+        state.waiting.is_empty() && !state.is_writing
     }
 
     /// False if the reader is so far behind that what can be left out should be.
@@ -122,7 +143,10 @@ impl Shared {
     /// Everything that waits; none once nothing more comes.
     fn next_chunk(&self) -> Option<Vec<u8>> {
         let idle = |state: &mut State| state.waiting.is_empty() && !state.is_closed;
-        let mut state = self.changed.wait_while(self.state(), idle).expect("nobody panics while they hold it");
+        let mut state = self.state();
+        state.is_writing = false;
+        let mut state = self.changed.wait_while(state, idle).expect("nobody panics while they hold it");
+        state.is_writing = !state.waiting.is_empty();
         Some(std::mem::take(&mut state.waiting)).filter(|chunk| !chunk.is_empty())
     }
 }
@@ -154,11 +178,11 @@ mod tests {
     #[test]
     fn a_reader_that_does_not_read_holds_nobody_up_and_then_gets_everything_in_order() {
         let ((allow, allowed), (taken, lines)) = (channel(), channel());
-        let mut outlet = Outlet::to(Reluctant { allowed, taken }).unwrap();
+        let mut outlet = Outlet::to(Reluctant { allowed, taken }, "test").unwrap();
         for number in 0..1000 {
             outlet.send(&number.to_string());
         }
-        assert!(outlet.has_room());
+        assert!(outlet.has_room() && !outlet.is_idle());
         outlet.send(&"x".repeat(2 * ROOM));
         assert!(!outlet.has_room(), "the first chunk at most has been taken by the thread");
         for _ in 0..1002 {
@@ -175,11 +199,11 @@ mod tests {
     fn a_reader_that_leaves_has_had_enough_and_a_full_disk_is_told() {
         let ((allow, allowed), (taken, _)) = (channel(), channel());
         drop(allow);
-        let mut outlet = Outlet::to(Reluctant { allowed, taken }).unwrap();
+        let mut outlet = Outlet::to(Reluctant { allowed, taken }, "test").unwrap();
         outlet.send("one");
         assert!(outlet.close().is_none());
         let full = File::options().write(true).open("/dev/full").unwrap();
-        let mut outlet = Outlet::to(full).unwrap();
+        let mut outlet = Outlet::to(full, "test").unwrap();
         outlet.send("one");
         assert_eq!(outlet.close().unwrap().kind(), io::ErrorKind::StorageFull);
     }

@@ -12,10 +12,10 @@ use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Re
 
 use super::faults;
 use super::live::Cast;
-use super::tell::{StepText, tell, who};
+use super::tell::{StepText, bytes, tell, who};
 use super::terminal::{clean, clean_line};
 use crate::run::{self, Order};
-use crate::store::{RunFile, Store, log_name};
+use crate::store::{Gathered, RunFile, Store, log_name};
 
 /// Everything that the screen of one run needs.
 #[derive(Debug)]
@@ -154,7 +154,11 @@ impl Screen<'_> {
                 "             (the seed replays the schedule and the choices, not the operating system's timing)"
             )?;
         }
-        writeln!(out, "  run:       {}", self.store.shown_dir().display())
+        writeln!(out, "  run:       {}", self.store.shown_dir().display())?;
+        match self.file.end.as_ref().and_then(|end| end.artifacts.as_ref()) {
+            Some(artifacts) => self.write_artifacts(out, artifacts),
+            None => Ok(()),
+        }
     }
 
     /// `  x T+4.100s  step 3 did not come as expected: ...   scenarios/x.toml:41`
@@ -176,6 +180,25 @@ impl Screen<'_> {
                 writeln!(out, "        all that it printed: {}", self.logs.join(log_name(&process.of.node)).display())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// `  artifacts: 12 files, 3.4 MiB in logs/runs/.../artifacts`, and what was left out of them.
+    fn write_artifacts(&self, out: &mut Page, artifacts: &Gathered) -> std::fmt::Result {
+        let Gathered { paths, files, bytes: size, left_out, more_left_out } = artifacts;
+        match files {
+            0 => writeln!(out, "  artifacts: none; no file that could be kept fits {paths}")?,
+            files => {
+                let (dir, plural) = (self.store.shown_dir().join("artifacts"), if *files == 1 { "" } else { "s" });
+                writeln!(out, "  artifacts: {files} file{plural}, {} in {}", bytes(*size), dir.display())?;
+            }
+        }
+        for left in left_out {
+            writeln!(out, "             left out {}", clean_line(left))?;
+        }
+        match more_left_out {
+            0 => Ok(()),
+            more => writeln!(out, "             left out {more} more"),
         }
     }
 

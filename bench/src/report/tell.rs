@@ -1,5 +1,6 @@
 //! One observation in people's words: a line of the live log and of `dsbench show`.
 
+use dsbench_core::network::{RuleTraffic, Traffic};
 use dsbench_core::observation::{
     Action, ActionVerb, Change, Ending, Exit, Fields, Life, NemesisChange, Observation, Origin, Phase, StepChange,
     StepState, Value, What,
@@ -64,12 +65,22 @@ fn told(observation: &Observation, steps: &[StepText]) -> Option<(String, String
         }
         What::Nemesis(nemesis) => (String::from("nemesis"), nemesis_change(nemesis)),
         What::Sample(_) => return None,
+        What::Traffic(traffic) => (String::from("network"), counted(traffic)?),
         What::Stall(stall) => {
             let late = observation.at.since(stall.since);
             (bench(), format!("was itself late by {} ({}): not the cluster's fault", seconds(late), stall.of))
         }
         What::Answer(answer) => (bench(), format!("`{}` {}", answer.command.join(" "), answered(answer.exit))),
     })
+}
+
+/// `570 B`, `2.2 KiB`
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} B"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+    }
 }
 
 /// `0.84s`.
@@ -155,15 +166,44 @@ fn answered(exit: Option<Exit>) -> String {
     }
 }
 
-/// What was done, to whom: `kill peer2`.
+/// What was done, to whom, and who asked for it: `kill peer2 by the nemesis (fault 3)`.
 pub(crate) fn did(action: &Action) -> String {
-    let nodes = action.nodes.join(", ");
+    format!("{}{}", acted(action), asked(action))
+}
+
+/// What was done, to whom: `kill peer2`.
+pub(crate) fn acted(action: &Action) -> String {
     let verb = action.verb.key();
+    if action.verb.is_network() {
+        let whom = if action.ends.is_empty() && !action.verb.is_fault() { "nothing".into() } else { action.whom() };
+        return format!("{verb} {whom}");
+    }
+    let nodes = action.nodes.join(", ");
     let with = action.with.as_ref().map(|with| format!(" {}", with.escape_debug())).unwrap_or_default();
     // To start what is not alive is the point of a start.
     let hits_nothing = action.hit.is_empty() && !matches!(action.verb, ActionVerb::Start | ActionVerb::Restart);
     let nothing = if hits_nothing { " (nothing of it was alive)" } else { "" };
-    format!("{verb}{with} {nodes}{nothing}{}", asked(action))
+    format!("{verb}{with} {nodes}{nothing}")
+}
+
+/// What rules did to frames; nothing if there were none.
+fn counted(traffic: &Traffic) -> Option<String> {
+    let rule = |rule: &RuleTraffic| {
+        let did = [
+            (rule.dropped, "dropped"),
+            (rule.delayed, "delayed"),
+            (rule.duplicated, "sent twice"),
+            (rule.reordered, "overtaken"),
+            (rule.corrupted, "changed"),
+            (rule.reset, "connections reset"),
+        ];
+        let did: Vec<String> =
+            did.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let did = if did.is_empty() { "nothing done".to_owned() } else { did.join(", ") };
+        format!("fault #{} met {} frames: {did}", rule.rule, rule.matched)
+    };
+    let rules: Vec<String> = traffic.rules.iter().map(rule).collect();
+    (!rules.is_empty()).then(|| rules.join("; "))
 }
 
 /// ` by the nemesis (fault 3)`, ` by hand`, ` in the setup`; nothing for a step, whose own lines stand around it.
@@ -175,7 +215,8 @@ pub(crate) fn asked(action: &Action) -> String {
     }
 }
 
-fn nemesis_change(change: &NemesisChange) -> String {
+/// What has become of the nemesis, for the name `nemesis`.
+pub(crate) fn nemesis_change(change: &NemesisChange) -> String {
     match change {
         NemesisChange::Waiting => "has not begun".into(),
         NemesisChange::Begun => "begins".into(),

@@ -23,8 +23,22 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
 
 /// Several lines to people.
 pub(crate) fn page(text: &str) {
+    put(&for_people(text));
+}
+
+/// A text as standard error takes it: nothing that commands a CI's runner, and colour only where it is shown.
+pub(super) fn for_people(text: &str) -> Cow<'_, str> {
     let text = if github::is_here() { github::harmless(text) } else { text.into() };
-    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    match anstream::AutoStream::choice(&io::stderr()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(&text).to_string().into(),
+        _ => text,
+    }
+}
+
+/// Puts out a text as it is.
+pub(super) fn put(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// A text for people, with its lines broken where their terminal ends. In a file or a pipe every line stays whole: there it is searched.
@@ -52,6 +66,12 @@ pub(crate) fn tell_error(error: &BenchError) {
     while let Some(why) = cause {
         say!("  because: {}", clean(&why.to_string()));
         cause = why.source();
+    }
+    if let BenchError::World(error) = error
+        && error.is_of_machine()
+    {
+        let remedy = error.remedy().map(|remedy| format!("{remedy}; ")).unwrap_or_default();
+        say!("  help: {remedy}dsbench doctor says what a run needs from this machine");
     }
     if let BenchError::File { doing: "create", source, .. } = error
         && source.kind() == io::ErrorKind::PermissionDenied

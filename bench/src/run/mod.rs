@@ -1,6 +1,7 @@
 //! One run, from the plan to the verdict: the whole program on one screen.
 
 mod host;
+mod kept;
 mod prepared;
 mod run_json;
 mod up;
@@ -18,13 +19,15 @@ use dsbench_core::verdict::Verdict;
 use dsbench_world::{World, WorldConfig};
 
 pub(crate) use self::host::Host;
+pub(crate) use self::kept::KeepUp;
+use self::kept::Keeping;
 use self::prepared::Prepared;
 pub(crate) use self::up::up;
-use crate::driver::{self, Stage};
+use crate::driver::{self, Keeper, Stage};
 use crate::error::BenchError;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
-use crate::store::{Keep, RunFile, Store, history_file};
+use crate::store::{End, Keep, RunFile, Store, history_file};
 
 /// What to run, and how.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub struct Order {
     pub logs: PathBuf,
     /// When the data directories of its nodes are kept.
     pub keep: Keep,
+    /// Every packet between its nodes is recorded, if they have a network of their own.
+    pub pcap: bool,
     /// Which of the selected runs it is, from 0.
     pub index: usize,
     /// Which repetition of it, from 1.
@@ -76,40 +81,59 @@ pub struct Outcome {
     pub judgement: Judgement,
     /// What of the run could not be written; the verdict stands all the same.
     pub lost: Vec<BenchError>,
+    /// Its cluster stayed up, and everybody was told of it when the run was over.
+    pub(crate) was_kept: bool,
 }
 
 /// The longest that is waited for the proof that nothing is left.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Runs a plan while `live` watches. An error means that there is no verdict; whatever was started is gone in any case.
-pub fn run(order: &Order, live: Option<Box<dyn Live>>) -> Result<Outcome, BenchError> {
+///
+/// The cluster of a run that did not pass is kept up if that is wanted; then this returns when it has ended.
+pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepUp<'_>>) -> Result<Outcome, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
-        Prepared::new(order, true)?;
-    let config =
-        WorldConfig { log_dir: store.log_dir(), signals, desk: None, lab: None, lifts_limits: order.host.is_own() };
+    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
+        Prepared::new(order, keep.is_none())?;
+    let (lab, switch) = lab.map(|built| (built.lab, built.switch)).unzip();
+    let config = WorldConfig {
+        log_dir: store.log_dir(),
+        signals,
+        desk: None,
+        lab,
+        switch,
+        lifts_limits: order.host.is_own(),
+        tick: WorldConfig::EXACT,
+    };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
-    let driven = driver::drive(Stage {
-        plan,
-        setting: &setting,
-        world: &mut world,
-        recorder: &mut recorder,
-        live: &mut *live,
-        store: &store,
+    let stage =
+        Stage { plan, setting: &setting, world: &mut world, recorder: &mut recorder, live: &mut *live, store: &store };
+    let mut keeping = keep.map(|keep| {
+        let (store, file) = (store.clone(), file.clone());
+        Keeping { keep, order, store, clock, file, verdict: None, outcome: None }
     });
-    live.close();
+    let driven = driver::drive(stage, keeping.as_mut().map(|keeping| keeping as &mut dyn Keeper));
     let ended = world.shutdown(SHUTDOWN);
     drop(ports);
-    let interrupted = driven.map_err(BenchError::Environment)?;
+    let driven = driven.map_err(BenchError::Environment).inspect_err(|_| live.close())?;
+    if let Some(outcome) = keeping.and_then(|keeping| keeping.outcome) {
+        live.close();
+        return Ok(up::end_of_kept(outcome, order, &setting, driven.held, ended, recorder));
+    }
 
     let (mut history, lost) = recorder.finish();
     let verdict = check::all(&plan.scenario.invariants, &plan.step_places(), &history);
     history_file::tell_texts(&mut history, &verdict, &store.history_path());
-    let judgement = after_all(verdict.judgement, &ended.survivors, interrupted);
-    file.end = Some(run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors));
+    let judgement = after_all(verdict.judgement, &ended.survivors, driven.interrupted);
+    let end = run_json::end(order, &verdict, judgement, clock.now().elapsed(), ended.survivors);
+    // Before the data directories are removed, and when nobody writes into them any more.
+    let artifacts = store.gather(plan, &setting.addresses);
+    file.end = Some(End { artifacts, ..end });
     let lost = lost.into_iter().chain(store.keep(&file, &verdict, order.keep)).collect();
-    Ok(Outcome { store, file, history, verdict, judgement, lost })
+    // A reader who takes nothing is waited for when all is written down, and a Ctrl-C ends that.
+    live.close();
+    Ok(Outcome { store, file, history, verdict, judgement, lost, was_kept: false })
 }
 
 /// The verdict's word, and what weighs more than it: a machine that was not left clean, a signal while the check programs were asked.

@@ -5,11 +5,14 @@ use dsbench_world::{Clock, Guardian, Ports, Signals};
 use super::{Order, run_json};
 use crate::driver::Setting;
 use crate::error::BenchError;
+use crate::lab::Built;
 use crate::store::{Recorder, RunFile, Store};
 use crate::{requirements, setting};
 
 pub(super) struct Prepared {
     pub(super) guardian: Guardian,
+    /// None in host mode.
+    pub(super) lab: Option<Built>,
     /// None where signals are somebody else's.
     pub(super) signals: Option<Signals>,
     pub(super) clock: Clock,
@@ -36,11 +39,12 @@ impl Prepared {
         let signals = is_own.then(Signals::block).transpose()?;
         let clock = Clock::start();
         let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
-        let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable)?;
+        let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable, order.pcap)?;
+        let lab = setting.lab.as_ref().map(|lab| lab.build(&guardian)).transpose()?;
         let file = run_json::begun(order, clock.wall_start(), &scenario_dir);
         store.write_scenario(&source.sources)?;
         store.write(&store.run_path(), &file.to_bytes())?;
         let recorder = Recorder::create(&store.history_path())?;
-        Ok(Self { guardian, signals, clock, store, setting, ports, file, recorder })
+        Ok(Self { guardian, lab, signals, clock, store, setting, ports, file, recorder })
     }
 }

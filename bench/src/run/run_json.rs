@@ -27,7 +27,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         up: false,
-        environment: Environment::here(),
+        environment: Environment::here(scenario.network.is_lab()),
         end: None,
     }
 }
@@ -47,6 +47,7 @@ pub(crate) fn end(
         reproduce: reproduce(order),
         bench_rss_bytes_max: peak_memory(),
         survivors,
+        artifacts: None,
         verdict: verdict.clone(),
     }
 }

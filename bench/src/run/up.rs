@@ -7,11 +7,12 @@ use dsbench_core::judgement::Judgement;
 use dsbench_world::{Desk, DeskConfig, Ended, Socket, World, WorldConfig, let_go_of_terminal};
 
 use super::prepared::Prepared;
-use super::{Order, SHUTDOWN};
+use super::{Order, Outcome, SHUTDOWN};
 use crate::control::{Done, Word};
-use crate::driver::{self, Held, Stage};
+use crate::driver::{self, Held, Setting, Stage};
 use crate::error::BenchError;
 use crate::report::live::Silent;
+use crate::store::Recorder;
 
 /// How long callers may take to read how it ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -20,7 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// terminal. Gives the exit code. From the start of the first node on, everything is said at the desk and nothing on the terminal.
 pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, signals, clock, store, setting, ports, mut file, mut recorder } =
+    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
         Prepared::new(order, false)?;
     file.up = true;
     store.write(&store.run_path(), &file.to_bytes())?;
@@ -33,7 +34,16 @@ pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
         ))
     })?;
     let desk = Some(DeskConfig { listener: Some(listener), owner: Some(owner) });
-    let config = WorldConfig { log_dir: store.log_dir(), signals, desk, lab: None, lifts_limits: true };
+    let (lab, switch) = lab.map(|built| (built.lab, built.switch)).unzip();
+    let config = WorldConfig {
+        log_dir: store.log_dir(),
+        signals,
+        desk,
+        lab,
+        switch,
+        lifts_limits: true,
+        tick: WorldConfig::CALM,
+    };
     let mut world = World::new(guardian, clock, config)?;
     // Best effort: a shell that waits for the end of a pipe waits longer.
     let _ = let_go_of_terminal(&store.dir().join("dsbench.log"));
@@ -48,9 +58,31 @@ pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
     let ended = world.shutdown(SHUTDOWN);
     drop(ports);
     let (_, lost) = recorder.finish();
-    store.close(file.nodes.iter().map(String::as_str));
+    store.close(&file, order.keep);
     socket.remove();
     Ok(say_goodbye(held, ended, lost))
+}
+
+/// The nodes that a run has left are gone.
+pub(super) fn end_of_kept(
+    mut outcome: Outcome,
+    order: &Order,
+    setting: &Setting,
+    held: Option<Held>,
+    ended: Ended,
+    recorder: Recorder,
+) -> Outcome {
+    let (_, lost) = recorder.finish();
+    let artifacts = outcome.store.gather(&order.plan, &setting.addresses);
+    if let (Some(end), true) = (&mut outcome.file.end, artifacts.is_some()) {
+        end.artifacts = artifacts;
+        outcome.lost.extend(outcome.store.write(&outcome.store.run_path(), &outcome.file.to_bytes()).err());
+    }
+    outcome.store.close(&outcome.file, order.keep);
+    Socket::at(outcome.store.control_dir()).remove();
+    // None if it could not stay up after all.
+    say_goodbye(held.ok_or_else(String::new), ended, lost);
+    outcome
 }
 
 /// Tells everyone who still listens how it ended; gives the exit code.

@@ -8,6 +8,7 @@ mod memory;
 mod selected;
 mod tally;
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ pub use selected::{Selected, distinguish};
 pub use tally::{Record, Tally};
 
 use crate::error::BenchError;
-use crate::run::{Order, run as run_one};
+use crate::run::{KeepUp, Order, Outcome, run as run_one};
 use crate::store::Keep;
 
 /// What is run, and how often.
@@ -39,6 +40,10 @@ pub struct Series {
     pub logs: PathBuf,
     /// When the data directories of a run's nodes are kept.
     pub keep: Keep,
+    /// Who takes over the cluster of the first run that is no pass, if anybody does.
+    pub(crate) keeper: Option<UnixStream>,
+    /// Every packet between nodes is recorded, where they have a network of their own.
+    pub pcap: bool,
 }
 
 /// How often the selected runs are made.
@@ -93,9 +98,18 @@ pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
                 break 'rounds;
             }
             // Made just before it is run: a series of any length holds one plan at a time.
-            let order = Order { keep: series.keep, ..selected.order(&series.logs, index, round) };
+            let order = Order { keep: series.keep, pcap: series.pcap, ..selected.order(&series.logs, index, round) };
             audience.run_begins(&order);
-            let judgement = match run_one(&order, audience.live(&order)) {
+            let live = audience.live(&order);
+            // Of a run that is kept up everything is told before its cluster is left to people: it is the last one.
+            let mut told = |outcome: &Outcome| {
+                audience.run_ended(&order, outcome);
+                tally.ended(&order, outcome);
+                audience.ended(&tally);
+            };
+            let keeper = series.keeper.as_ref().and_then(|keeper| keeper.try_clone().ok());
+            let judgement = match run_one(&order, live, keeper.map(|owner| KeepUp { owner, told: &mut told })) {
+                Ok(outcome) if outcome.was_kept => return tally,
                 Ok(outcome) => {
                     audience.run_ended(&order, &outcome);
                     tally.ended(&order, &outcome);

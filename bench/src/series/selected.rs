@@ -75,6 +75,7 @@ impl Selected {
             choice: self.choice.clone(),
             logs: logs.to_owned(),
             keep: Keep::default(),
+            pcap: false,
             index,
             round,
             host: Host::Own,

@@ -10,9 +10,11 @@
 //!     history.jsonl                 every observation
 //!     logs/<node>_log.txt           the readable logs; logs/raw/ the bytes and their arrival times
 //!     nodes/<node>/                 the nodes' data directories
+//!     artifacts/<node>/             what the scenario wants to be kept of them
 //!     control/socket                while the cluster is up: where other terminals reach it
 //! ```
 
+mod artifacts;
 mod captured;
 pub(crate) mod history_file;
 mod recorder;
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use artifacts::Gathered;
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use retention::{Keep, Retention};
@@ -126,6 +129,16 @@ impl Store {
         self.dir.join("history.jsonl")
     }
 
+    /// Every packet between the nodes, if that was wanted.
+    pub fn pcap_path(&self) -> PathBuf {
+        self.dir.join("packets.pcapng")
+    }
+
+    /// The messages between the nodes, where they have a network of their own.
+    pub fn messages_path(&self) -> PathBuf {
+        self.dir.join("messages.jsonl")
+    }
+
     /// The scenario as given.
     pub fn scenario_path(&self) -> PathBuf {
         self.dir.join("scenario.toml")
@@ -169,8 +182,20 @@ impl Store {
 
     /// Writes what the run came to; what could not be written is told, and the verdict stands all the same.
     pub fn keep(&self, file: &RunFile, verdict: &Verdict, keep: Keep) -> Vec<BenchError> {
+        let lost = self.conclude(file, verdict);
+        self.close(file, keep);
+        lost
+    }
+
+    /// The same while the nodes are still up; [`close`](Self::close) follows when they are gone.
+    pub(crate) fn conclude(&self, file: &RunFile, verdict: &Verdict) -> Vec<BenchError> {
         let written =
             [self.write(&self.verdict_path(), &verdict_bytes(verdict)), self.write(&self.run_path(), &file.to_bytes())];
+        written.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Nothing of the run is left: its logs are complete, and what is not to be kept goes.
+    pub(crate) fn close(&self, file: &RunFile, keep: Keep) {
         self.show_logs(file.nodes.iter().map(String::as_str), true);
         let is_pass = file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code());
         if keep == Keep::Never || keep == Keep::OnFailure && is_pass {
@@ -180,13 +205,6 @@ impl Store {
             let _ = runs::remove_tree(&self.log_dir().join("raw"));
         }
         // The lock itself is let go with the store; without its file nobody looks for it.
-        let _ = fs::remove_file(self.dir.join(RUNNING));
-        written.into_iter().filter_map(Result::err).collect()
-    }
-
-    /// The nodes of a cluster without a verdict are gone: its logs are complete.
-    pub(crate) fn close<'n>(&self, nodes: impl Iterator<Item = &'n str>) {
-        self.show_logs(nodes, true);
         let _ = fs::remove_file(self.dir.join(RUNNING));
     }
 

@@ -63,6 +63,14 @@ impl Recorder {
         self.forgets = true;
     }
 
+    /// The history so far, which is judged; what comes now is only in the file.
+    pub(crate) fn seal(&mut self) -> History {
+        self.flush();
+        self.forgets = true;
+        let next = self.history.next_number();
+        std::mem::replace(&mut self.history, History::after(next))
+    }
+
     /// Adds an observation.
     pub fn record(&mut self, at: RunTime, what: What) -> &Observation {
         if self.forgets && self.history.observations().len() >= REMEMBERED {

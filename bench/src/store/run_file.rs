@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use dsbench_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
+use super::artifacts::Gathered;
 use crate::error::BenchError;
 
 /// The version of the format.
@@ -68,6 +69,9 @@ pub struct End {
     pub bench_rss_bytes_max: u64,
     /// Processes that could not be killed; empty on every machine that works.
     pub survivors: Vec<String>,
+    /// What was kept of the nodes' files, if the scenario wants some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<Gathered>,
     /// The verdict.
     pub verdict: Verdict,
 }
@@ -85,12 +89,12 @@ pub struct Environment {
 
 impl Environment {
     /// Looks at the machine.
-    pub fn here() -> Self {
+    pub fn here(is_lab: bool) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         Self {
             kernel: format!("Linux {} {}", read("/proc/sys/kernel/osrelease"), std::env::consts::ARCH),
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            network: "host".into(),
+            network: if is_lab { "lab" } else { "host" }.into(),
         }
     }
 }

@@ -58,7 +58,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut world = World::new(
         guardian,
         clock,
-        WorldConfig { log_dir: dir.clone(), signals: None, desk: None, lab: None, lifts_limits: true },
+        WorldConfig {
+            log_dir: dir.clone(),
+            signals: None,
+            desk: None,
+            lab: None,
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        },
     )?;
     let ready = clock.now();
     let program = Program { argv: args.collect(), env: std::env::vars_os().collect(), cwd: ".".into() };

@@ -42,8 +42,15 @@ fn main() {
         let built = clock.now();
         let kind = lab.cables[0].kind.clone();
         let cables = std::mem::take(&mut lab.cables);
-        let config =
-            WorldConfig { log_dir: dir.clone(), signals: None, desk: None, lab: Some(lab), lifts_limits: false };
+        let config = WorldConfig {
+            log_dir: dir.clone(),
+            signals: None,
+            desk: None,
+            lab: Some(lab),
+            switch: None,
+            lifts_limits: false,
+            tick: WorldConfig::EXACT,
+        };
         let world = World::new(guardian, clock, config).unwrap();
         let since = clock.now();
         let ended = world.shutdown(Duration::from_secs(60));

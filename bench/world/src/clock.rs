@@ -4,9 +4,13 @@
 //! they report are readings of the same clock, and [`Clock::at`] places them in the run. A virtual clock would be a second
 //! constructor here; nobody else would notice.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, SystemTime};
 
 use dsbench_core::time::RunTime;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId, clock_gettime};
 
 /// The clock of one run. Copies show the same time.
@@ -37,6 +41,12 @@ impl Clock {
         self.wall_start
     }
 
+    /// The same in nanoseconds since 1970, which is what packets are recorded with.
+    pub(crate) fn epoch_ns(&self) -> u64 {
+        let since = self.wall_start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Places an instant that another process of the bench has measured; one before the run began counts as its beginning.
     pub(crate) fn at(&self, instant: Monotonic) -> RunTime {
         RunTime(instant.0.saturating_sub(self.origin.0))
@@ -45,6 +55,47 @@ impl Clock {
     /// How long it is until `deadline`; zero if it has passed.
     pub fn until(&self, deadline: RunTime) -> Duration {
         deadline.since(self.now())
+    }
+}
+
+/// A descriptor that can be read when an instant of the run clock has come. Unlike a timeout it is exact to the kernel's timers: no slack is
+/// added to it.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: TimerFd,
+    set_to: Option<RunTime>,
+}
+
+impl Alarm {
+    /// One that is not set.
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        Ok(Self { timer: TimerFd::new(timerfd::ClockId::CLOCK_MONOTONIC, flags)?, set_to: None })
+    }
+
+    /// Sets it, also to an instant that has passed. Costs nothing if it is set to that instant already.
+    pub(crate) fn set(&mut self, clock: &Clock, to: RunTime) {
+        if self.set_to == Some(to) {
+            return;
+        }
+        let instant = clock.origin.0.saturating_add(to.0).min(i64::MAX as u64);
+        let instant = Expiration::OneShot(TimeSpec::from_duration(Duration::from_nanos(instant)));
+        self.timer.set(instant, TimerSetTimeFlags::TFD_TIMER_ABSTIME).expect("a sane time is accepted");
+        self.set_to = Some(to);
+    }
+
+    /// Silences it, once it was heard.
+    pub(crate) fn heard(&mut self) {
+        // What was heard is not waited for: the timer does not block.
+        let mut count = [0; 8];
+        let _ = nix::unistd::read(&self.timer, &mut count);
+        self.set_to = None;
+    }
+}
+
+impl AsFd for Alarm {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dsbench_core::observation::Life;
 
 use crate::desk::Desk;
+use crate::network::Switch;
 use crate::outside::Outside;
 use crate::process::Order;
 use crate::world::World;
@@ -51,9 +52,13 @@ impl World {
         machinery.control.stop();
         machinery.capture.stop();
         ended.desk = machinery.desk;
+        // Whoever waits for the end of the world's words would wait for this one, too.
+        drop(machinery.outbox);
         if let Some(desk) = &ended.desk {
             desk.deafen();
         }
+        // The last packets are written down.
+        machinery.switch.and_then(Switch::stop);
         // The laboratory's process ends when nobody wants anything of it.
         drop((machinery.porter, machinery.exposed));
         self.alive.clear();

@@ -57,7 +57,7 @@ impl World {
         });
         let stdio = [launch.its_stdin, its_stdout, its_stderr];
         if let Err(error) = machinery.guardian.keep(key, &its_channel, &program, place, &stdio) {
-            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.to_string() });
+            machinery.control.mailbox.put(control::Task::NotKept { key, why: error.told() });
         }
         Ok((key, channel))
     }

@@ -12,10 +12,12 @@ mod ending;
 mod error;
 mod examine;
 mod expose;
+mod harvest;
 mod lab;
 mod launch;
 mod lock;
 mod mailbox;
+mod network;
 mod node_dir;
 mod outside;
 mod ports;
@@ -25,18 +27,20 @@ mod signals;
 mod thread;
 mod world;
 
-pub use background::{Background, let_go_of_terminal};
+pub use background::{Background, let_go_of_terminal, outlive_parent};
 pub use capture::{Found, INDEX_RECORD_BYTES, IndexRecord, LINE_CONSIDERED, Meaning, Patterns};
 pub use clock::Clock;
 pub use desk::{CallerId, Desk, DeskConfig, LINE_HEARD_MAX, Socket};
 pub use ending::Ended;
 pub use error::WorldError;
-pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, lateness, limits, space, trial};
+pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, answer, lateness, limits, space, trial};
+pub use harvest::{Harvest, LeftOut};
 pub use lab::{
     CAPABILITIES, Cable, CableKind, EndpointSpec, LAB_PARTS, Lab, LabError, LabPart, LabSpec, LabTrial, LinkKind,
     Place, Plug, User, lab_trial,
 };
 pub use lock::Lock;
+pub use network::{Carrier, Port, PortKind, Switch, SwitchConfig};
 pub use node_dir::{FileSpec, NodeEnv, give_node, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;

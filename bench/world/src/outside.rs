@@ -47,6 +47,8 @@ pub enum Happening {
         of: Life,
         /// Why, for people; it names the program.
         why: String,
+        /// True if the machine refused what any program needs (a process, a descriptor, memory): it says nothing of the program.
+        by_machine: bool,
     },
     /// A line matched an event pattern.
     Event(Event),

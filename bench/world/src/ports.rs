@@ -8,11 +8,14 @@
 //! Nobody else must take them while a node is down, and the bench cannot keep them bound. Two runs of dsbench keep off each other's ports by an abstract Unix socket
 //! named after the port, held for the whole run: it vanishes with its holder, however that ends. Strangers are seen by a trial bind.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use crate::error::WorldError;
+use nix::errno::Errno;
+
+use crate::error::{WorldError, is_exhausted};
 
 /// Lowest port handed out: below it live the well-known services of developers' machines.
 const LOW: u16 = 10_240;
@@ -44,8 +47,8 @@ impl Ports {
             if self.held.iter().any(|(held, _)| *held == port) {
                 continue;
             }
-            let Some(guard) = claim(port) else { continue };
-            if is_free(port) {
+            let Some(guard) = unless_taken(claim(port))? else { continue };
+            if unless_taken(try_bind(port))?.is_some() {
                 self.held.push((port, guard));
                 return Ok(port);
             }
@@ -54,18 +57,30 @@ impl Ports {
     }
 }
 
-/// The claim of this dsbench on a port; none if another one has it.
-fn claim(port: u16) -> Option<UnixListener> {
-    let name = SocketAddr::from_abstract_name(format!("dsbench/port/{port}")).ok()?;
-    UnixListener::bind_addr(&name).ok()
+/// The claim of this dsbench on a port; an error if another one has it.
+fn claim(port: u16) -> io::Result<UnixListener> {
+    UnixListener::bind_addr(&SocketAddr::from_abstract_name(format!("dsbench/port/{port}"))?)
 }
 
-/// True if nobody has bound it. The listener never listens to anyone: it is closed before anybody could connect, and without
+/// Works if nobody has bound it. The listener never listens to anyone: it is closed before anybody could connect, and without
 /// a connection there is no TIME_WAIT that would keep a node from binding.
-fn is_free(port: u16) -> bool {
-    [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED]
-        .into_iter()
-        .all(|ip| TcpListener::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port)).is_ok())
+fn try_bind(port: u16) -> io::Result<()> {
+    for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED] {
+        TcpListener::bind((ip, port))?;
+        UdpSocket::bind((ip, port))?;
+    }
+    Ok(())
+}
+
+/// None if the port cannot be had; an error if none can, because the system gives no sockets.
+fn unless_taken<T>(tried: io::Result<T>) -> Result<Option<T>, WorldError> {
+    match tried {
+        Ok(had) => Ok(Some(had)),
+        Err(error) if error.raw_os_error().is_some_and(|errno| is_exhausted(Errno::from_raw(errno))) => {
+            Err(WorldError::system("look for a free port", error))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// The lower end of the range from which the kernel serves outgoing connections.
@@ -113,6 +128,6 @@ mod tests {
         let port = ports.allocate().unwrap();
         drop(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
         drop(ports);
-        assert!(claim(port).is_some());
+        assert!(claim(port).is_ok());
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use dsbench_core::network::{RuleSet, Traffic};
 use dsbench_core::observation::{Life, Sample};
 use dsbench_core::time::RunTime;
 use nix::fcntl::OFlag;
@@ -22,6 +23,7 @@ use crate::error::WorldError;
 use crate::expose::{Door, Exposed};
 use crate::lab::{Lab, LabError, LabSpec, Place, Placement, Porter};
 use crate::launch::{Launch, set_nonblocking};
+use crate::network::{Switch, SwitchConfig};
 use crate::outside::{ExecId, Happening, InputId, Outside, ProbeId, Who};
 use crate::process::{Channel, ExecInput, ExecSpec, FollowSpec, Guardian, Order, ProbeSpec, SpawnSpec, in_memory};
 use crate::sample::sample;
@@ -34,7 +36,7 @@ const OUTBOX_LENGTH: usize = 16 * 1024;
 /// Where a world puts what it captures.
 #[derive(Debug)]
 pub struct WorldConfig {
-    /// An existing directory. `<node>_log.txt` and `raw/<node>.<process>.<life>.stdout` go here.
+    /// An existing directory. `<node>_log.txt` and `raw/<node>.<process>.<life>.stdout` go here; a world of helper programs alone uses none.
     pub log_dir: PathBuf,
     /// The signals to dsbench that shall come as [`Happening::Signal`].
     pub signals: Option<Signals>,
@@ -42,8 +44,19 @@ pub struct WorldConfig {
     pub desk: Option<DeskConfig>,
     /// The machines of the nodes, if they shall have some. Its cables are the caller's: take them out first.
     pub lab: Option<Lab>,
+    /// The switch between these machines.
+    pub switch: Option<SwitchConfig>,
     /// Lifts this process's limit of open files to what it may have; nodes keep the one that was in force when the guardian was forked.
     pub lifts_limits: bool,
+    /// How often output is looked at, and files that are followed: the bound of the uncertainty of times, and what an idle world costs.
+    pub tick: Duration,
+}
+
+impl WorldConfig {
+    /// The tick where instants are judged: a hundredth of the bounds that clusters have.
+    pub const EXACT: Duration = Duration::from_millis(10);
+    /// The tick where people look on, for hours: at once to them.
+    pub const CALM: Duration = Duration::from_millis(100);
 }
 
 /// Which processes of a life a signal goes to.
@@ -62,6 +75,8 @@ pub enum Scope {
 pub struct World {
     pub(crate) clock: Clock,
     pub(crate) inbox: Receiver<Outside>,
+    /// Where raw logs go.
+    raw: PathBuf,
     /// None once it is over.
     pub(crate) machinery: Option<Machinery>,
     /// Names keepers, inputs, probes and executions.
@@ -88,8 +103,12 @@ pub(crate) struct Machinery {
     pub(crate) capture: Capture,
     pub(crate) control: Control,
     pub(crate) desk: Option<Desk>,
+    /// For threads that are started later.
+    pub(crate) outbox: SyncSender<Outside>,
     /// None without a laboratory.
     pub(crate) porter: Option<Porter>,
+    /// Between the machines.
+    pub(crate) switch: Option<Switch>,
     /// Ports of machines that can be reached from the host.
     pub(crate) exposed: Vec<Exposed>,
     /// Held to the end: then signals act as they did before.
@@ -109,31 +128,33 @@ impl World {
     /// Starts the threads; no process yet.
     pub fn new(guardian: Guardian, clock: Clock, config: WorldConfig) -> Result<Self, WorldError> {
         let raw = config.log_dir.join("raw");
-        fs::create_dir_all(&raw).map_err(|source| WorldError::Create { path: raw, source })?;
         if let (true, Ok((_, hard))) = (config.lifts_limits, getrlimit(Resource::RLIMIT_NOFILE)) {
             // A hundred nodes need more than the usual 1024. If it is refused, some later start says so.
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
         }
         let (outbox, inbox) = sync_channel(OUTBOX_LENGTH);
-        let capture = Capture::start(clock, config.log_dir, outbox.clone())?;
+        let capture = Capture::start(clock, config.log_dir, config.tick, outbox.clone())?;
         let notices = guardian.channel().try_clone().map_err(|error| WorldError::system("hear the guardian", error))?;
         let with_signals = config.signals.is_some();
         let desk = config.desk.map(|desk| Desk::open(clock, desk, outbox.clone())).transpose()?;
+        let switch = config.switch.map(|switch| Switch::start(clock, switch, outbox.clone())).transpose()?;
         let (lab, porter) = config.lab.map(apart).unzip();
         let another = porter.as_ref().map(|(_, porter)| porter.another()).transpose();
         let another = another.map_err(|errno| WorldError::system("speak to the laboratory", errno))?;
-        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), porter, outbox)?;
+        let control = Control::start(clock, notices, with_signals, capture.mailbox.clone(), porter, outbox.clone())?;
         let machinery = Some(Machinery {
             guardian,
             capture,
             control,
             desk,
+            outbox,
             porter: another,
+            switch,
             exposed: Vec::new(),
             _signals: config.signals,
         });
         let (known, alive, execs) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
-        Ok(Self { clock, inbox, machinery, next_number: 1, known, alive, execs, lab })
+        Ok(Self { clock, inbox, raw, machinery, next_number: 1, known, alive, execs, lab })
     }
 
     /// The run clock.
@@ -147,11 +168,12 @@ impl World {
     ///
     /// # Errors
     /// If that life was started before, a file to be followed is not below its directory, its place does not exist, or the system gives no
-    /// more pipes.
+    /// more pipes or no room for logs.
     pub fn spawn(&mut self, life: Life, spec: SpawnSpec) -> Result<(), WorldError> {
         if !self.known.insert(life.clone()) {
             return Err(WorldError::Reused { life: format!("{}/{} life {}", life.node, life.process, life.life) });
         }
+        fs::create_dir_all(&self.raw).map_err(|source| WorldError::Create { path: self.raw.clone(), source })?;
         let place = spec.place.map(|place| self.placement(&place, life.life)).transpose()?;
         let (its_stdin, stdin) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| WorldError::system("make a pipe", errno))?;
         set_nonblocking(&stdin)?;
@@ -279,6 +301,16 @@ impl World {
         self.alive.contains_key(life)
     }
 
+    /// Opens a desk when the run has begun long ago.
+    ///
+    /// # Errors
+    /// If the system gives no thread or no descriptors.
+    pub fn open_desk(&mut self, config: DeskConfig) -> Result<(), WorldError> {
+        let Some(machinery) = &mut self.machinery else { return Err(WorldError::NoGuardian) };
+        machinery.desk = Some(Desk::open(self.clock, config, machinery.outbox.clone())?);
+        Ok(())
+    }
+
     /// Where callers are spoken to, if there is a desk.
     pub fn desk(&self) -> Option<&Desk> {
         self.machinery.as_ref()?.desk.as_ref()
@@ -302,6 +334,28 @@ impl World {
     /// Kills everything, proves it, and stops the threads. Never takes much longer than `bound`.
     pub fn shutdown(mut self, bound: Duration) -> Ended {
         self.end(bound)
+    }
+}
+
+/// The network of the run. Without a laboratory there is none.
+impl World {
+    /// Puts these rules in force instead of those that were, all at once; gives the instant at which they were.
+    pub fn set_rules(&mut self, rules: &RuleSet) -> Option<RunTime> {
+        self.switch()?.set_rules(rules)
+    }
+
+    /// Puts a node's cable in or pulls it; gives the instant at which it was.
+    pub fn plug(&mut self, node: &str, is_in: bool) -> Option<RunTime> {
+        self.switch()?.plug(node, is_in)
+    }
+
+    /// What went over the links, and what the rules did, so far.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.switch()?.traffic()
+    }
+
+    fn switch(&self) -> Option<&Switch> {
+        self.machinery.as_ref()?.switch.as_ref()
     }
 }
 

@@ -28,7 +28,15 @@ impl Place {
         let socket = Socket::at(dir.path().join("control"));
         let (owner, its_owner) = UnixStream::pair().unwrap();
         let desk = Some(DeskConfig { listener: Some(socket.listen().unwrap()), owner: Some(its_owner) });
-        let config = WorldConfig { log_dir: dir.path().to_owned(), signals: None, desk, lab: None, lifts_limits: true };
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals: None,
+            desk,
+            lab: None,
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
         let world = World::new(guardian, Clock::start(), config).unwrap();
         Self { world, socket, owner, _dir: dir }
     }

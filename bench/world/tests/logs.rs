@@ -187,6 +187,7 @@ fn a_long_line_is_matched_by_its_beginning_and_others_go_on() {
 #[test]
 fn a_full_disk_loses_log_but_no_event() {
     let mut stage = Stage::new();
+    fs::create_dir(stage.path("raw")).unwrap();
     symlink("/dev/full", stage.path("raw/n.main.1.stdout")).unwrap();
     run(&mut stage, &life("n", 1), "for i in 1 2 3; do echo say $i; sleep 0.01; done");
     assert_eq!(events(&stage).len(), 3);

@@ -62,7 +62,7 @@ fn what_cannot_be_executed_is_explained() {
     for (number, (command, expected)) in (1..).zip(cases) {
         stage.spawn(&life("n", number), &[command]);
         let told = stage.until(|what| matches!(what, Happening::NotStarted { .. })).what;
-        assert_eq!(told, Happening::NotStarted { of: life("n", number), why: expected.to_owned() });
+        assert_eq!(told, Happening::NotStarted { of: life("n", number), why: expected.to_owned(), by_machine: false });
         assert!(!stage.world.is_alive(&life("n", number)));
     }
     stage.spawn(&life("n", 8), &["./missing"]);

@@ -87,7 +87,7 @@ impl Deadline {
         // A fault that hit nothing is no fault; that it hit nothing is told with the verdict.
         action.verb.is_fault()
             && !action.setup
-            && !action.hit.is_empty()
+            && action.has_hit()
             && self.from.iter().any(|from| matches!(from, Trigger::Fault(kind) if is_meant(*kind)))
     }
 

@@ -5,8 +5,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Check, nemesis, process};
-use crate::faults::{circumstances, faults};
+use super::{Check, nemesis, network, process};
+use crate::expected::Expectations;
+use crate::faults::{Fault, circumstances, faults};
 use crate::history::{History, Seen};
 use crate::judgement::Judgement;
 use crate::observation::{Change, Ending, StepChange, StepState, What};
@@ -44,7 +45,7 @@ pub struct StepPlace {
 }
 
 /// The invariants, and the implicit one if no other looks at processes: an unexplained crash never passes.
-pub fn with_implicit(mut invariants: Vec<Invariant>) -> Vec<Invariant> {
+pub fn with_implicit(mut invariants: Vec<Invariant>, expectations: Expectations) -> Vec<Invariant> {
     if !invariants.iter().any(|invariant| invariant.kind == process::KIND.name) {
         invariants.push(Invariant {
             name: "no process crashed".into(),
@@ -52,7 +53,7 @@ pub fn with_implicit(mut invariants: Vec<Invariant>) -> Vec<Invariant> {
             line: None,
             severity: Severity::Fail,
             expectation: Expectation::Hold,
-            check: process::implicit(),
+            check: process::implicit(expectations),
         });
     }
     invariants
@@ -77,10 +78,12 @@ pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> 
     reasons.extend(of_ending(history));
     reasons.extend(of_missed_faults(history, steps));
     reasons.extend(nemesis::reasons(history));
+    reasons.extend(network::reasons(history, steps));
     // Stable: among equals the order of the scenario.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.judgement));
     let judgement = Judgement::of_all(reasons.iter().map(|reason| reason.judgement));
-    let warnings = history.teardown().filter_map(|step| of_teardown(&step, steps)).collect();
+    let of_teardown = history.teardown().filter_map(|step| of_teardown(&step, steps));
+    let warnings = of_teardown.chain(network::warnings(history, steps)).collect();
     Verdict { judgement, reasons, warnings, invariants, ending }
 }
 
@@ -233,8 +236,8 @@ fn failed_start(history: &History) -> Option<(String, u64)> {
 }
 
 fn of_missed_faults(history: &History, steps: &[StepPlace]) -> Vec<Reason> {
-    let missed = faults(history).filter(|fault| fault.effects.is_empty());
-    let reason = |fault: crate::faults::Fault<'_>| {
+    let missed = faults(history).filter(Fault::has_missed);
+    let reason = |fault: Fault<'_>| {
         let place = fault.action.step.and_then(|step| steps.get(step));
         let (verb, nodes) = (fault.action.verb.key(), fault.action.nodes.join(", "));
         Reason {
@@ -400,11 +403,14 @@ mod tests {
         story.at(3).exit("a", Exit::Code(1), false);
         let mut crashed = story.clone();
         story.at(4).end_because(Ending::Environment);
-        let verdict = all(&with_implicit(Vec::new()), &[], &story.history);
+        let verdict = all(&with_implicit(Vec::new(), Expectations::default()), &[], &story.history);
         assert_eq!(verdict.judgement, Judgement::Environment);
         assert_eq!(verdict.reasons[0].text, "a ended before the run began: exit code 1");
         crashed.at(4).end();
-        assert_eq!(all(&with_implicit(Vec::new()), &[], &crashed.history).judgement, Judgement::Fail);
+        assert_eq!(
+            all(&with_implicit(Vec::new(), Expectations::default()), &[], &crashed.history).judgement,
+            Judgement::Fail
+        );
     }
 
     #[test]
@@ -431,7 +437,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_same_history_gives_the_same_bytes(history in wild()) {
-            let invariants = with_implicit(vec![invariant(Some(violated()), Severity::Fail, Expectation::Hold)]);
+            let invariants = with_implicit(
+                vec![invariant(Some(violated()), Severity::Fail, Expectation::Hold)],
+                Expectations::default(),
+            );
             let first = serde_json::to_vec(&all(&invariants, &[], &history)).unwrap();
             prop_assert_eq!(&first, &serde_json::to_vec(&all(&invariants, &[], &history)).unwrap());
             let again: Verdict = serde_json::from_slice(&first).unwrap();

@@ -37,7 +37,7 @@ fn aimless(history: &History) -> Option<Reason> {
 /// Why nothing came of it, if nothing did.
 fn idle(history: &History) -> Option<Reason> {
     let because = &history.ended()?.because;
-    let hits = history.actions().filter(|action| action.what.nemesis.is_some() && !action.what.hit.is_empty());
+    let hits = history.actions().filter(|action| action.what.nemesis.is_some() && action.what.has_hit());
     // A run that was cut short has a reason of its own.
     if !matches!(because, Ending::Complete | Ending::EndStep) || hits.count() > 0 {
         return None;

@@ -1,17 +1,23 @@
 //! `process`: nothing crashed, nothing leaked, and no process outgrew its bounds.
 //!
 //! A scenario without this check has the [`implicit`] one, so that an unexplained crash never passes. An exit is unexplained if the bench
-//! did not ask for it, by stopping or killing the process or by a signal that means "end"; a crash of a part of a program shows only in its output, so lines that runtimes print when they die are looked for
+//! did not ask for it, by stopping or killing the process or by a signal that means "end", and the process is not expected to end like
+//! that by itself. A crash of a part of a program shows only in its output, so lines that runtimes print when they die are looked for
 //! ([`PANICS`], recorded as the event [`PANIC`]).
 
 use std::collections::BTreeSet;
 
+use super::moment::decided_after;
+use super::must_end::{self, End};
 use super::scope::Scope;
 use super::{Check, CheckKind};
 use crate::cluster::ClusterState;
+use crate::expected::{Exits, Expectations, Expected};
 use crate::history::History;
 use crate::names::Names;
-use crate::observation::{Action, ActionVerb, Change, Life, Name, Observation, PANIC, ProcessChange, Sample, What};
+use crate::observation::{
+    Action, ActionVerb, Change, Exit, Life, Name, Observation, PANIC, ProcessChange, Sample, What,
+};
 use crate::table::{Key, Kind, Table};
 use crate::target::Target;
 use crate::time::RunTime;
@@ -86,11 +92,13 @@ struct Process {
     leaks: bool,
     rss_bytes_max: Option<u64>,
     open_files_max: Option<u32>,
+    /// What single processes are expected to do by themselves; their bounds take the place of those above.
+    expected: Expectations,
 }
 
 /// The check of a scenario that does not say anything of processes: no unexpected exit, no panic line, no leak, anywhere.
-pub fn implicit() -> Box<dyn Check> {
-    Box::new(Process::strict(ClusterState::new([], &[])))
+pub fn implicit(expected: Expectations) -> Box<dyn Check> {
+    Box::new(Process { expected, ..Process::strict(ClusterState::new([], &[])) })
 }
 
 fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
@@ -108,7 +116,8 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let open_files_max = open_files_max.and_then(|files| u32::try_from(files).ok());
     let of = of?.unwrap_or(Scope::all());
     let (exits, panics, leaks, cluster) = (exits?, panics?, leaks?, names.cluster());
-    Some(Box::new(Process { of, cluster, exits, panics, leaks, rss_bytes_max, open_files_max }))
+    let expected = names.expectations().clone();
+    Some(Box::new(Process { of, cluster, exits, panics, leaks, rss_bytes_max, open_files_max, expected }))
 }
 
 /// What is wrong at one observation.
@@ -121,16 +130,23 @@ struct Problem {
 impl Process {
     fn strict(cluster: ClusterState) -> Self {
         let of = Scope::all();
-        Self { of, cluster, exits: true, panics: true, leaks: true, rss_bytes_max: None, open_files_max: None }
+        Self {
+            of,
+            cluster,
+            exits: true,
+            panics: true,
+            leaks: true,
+            rss_bytes_max: None,
+            open_files_max: None,
+            expected: Expectations::default(),
+        }
     }
 
     /// What is wrong with an observation, if anything is.
     fn problem(&self, what: &What) -> Option<String> {
         match what {
             What::Process(process) => match &process.change {
-                Change::Exited { exit, expected: false } if self.exits => {
-                    Some(format!("{} ended by itself: {exit}", name(&process.of)))
-                }
+                Change::Exited { exit, expected: false } if self.exits => self.wrong_exit(&process.of, *exit),
                 Change::Leaking { children } if self.leaks => {
                     Some(format!("{} ended and left children: {}", name(&process.of), children.join(", ")))
                 }
@@ -144,13 +160,36 @@ impl Process {
         }
     }
 
+    fn wrong_exit(&self, of: &Life, exit: Exit) -> Option<String> {
+        let exits = &self.expected.of(of).exits;
+        let wanted = match exits {
+            _ if exits.admit(exit) => return None,
+            Exits::Never => String::new(),
+            exits => format!(" (expected: {exits})"),
+        };
+        Some(format!("{} ended by itself: {exit}{wanted}", name(of)))
+    }
+
+    fn rss_bytes_max(&self, of: &Life) -> Option<u64> {
+        self.expected.of(of).rss_bytes_max.or(self.rss_bytes_max)
+    }
+
+    fn open_files_max(&self, of: &Life) -> Option<u32> {
+        self.expected.of(of).open_files_max.or(self.open_files_max)
+    }
+
     fn outgrown(&self, sample: &Sample) -> Option<String> {
         let of = name(&sample.of);
-        if let Some(max) = self.rss_bytes_max.filter(|max| sample.rss_bytes > *max) {
+        if let Some(max) = self.rss_bytes_max(&sample.of).filter(|max| sample.rss_bytes > *max) {
             return Some(format!("{of} used {} of memory (at most {})", size(sample.rss_bytes), size(max)));
         }
-        let max = self.open_files_max.filter(|max| sample.open_files > *max)?;
+        let max = self.open_files_max(&sample.of).filter(|max| sample.open_files > *max)?;
         Some(format!("{of} had {} open files (at most {max})", sample.open_files))
+    }
+
+    /// What became of the processes that must end by themselves, of the nodes that are looked at.
+    fn ends<'h>(&'h self, history: &'h History, admits: impl Fn(&Name) -> bool) -> Vec<End<'h>> {
+        if self.exits { must_end::ends(&self.expected, history, admits) } else { Vec::new() }
     }
 }
 
@@ -159,7 +198,7 @@ impl Check for Process {
         let everything = self.of == Scope::Target(Target::all());
         let mut state = self.cluster.clone();
         let (mut lives, mut problems, mut first) = (0, 0, None::<Problem>);
-        let (mut rss, mut open_files) = (0, 0);
+        let (mut rss, mut open_files, mut by_itself) = (0, 0, 0);
         let mut asked_to_end: BTreeSet<&Life> = BTreeSet::new();
         for observation in history.judged() {
             let Observation { number, at, what } = observation;
@@ -177,6 +216,7 @@ impl Check for Process {
                 }
                 What::Process(process) if admits(&process.of.node) => {
                     lives += u64::from(matches!(process.change, Change::Started { .. }));
+                    by_itself += u64::from(matches!(process.change, Change::Exited { expected: false, .. }));
                 }
                 What::Sample(sample) if admits(&sample.of.node) => {
                     rss = rss.max(sample.rss_bytes);
@@ -193,6 +233,13 @@ impl Check for Process {
                 }
             }
         }
+        let ends = self.ends(history, |node| everything || self.of.admits(node, &[], &state));
+        for overdue in ends.iter().filter(|end| end.is_overdue) {
+            problems += 1;
+            if first.as_ref().is_none_or(|first| overdue.until < first.at) {
+                first = Some(Problem { number: overdue.started, at: overdue.until, what: overdue.to_string() });
+            }
+        }
         if let Some(first) = first {
             let more = if problems > 1 { format!(" (and {} more)", problems - 1) } else { String::new() };
             let summary = format!("{}{more}", first.what);
@@ -201,17 +248,33 @@ impl Check for Process {
         if lives == 0 {
             return Finding::never_exercised("no process ran");
         }
-        if self.rss_bytes_max.is_some() && rss == 0 {
+        if let Some(open) = ends.first() {
+            return Finding::unknown(lives, format!("the run ended before {open}"));
+        }
+        let is_bounded = |bound: fn(&Expected) -> bool| self.expected.iter().any(|(.., expected)| bound(expected));
+        if (self.rss_bytes_max.is_some() || is_bounded(|expected| expected.rss_bytes_max.is_some())) && rss == 0 {
             return Finding::unknown(lives, "memory was never measured");
         }
-        if self.open_files_max.is_some() && open_files == 0 {
+        let are_files_bounded =
+            self.open_files_max.is_some() || is_bounded(|expected| expected.open_files_max.is_some());
+        if are_files_bounded && open_files == 0 {
             return Finding::unknown(lives, "open files could not be counted");
         }
         let plural = if lives == 1 { "process" } else { "processes" };
         let memory = self.rss_bytes_max.map(|max| format!(", at most {} of {}", size(rss), size(max)));
         let files = self.open_files_max.map(|max| format!(", at most {open_files} of {max} open files"));
         let (memory, files) = (memory.unwrap_or_default(), files.unwrap_or_default());
-        Finding::held(lives, format!("{lives} {plural}, none crashed{memory}{files}"))
+        let ended = match by_itself {
+            0 => String::new(),
+            ended => format!(", {ended} ended as expected"),
+        };
+        let ended = if self.exits { ended } else { String::new() };
+        Finding::held(lives, format!("{lives} {plural}, none crashed{ended}{memory}{files}"))
+    }
+
+    fn open_until(&self, history: &History) -> Option<RunTime> {
+        let open = self.ends(history, |_| true);
+        open.iter().filter(|end| !end.is_overdue).map(|end| decided_after(end.until)).max()
     }
 }
 
@@ -222,7 +285,7 @@ fn asks_to_end(action: &Action) -> bool {
 }
 
 /// The node, and the process if it is not the main one.
-fn name(of: &Life) -> String {
+pub(super) fn name(of: &Life) -> String {
     if &*of.process == crate::observation::MAIN { of.node.to_string() } else { format!("{}/{}", of.node, of.process) }
 }
 
@@ -238,7 +301,7 @@ mod tests {
     use regex::bytes::Regex;
 
     use super::*;
-    use crate::observation::{Exit, Nanos};
+    use crate::observation::Nanos;
     use crate::stories::Story;
     use crate::verdict::Outcome;
 
@@ -252,7 +315,7 @@ mod tests {
         story.at(1).kill("a").at(2).restart("a");
         assert_eq!(strict().judge(&story.history), Finding::held(3, "3 processes, none crashed"));
         story.at(5).exit("b", Exit::Signal(11), false);
-        let finding = implicit().judge(&story.history);
+        let finding = implicit(Expectations::default()).judge(&story.history);
         assert_eq!((finding.outcome, finding.summary.as_str()), (Outcome::Violated, "b ended by itself: signal 11"));
         let lenient = Process { exits: false, ..strict() };
         assert_eq!(lenient.judge(&story.history).outcome, Outcome::Held);
@@ -268,6 +331,55 @@ mod tests {
             strict().judge(&story.history).outcome
         };
         assert_eq!((judged("TERM"), judged("USR1")), (Outcome::Held, Outcome::Violated));
+    }
+
+    fn expecting(exits: Exits) -> Process {
+        let mut expected = Expectations::default();
+        expected.add("a".into(), crate::observation::MAIN.into(), Expected { exits, ..Expected::default() });
+        Process { expected, ..strict() }
+    }
+
+    #[test]
+    fn a_process_may_end_as_it_is_expected_to_and_in_no_other_way() {
+        let judged = |exits: &Exits, exit: Exit| {
+            let mut story = Story::of(&["a", "b"]);
+            story.at(5).exit("a", exit, false).at(9).end();
+            expecting(exits.clone()).judge(&story.history)
+        };
+        let with = Exits::With { codes: vec![0, 3], within: None };
+        for (exits, exit, is_right) in [
+            (&Exits::May, Exit::Code(7), true),
+            (&Exits::May, Exit::Signal(11), false),
+            (&with, Exit::Code(3), true),
+            (&with, Exit::Code(1), false),
+            (&with, Exit::Signal(9), false),
+            (&Exits::Never, Exit::Code(0), false),
+        ] {
+            let finding = judged(exits, exit);
+            assert_eq!(finding.outcome == Outcome::Held, is_right, "{exits}: {exit}: {finding:?}");
+        }
+        assert_eq!(judged(&with, Exit::Code(1)).summary, "a ended by itself: exit code 1 (expected: with 0 or 3)");
+        assert_eq!(judged(&with, Exit::Code(0)).summary, "2 processes, none crashed, 1 ended as expected");
+        // What is expected of one is not expected of another.
+        let mut story = Story::of(&["a", "b"]);
+        story.at(5).exit("b", Exit::Code(0), false).at(9).end();
+        assert_eq!(expecting(with).judge(&story.history).outcome, Outcome::Violated);
+    }
+
+    #[test]
+    fn a_bound_of_its_own_takes_the_place_of_the_common_one() {
+        let mut expected = Expectations::default();
+        let own = Expected { rss_bytes_max: Some(8 << 20), ..Expected::default() };
+        expected.add("a".into(), crate::observation::MAIN.into(), own);
+        let bounded = Process { rss_bytes_max: Some(2 << 20), expected, ..strict() };
+        let judged = |node: &str, rss_bytes: u64| {
+            let mut story = Story::of(&["a", "b"]);
+            let sample = Sample { of: story.life(node), cpu: Nanos(0), rss_bytes, open_files: 1 };
+            story.at(1).push(What::Sample(sample));
+            bounded.judge(&story.history).outcome
+        };
+        assert_eq!([judged("a", 8 << 20), judged("a", 9 << 20)], [Outcome::Held, Outcome::Violated]);
+        assert_eq!([judged("b", 2 << 20), judged("b", 3 << 20)], [Outcome::Held, Outcome::Violated]);
     }
 
     #[test]

@@ -68,8 +68,7 @@ impl Trigger {
         history.actions().filter(move |action| {
             let verb = action.what.verb;
             // A fault that hit nothing is no fault; that it hit nothing is told with the verdict.
-            meant.is_some_and(|kind| verb.is_fault() && kind.is_none_or(|kind| kind == verb))
-                && !action.what.hit.is_empty()
+            meant.is_some_and(|kind| verb.is_fault() && kind.is_none_or(|kind| kind == verb)) && action.what.has_hit()
         })
     }
 }

@@ -178,6 +178,7 @@ pub(super) fn shape(kind: Kind) -> String {
         Kind::IntIn(low, i64::MAX) => format!("a whole number, at least {low}"),
         Kind::IntIn(low, high) => format!("a whole number from {low} to {high}"),
         Kind::Float => "a number".to_owned(),
+        Kind::Share => "a number from 0 to 1".to_owned(),
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Duration => "a duration".to_owned(),
         Kind::Delay => "a duration, or a range of durations".to_owned(),

@@ -3,17 +3,17 @@
 //! The first line names the format and its version, then each observation is one line, in the order of the numbers:
 //!
 //! ```json
-//! {"dsbench_history":1}
+//! {"dsbench_history":2}
 //! {"n":0,"t":0,"run":"started"}
 //! {"n":1,"t":1203344,"process":{"node":"peer1","life":1,"change":{"started":{"pid":812}}}}
 //! {"n":2,"t":98120555,"event":{"name":"became_leader","node":"peer1","life":1,"fields":{"term":4},"early":200000,"log":{"offset":911,"line":12,"text":"..."}}}
 //! ```
 //!
 //! `n` is the number, `t` the nanoseconds of run time; beside them stands exactly one of `run`, `process`, `event`, `action`, `step`,
-//! `nemesis`, `sample`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
+//! `nemesis`, `sample`, `traffic`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
 //! text, `{"node": "peer1"}`, `{"nodes": [..]}` or `{"float": "NaN"}`.
 //!
-//! Within one version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a
+//! Version 2 is version 1 with `traffic` and the verbs of the network. Within one version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a
 //! new meaning is a new version.
 
 mod read;
@@ -27,7 +27,7 @@ use crate::history::History;
 use crate::observation::Observation;
 
 /// The version of the format that is written, and the newest that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line, with its newline.
 pub fn header() -> String {
@@ -222,7 +222,7 @@ fn read_header(line: &str) -> Result<(), ReadError> {
     }
     let header: Header = serde_json::from_str(line).map_err(|_| ReadError::NotAHistory)?;
     match header.dsbench_history {
-        VERSION => Ok(()),
+        1..=VERSION => Ok(()),
         version if version > VERSION => Err(ReadError::Newer { version }),
         _ => Err(ReadError::NotAHistory),
     }
@@ -257,7 +257,7 @@ mod tests {
         let bytes = written(&story.history);
         let text = String::from_utf8(bytes).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], r#"{"dsbench_history":1}"#);
+        assert_eq!(lines[0], r#"{"dsbench_history":2}"#);
         assert_eq!(lines[2], r#"{"n":1,"t":0,"process":{"node":"peer1","life":1,"change":{"started":{"pid":100}}}}"#);
         assert_eq!(
             lines[5],
@@ -308,8 +308,10 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_refused_and_keys_that_came_later_are_passed_over() {
-        let newer = String::from_utf8(three_lines()).unwrap().replace("history\":1", "history\":2");
-        assert_eq!(read(newer.as_bytes()).unwrap_err(), ReadError::Newer { version: 2 });
+        let newer = String::from_utf8(three_lines()).unwrap().replace("history\":2", "history\":3");
+        assert_eq!(read(newer.as_bytes()).unwrap_err(), ReadError::Newer { version: 3 });
+        let older = String::from_utf8(three_lines()).unwrap().replace("history\":2", "history\":1");
+        assert_eq!(read(older.as_bytes()).unwrap().history.observations().len(), 2);
         let grown = String::from_utf8(three_lines()).unwrap().replace("\"t\":5", "\"t\":5,\"since\":{\"x\":[1]}");
         assert_eq!(read(grown.as_bytes()).unwrap().history.observations().len(), 2);
         for other in ["", "{}", "\n", "{\"dsbench_history\":0}\n", "\0\0\0\n"] {

@@ -89,6 +89,7 @@ enum LineKey {
     Action,
     Step,
     Nemesis,
+    Traffic,
     Stall,
     Answer,
     #[serde(other)]
@@ -132,6 +133,7 @@ impl<'de> Object<'de> for LineOf<'_> {
                 LineKey::Action => What::Action(Box::new(map.next_value()?)),
                 LineKey::Step => What::Step(map.next_value()?),
                 LineKey::Nemesis => What::Nemesis(map.next_value()?),
+                LineKey::Traffic => What::Traffic(Box::new(map.next_value()?)),
                 LineKey::Stall => What::Stall(map.next_value()?),
                 LineKey::Answer => What::Answer(map.next_value()?),
             };

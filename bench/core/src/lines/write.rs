@@ -3,6 +3,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::network::Traffic;
 use crate::observation::{
     Action, Answer, Change, Event, Fields, Life, LogLine, MAIN, Nanos, NemesisChange, Observation, Output, Phase,
     ProcessChange, Sample, Shape, Stall, StepChange, Value, What,
@@ -20,6 +21,7 @@ impl Serialize for Observation {
             What::Step(step) => line.step = Some(step),
             What::Nemesis(nemesis) => line.nemesis = Some(nemesis),
             What::Sample(sample) => line.sample = Some(sample.into()),
+            What::Traffic(traffic) => line.traffic = Some(traffic),
             What::Stall(stall) => line.stall = Some(stall),
             What::Answer(answer) => line.answer = Some(answer),
         }
@@ -46,6 +48,8 @@ struct Line<'a> {
     step: Option<&'a StepChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nemesis: Option<&'a NemesisChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<&'a Traffic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stall: Option<&'a Stall>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,6 +4,7 @@
 //! from a stream of its own: another kind of fault, another target or another duration moves nothing else. Who the target is at that
 //! moment, and whether too many would be down, follows from the cluster, and is recorded.
 
+mod draw;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -11,7 +12,9 @@ mod words;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::draw::Draw;
 use crate::cluster::ClusterState;
+use crate::network::{Harm, InForce, cut_off};
 use crate::observation::{Name, PassedOver};
 use crate::random::{Keyed, raffle};
 use crate::scenario::{FaultKind, Nemesis, Weighted};
@@ -43,12 +46,26 @@ pub struct Fault<'n> {
     pub crowd: Crowd,
     /// The target as the scenario names it.
     pub whom: &'n str,
+    /// How it is done, if it is done to the network.
+    pub draw: Option<Draw>,
+}
+
+/// What a fault comes to when its time has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Strike {
+    /// It hits these nodes, or processes of them.
+    Processes(Vec<Aim>),
+    /// It hits the network.
+    Network(Box<Harm>),
 }
 
 impl fmt::Display for Fault<'_> {
     /// In people's words: `kill leader, restart after 1.2s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.whom)?;
+        match self.draw {
+            Some(draw) => draw.told(self.whom).fmt(f)?,
+            None => write!(f, "{} {}", self.kind, self.whom)?,
+        }
         match (self.lasts, self.kind.undone_by()) {
             (Some(lasts), Some(undo)) => write!(f, ", {} after {}", undo.key(), seconds(lasts)),
             _ => Ok(()),
@@ -81,15 +98,21 @@ impl<'n> Schedule<'n> {
         let Nemesis { every, after, faults, lasts, targets, .. } = self.nemesis;
         let target = self.drawn("nemesis/target", index, targets);
         let (target, whom) = (&target.what, &*target.name);
+        let kind = self.drawn("nemesis/kind", index, faults).what;
+        let draw = match kind {
+            FaultKind::Network(fault) => Some(Draw::of(fault, self.nemesis.size, self.seed, index as u64)),
+            FaultKind::Act(_) | FaultKind::Signal(_) => None,
+        };
         Fault {
             index,
             gap: self.stream("nemesis/every", index).between(every.low, every.high),
             after: self.stream("nemesis/after", index).between(after.low, after.high),
-            kind: self.drawn("nemesis/kind", index, faults).what,
+            kind,
             lasts: lasts.map(|lasts| self.stream("nemesis/for", index).between(lasts.low, lasts.high)),
             target: &target.0,
             crowd: target.1,
             whom,
+            draw,
         }
     }
 
@@ -111,7 +134,27 @@ impl<'n> Schedule<'n> {
     /// # Errors
     ///
     /// If nobody is there whom it would harm, or if more nodes than allowed would then be down.
-    pub fn strike(&self, fault: &Fault<'_>, cluster: &ClusterState) -> Result<Vec<Aim>, NotDone> {
+    pub fn strike(&self, fault: &Fault<'_>, cluster: &ClusterState) -> Result<Strike, NotDone> {
+        let Some(draw) = fault.draw else {
+            let aims = self.victims(fault, cluster)?;
+            self.refuse_too_many(fault, &aims, cluster.network(), cluster)?;
+            return Ok(Strike::Processes(aims));
+        };
+        let victims = if draw.has_victims() { self.victims(fault, cluster)? } else { Vec::new() };
+        let mut nodes: Vec<Name> = victims.into_iter().map(|aim| aim.node).collect();
+        nodes.dedup();
+        let of: Vec<Name> = self.nemesis.of.members(cluster).into_iter().cloned().collect();
+        let harm = draw.harm(&nodes, &of, cluster, &mut self.stream("nemesis/sides", fault.index));
+        if harm.links.as_ref().is_some_and(|links| links.links().is_empty()) {
+            let why = format!("there is nobody whom {} could be kept from", nodes.join(", "));
+            return Err(NotDone { because: PassedOver::Nobody, why });
+        }
+        self.refuse_too_many(fault, &[], &cluster.network().with(&harm), cluster)?;
+        Ok(Strike::Network(harm.into()))
+    }
+
+    /// Whom it hits, of those whom it would harm.
+    fn victims(&self, fault: &Fault<'_>, cluster: &ClusterState) -> Result<Vec<Aim>, NotDone> {
         let of = &self.nemesis.of;
         let eligible = Eligible::Victims(fault.kind.verb());
         let mut random = self.stream("nemesis/victim", fault.index);
@@ -126,23 +169,46 @@ impl<'n> Schedule<'n> {
         if aims.is_empty() {
             return Err(nobody(format!("there is no {} to {} at this moment", fault.whom, fault.kind.verb().key())));
         }
-        let members = of.members(cluster).len();
+        Ok(aims)
+    }
+
+    /// More than may be would be down.
+    fn refuse_too_many(
+        &self,
+        fault: &Fault<'_>,
+        aims: &[Aim],
+        network: &InForce,
+        cluster: &ClusterState,
+    ) -> Result<(), NotDone> {
+        let members = self.nemesis.of.members(cluster).len();
         let limit = self.nemesis.max_down.of(members);
-        let down = self.down_then(fault, &aims, cluster);
-        if fault.kind.takes_down() && down.len() > limit {
+        let down = self.down_then(fault, aims, network, cluster);
+        if (fault.kind.takes_down() || fault.kind.cuts_off()) && down.len() > limit {
             let names: Vec<&str> = down.iter().map(|node| &***node).collect();
             let why =
                 format!("{} of {members} would be down ({}), and at most {limit} may", down.len(), names.join(", "));
             return Err(NotDone { because: PassedOver::MaxDown, why });
         }
-        Ok(aims)
+        Ok(())
     }
 
-    /// Whoever would be down after the fault, of those that count.
-    fn down_then<'c>(&self, fault: &Fault<'_>, aims: &[Aim], cluster: &'c ClusterState) -> Vec<&'c Name> {
+    /// Whoever would be down after the fault, of those that count. Who reaches no majority of those that are up might as well be.
+    fn down_then<'c>(
+        &self,
+        fault: &Fault<'_>,
+        aims: &[Aim],
+        network: &InForce,
+        cluster: &'c ClusterState,
+    ) -> Vec<&'c Name> {
         let is_hit = |node: &Name| fault.kind.takes_down() && aims.iter().any(|aim| aim.node == *node);
-        let members = self.nemesis.of.members(cluster).into_iter();
-        members.filter(|node| cluster.is_down(node) || is_hit(node)).collect()
+        let is_down = |node: &Name| cluster.is_down(node) || is_hit(node);
+        let members = self.nemesis.of.members(cluster);
+        let cut_off = if network.is_empty() {
+            Vec::new()
+        } else {
+            cut_off(&members, |from, to| network.is_cut(from, to), is_down)
+        };
+        members.into_iter().filter(|node| is_down(node) || cut_off.contains(node)).collect()
     }
 
     fn stream(&self, key: &str, index: usize) -> Keyed {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Fault, Schedule};
+use super::{Fault, Schedule, Strike};
 use crate::cluster::ClusterState;
 use crate::observation::{
     Action, ActionVerb, Change, Life, MAIN, Name, Observation, Origin, PassedOver, ProcessChange, What,
@@ -304,7 +304,8 @@ proptest! {
             let before = played.down();
             let most = if fault.crowd == Crowd::One { 1 } else { nodes };
             match schedule.strike(&fault, &played.state) {
-                Ok(aims) => {
+                Ok(Strike::Network(harm)) => prop_assert!(false, "nobody asked for {harm:?}"),
+                Ok(Strike::Processes(aims)) => {
                     prop_assert!(!aims.is_empty());
                     for aim in &aims {
                         let node = played.nodes.iter().position(|node| *node == aim.node).expect("a node");
@@ -324,7 +325,11 @@ proptest! {
 
 fn struck(plan: &Plan, played: &Played) -> Result<Vec<Aim>, PassedOver> {
     let schedule: Schedule<'_> = plan.schedule().expect("it has a nemesis");
-    schedule.strike(&schedule.fault(0), &played.state).map_err(|not_done| not_done.because)
+    match schedule.strike(&schedule.fault(0), &played.state) {
+        Ok(Strike::Processes(aims)) => Ok(aims),
+        Ok(Strike::Network(harm)) => panic!("nobody asked for {harm:?}"),
+        Err(not_done) => Err(not_done.because),
+    }
 }
 
 fn nemesis(kind: &str, rest: &str) -> String {

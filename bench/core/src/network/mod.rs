@@ -3,12 +3,50 @@
 //! A network fault is data. The rules in force form one set, which is replaced as a whole: there is no instant between two sets. What
 //! becomes of one frame follows from the seed, the link, the frame's index on that link and the rule, and from nothing else.
 
+mod calendar;
+mod chance;
+mod checksum;
+mod corrupt;
+mod effect;
+mod fabric;
+mod fate;
+pub mod frames;
+mod harm;
+mod head;
+mod in_force;
+mod layout;
+pub mod messages;
+mod neighbours;
+mod paths;
+pub mod pcapng;
+mod reach;
+mod reset;
+mod rule;
+mod shape;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod too_big;
+mod wiring;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use harm::Harm;
+pub use in_force::InForce;
+pub use layout::{Layout, Machine, Subnet};
+pub use paths::Paths;
+pub use reach::cut_off;
 use serde::{Deserialize, Serialize};
+pub use shape::{SMALLEST_RING, bridge, halves, ring};
 
 use crate::observation::Name;
+
+pub use fabric::{Endpoint, Fabric, Passage, Wire};
+pub use fate::{Did, Note};
+pub use head::{ETHERNET_BYTES, Head, IpHead, Mac, TcpHead, Transport};
+pub use wiring::{ReadyRules, Wiring};
 
 /// One direction between two endpoints: what `from` sends and `to` would get.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,7 +86,7 @@ pub struct Effect {
     pub loss: Option<Loss>,
     /// Delivers a frame twice.
     pub duplicate: f64,
-    /// Lets a frame be overtaken by those after it.
+    /// Lets a frame be overtaken by the next one, two or three that pass the link, if they do within 50 ms.
     pub reorder: f64,
     /// Changes a bit of a frame.
     pub corrupt: Option<Corrupt>,
@@ -149,6 +187,18 @@ pub struct Traffic {
     /// Frames that the bench itself could not carry (a full queue of the system). They are the bench's fault, not the cluster's.
     #[serde(default)]
     pub overruns: u64,
+    /// Frames that claimed to be from another endpoint. They were not carried.
+    #[serde(default)]
+    pub forged: u64,
+    /// Frames for nobody, or too short for a header.
+    #[serde(default)]
+    pub stray: u64,
+    /// Frames from and to endpoints that were unplugged.
+    #[serde(default)]
+    pub unplugged: u64,
+    /// Packets and messages that are in no record, because the disk was too slow or full.
+    #[serde(default)]
+    pub unrecorded: u64,
 }
 
 /// What went over one link.
@@ -184,4 +234,11 @@ pub struct RuleTraffic {
     pub corrupted: u64,
     /// Connections that it reset.
     pub reset: u64,
+}
+
+impl RuleTraffic {
+    /// True if it did something to a frame.
+    pub fn acted(&self) -> bool {
+        [self.dropped, self.delayed, self.duplicated, self.reordered, self.corrupted, self.reset].iter().any(|n| *n > 0)
+    }
 }

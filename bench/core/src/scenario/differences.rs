@@ -34,6 +34,9 @@ const OWN_KEYS: &[Key] = &[
         "ports",
         "All nodes of a group have the same ports, so that others can name them: [nodes] or [groups.NAME].",
     ),
+    of_group("caps", "What a node may do is said of the group: [nodes] or [groups.NAME]."),
+    of_group("user", "As whom nodes run is said of the group: [nodes] or [groups.NAME]."),
+    of_group("expose", "Which ports this machine can reach is said of the group: [nodes] or [groups.NAME]."),
     of_group("after", "When a group starts is said of the group: [groups.NAME]."),
 ];
 

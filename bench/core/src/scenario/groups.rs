@@ -2,9 +2,12 @@
 
 use super::differences::{self, Changes, Difference};
 use super::files::{self, NodeFile};
-use super::nodes::{self, Node, Port, name_nodes, read_ports, refuse_unsafe};
+use super::nodes::{self, Node, Port, Rights, name_nodes, read_ports, refuse_unsafe};
+use super::prepare::PREPARE;
 use super::process::{self, Parts};
+use super::rights;
 use super::start::StartOrder;
+use super::turns;
 use super::vars::{self, Vars};
 use crate::diagnostic::{self, Diagnostic, Located};
 use crate::groups::{ScopeId, Whose};
@@ -37,6 +40,7 @@ struct Body {
     files: Vec<NodeFile>,
     aliases: Vec<Template>,
     vars: Vars,
+    rights: Rights,
 }
 
 /// Declares the groups, their nodes, processes and ports.
@@ -150,11 +154,21 @@ impl<'d, 's> Group<'d, 's> {
         let files = files::parse(table, whose, names);
         let aliases = aliases(table, whose, names);
         let processes = processes.into_iter().collect::<Option<_>>();
-        Some(Body { processes: processes?, files: files?, aliases: aliases?, vars: self.vars.clone()? })
+        let rights = rights::parse(table, &self.ports, names);
+        Some(Body {
+            processes: processes?,
+            files: files?,
+            aliases: aliases?,
+            vars: self.vars.clone()?,
+            rights: rights?,
+        })
     }
 
-    fn node(&self, name: &Name, id: u32, body: Body) -> Option<Node> {
-        let processes = body.processes.into_iter().map(|(name, parts)| parts.complete(name));
+    fn node(&self, name: &Name, id: u32, body: Body, names: &Names<'_>) -> Option<Node> {
+        let turns: Vec<_> = body.processes.iter().map(|(name, parts)| (name.clone(), parts.turn())).collect();
+        let elders = turns::settle(&turns, names)?;
+        let processes =
+            body.processes.into_iter().zip(elders).map(|((name, parts), after)| parts.complete(name, after));
         Some(Node {
             name: name.clone(),
             group: self.name.clone(),
@@ -164,6 +178,7 @@ impl<'d, 's> Group<'d, 's> {
             files: body.files,
             aliases: body.aliases,
             vars: body.vars,
+            rights: body.rights,
         })
     }
 }
@@ -192,13 +207,15 @@ pub(super) fn further<'d, 's>(table: &Table<'d, 's>) -> Vec<Item<'d, 's>> {
     let mut processes = table.map("process");
     processes.retain(|process| {
         refuse_unsafe(process.key(), &process.key_span(), "a process's name", table.problems());
-        let is_main = process.key() == MAIN;
-        if is_main {
-            let message = "`main` is the node's own command";
-            let label = "needs another name";
-            table.report(Diagnostic::error(diagnostic::RESERVED_NAME, message, process.key_span(), label));
-        }
-        !is_main
+        let message = match process.key() {
+            MAIN => "`main` is the node's own command",
+            // Under this name, and what ends in it, stands what prepares the processes.
+            name if name == PREPARE || name.ends_with(".prepare") => "`prepare` is what comes before a process",
+            _ => return true,
+        };
+        let label = "needs another name";
+        table.report(Diagnostic::error(diagnostic::RESERVED_NAME, message, process.key_span(), label));
+        false
     });
     processes
 }
@@ -233,7 +250,7 @@ impl Cast<'_, '_> {
             for (name, id) in group.nodes.iter().zip(1..) {
                 let changes = changes.iter().find(|changes| changes.node == *name);
                 let body = changes.map_or_else(|| body.clone(), |changes| body.clone().but(changes));
-                nodes.push(group.node(name, id, body)?);
+                nodes.push(group.node(name, id, body, names)?);
             }
         }
         Some((nodes, start?))

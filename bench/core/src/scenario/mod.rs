@@ -1,5 +1,7 @@
 //! The scenario: what a file asks for, read with every mistake found.
 
+mod artifacts;
+mod by_itself;
 mod differences;
 mod document;
 mod events;
@@ -9,30 +11,44 @@ mod groups;
 mod invariants;
 mod logs;
 mod nemesis;
+mod network;
 mod nodes;
 mod overrides;
+mod prepare;
 mod process;
+mod ready;
 mod requires;
+mod rights;
 mod roles;
 mod start;
 pub(crate) mod steps;
+mod stop;
 mod suite;
+mod turns;
 mod typed;
 mod vars;
 mod without_faults;
 
 use std::time::Duration;
 
+pub use artifacts::{Artifacts, Wanted};
 pub use events::PRESETS;
 pub use extends::Extended;
 pub use files::NodeFile;
-pub use nemesis::{Begin, FaultKind, MaxDown, Nemesis, Weighted};
-pub use nodes::{Node, Port};
+pub use nemesis::{Begin, FaultKind, MaxDown, Nemesis, NetworkFault, Weighted};
+pub use network::Network;
+pub use nodes::{Node, Port, Rights};
 pub use overrides::Override;
-pub use process::{Process, Ready, Signal, Stop, UnknownSignal};
+pub use prepare::{PREPARE, Prepare};
+pub use process::Process;
+pub use ready::Ready;
 pub use requires::Requires;
 pub use start::StartOrder;
-pub use steps::{Act, At, Delay, Exec, Input, Look, NemesisVerb, Place, Round, Step, Timing, VERBS, Verb, VerbKind};
+pub use steps::{
+    Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
+    Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
+};
+pub use stop::{Signal, Stop, UnknownSignal};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
 
@@ -61,6 +77,8 @@ pub struct Scenario {
     pub seed: Option<u64>,
     /// True for a demonstration: it passes when certain invariants are caught being violated.
     pub is_demonstration: bool,
+    /// The network between the nodes.
+    pub network: Network,
     /// Who runs.
     pub nodes: Vec<Node>,
     /// Who of them starts by itself.
@@ -73,6 +91,8 @@ pub struct Scenario {
     pub setup: Vec<Step>,
     /// What happens.
     pub steps: Vec<Step>,
+    /// Files of the nodes that are kept.
+    pub artifacts: Option<Artifacts>,
     /// Random faults.
     pub nemesis: Option<Nemesis>,
     /// What is done on every end.
@@ -115,7 +135,7 @@ pub const KEYS: &[Key] = &[
         "Values to run it with, by their paths: every combination is a run of its own.",
     ),
     Key::new("cases", Kind::Tables(suite::cases::KEYS), "Variations with names and verdicts of their own."),
-    Key::new("network", Kind::Table(NETWORK_KEYS), "The network that the nodes share."),
+    Key::new("network", Kind::Table(network::KEYS), "The network that the nodes share."),
     Key::new("nodes", Kind::Table(nodes::KEYS), "Who runs, if all nodes are of one kind.").with(WHO),
     Key::new(
         "groups",
@@ -146,6 +166,11 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("teardown", steps::KIND, "Steps on every end, while the nodes are still up; nothing is judged any more."),
     Key::new(
+        "artifacts",
+        Kind::TableOr("paths", artifacts::KEYS),
+        "Files of the nodes' data directories that are kept with the run, however it ends: [\"{data_dir}/js/**\"].",
+    ),
+    Key::new(
         "nemesis",
         Kind::Table(nemesis::KEYS),
         "Random faults: the seed decides when, what, how long and at whom.",
@@ -164,14 +189,7 @@ pub const KEYS: &[Key] = &[
         Kind::Later,
         "Questions that are asked all the time: until then, conditions with `exec` or `tcp`.",
     ),
-    Key::new("artifacts", Kind::Later, "Files to keep: data directories of failed runs are kept anyway."),
 ];
-
-const NETWORK_KEYS: &[Key] = &[Key::new(
-    "mode",
-    Kind::OneOf(&["host", "lab", "shared"]),
-    "\"host\": the nodes share this machine's network, on 127.0.0.1. (\"lab\" and \"shared\" come with the network laboratory.)",
-)];
 
 impl Scenario {
     /// Reads a scenario of one file, with values in the place of its own; its cases and its matrix are not looked at.
@@ -195,7 +213,7 @@ impl Scenario {
         }
         let timeout = root.duration("timeout").map_or(TIMEOUT, |timeout| timeout.value);
         let seed = root.int("seed", 0..=i64::MAX).map(|seed| seed.value.unsigned_abs());
-        refuse_other_networks(root);
+        let network = network::parse(root, &mut names);
 
         // Names first: everything else refers to them, in any order.
         let mut cast = groups::declare(root, &mut names);
@@ -214,12 +232,23 @@ impl Scenario {
         let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
         let stages = steps::parse(root, &mut names, sources);
         let nemesis = nemesis::parse(root, &names, stages.as_ref().map(|stages| &*stages.main), sources);
+        for node in nodes.iter().flat_map(|(nodes, _)| nodes) {
+            for process in &node.processes {
+                names.expect(node.name.clone(), process.name.clone(), process.expected.clone());
+            }
+        }
         let mut invariants = invariants::parse(root, &mut names, sources);
         let is_demonstration =
             invariants::parse_expectations(root, invariants.as_deref_mut().unwrap_or_default(), &names);
+        let artifacts = artifacts::parse(root, &names);
         let requires = requires::parse(root, &names);
         warn_if_nothing_is_judged(root, invariants.as_ref(), stages.as_ref().map(|stages| &stages.main));
+        if names.uses_lab().is_some() {
+            // There the nodes get the ports that they want.
+            problems.forget(diagnostic::PORT_REPLACED);
+        }
         let (nodes, start) = nodes?;
+        let network = network?.decide(root, &nodes, &names)?;
         let steps::Stages { setup, main, teardown } = stages?;
         Some(Self {
             name: name?.value.into(),
@@ -228,6 +257,7 @@ impl Scenario {
             timeout,
             seed,
             is_demonstration,
+            network,
             nodes,
             start,
             events: events?,
@@ -236,6 +266,7 @@ impl Scenario {
             steps: main,
             teardown,
             nemesis: nemesis?,
+            artifacts: artifacts?,
             invariants: invariants?,
             vars: vars?,
             requires: requires?,
@@ -283,18 +314,6 @@ fn forgive_broken_lines(diagnostics: &mut Vec<Diagnostic>, sources: &Sources) {
     let is_of_it = |d: &Diagnostic| broken.contains(&line(d)) || d.code != diagnostic::MISSING_KEY && is_nowhere(d);
     if !broken.is_empty() {
         diagnostics.retain(|d| d.code == diagnostic::SYNTAX || !is_of_it(d));
-    }
-}
-
-fn refuse_other_networks(root: &Table<'_, '_>) {
-    let Some(network) = root.table("network", "[network]") else { return };
-    let Some(mode) = network.word("mode") else { return };
-    if mode.value != "host" {
-        let message = format!("network mode \"{}\" is not in this version", mode.value);
-        root.report(
-            Diagnostic::error(diagnostic::NOT_YET, message, mode.span, "only \"host\" is")
-                .help("in host mode `pause` silences a node completely, and `kill` ends it"),
-        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::files::{self, NodeFile};
 use super::process::{self, Process};
+use super::rights;
 use super::vars::{self, WHOM};
 use crate::diagnostic::{self, Diagnostic, Located, Problems, Span};
 use crate::observation::{MAIN, Name};
@@ -30,6 +31,19 @@ pub struct Node {
     pub aliases: Vec<Template>,
     /// Its own variables.
     pub vars: BTreeMap<Name, Var>,
+    /// What only the laboratory can give it.
+    pub rights: Rights,
+}
+
+/// What only the laboratory can give to a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// Capabilities of Linux that its processes have there: `NET_ADMIN`.
+    pub caps: Vec<&'static str>,
+    /// The user as whom it runs, by name or number; the one who runs dsbench if not given.
+    pub user: Option<String>,
+    /// Ports that this machine can reach.
+    pub expose: Vec<Name>,
 }
 
 /// A port of a node.
@@ -39,6 +53,20 @@ pub struct Port {
     pub name: Name,
     /// The number that the program would like; host mode allocates another.
     pub wanted: Option<u16>,
+}
+
+/// The first port of a node in the laboratory that wants no number for it.
+const FIRST_PORT: u16 = 7001;
+
+impl Node {
+    /// Its ports where it has an address of its own: the numbers that it wants, and for the others those from 7001 on, the same at every
+    /// node of the group.
+    pub fn own_ports(&self) -> BTreeMap<Name, u16> {
+        let wanted: Vec<u16> = self.ports.iter().filter_map(|port| port.wanted).collect();
+        let mut free = (FIRST_PORT..).filter(|number| !wanted.contains(number));
+        let number = |port: &Port| port.wanted.or_else(|| free.next()).unwrap_or_default();
+        self.ports.iter().map(|port| port.name.clone()).zip(self.ports.iter().map(number)).collect()
+    }
 }
 
 /// What is said of a group as a whole, or of a single node in another way.
@@ -64,6 +92,21 @@ const GROUP_KEYS: &[Key] = &[
         Kind::Texts,
         "Groups that are ready before this one starts when the run begins; if not given, groups start side by side.",
     ),
+    Key::new(
+        "caps",
+        Kind::List(&Kind::OneOf(rights::CAPABILITIES)),
+        "Capabilities that its processes have in its own network and files: [\"NET_ADMIN\", \"NET_RAW\"]. Needs the network laboratory.",
+    ),
+    Key::new(
+        "user",
+        Kind::Text,
+        "As whom it runs, a name or a number; as whoever runs dsbench if not given. Needs the network laboratory.",
+    ),
+    Key::new(
+        "expose",
+        Kind::Texts,
+        "Ports of it, by name, that this machine can reach on a port of 127.0.0.1, which the run tells. Needs the network laboratory.",
+    ),
     Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
 ];
 
@@ -76,11 +119,6 @@ const OWN_KEYS: &[Key] = &[
     ),
     Key::new("vars", Kind::Map(vars::KIND), "Variables that speak of the node itself."),
     Key::new("aliases", Kind::Texts, "What else the logs call a node: \"node_{id}\"."),
-    Key::new(
-        "prepare",
-        Kind::Later,
-        "Commands before a node's first start: until then, one command that is a shell's line.",
-    ),
 ];
 
 /// The keys of `[nodes]` and of a group: their own, and those of their main process.

@@ -1,18 +1,20 @@
-//! One process of a node: how it is started, when it is ready, how it is stopped.
+//! One process of a node: what its keys say, and how they differ from those of another.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use crate::expression::Expression;
-
+use super::by_itself::{self, ByItself};
 use super::logs;
+use super::prepare::{self, Prepare};
+use super::ready::{self, Ready};
+use super::stop::{self, Stop};
+use super::turns::{self, Turn};
 use crate::condition;
-use crate::diagnostic::{self, Diagnostic, Located, suggestion};
+use crate::diagnostic::{self, Diagnostic};
+use crate::expected::Expected;
 use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
-use crate::pattern;
-use crate::table::{Item, Key, Kind, Need, Table};
+use crate::table::{Item, Key, Kind, Table};
 use crate::template::{Setting, Template};
 
 /// A process of a node.
@@ -36,6 +38,12 @@ pub struct Process {
     pub stop: Stop,
     /// Files in its node's data directory that are followed as its further outputs.
     pub logs: Vec<Template>,
+    /// What is done before it starts for the first time.
+    pub prepare: Option<Prepare>,
+    /// What it is expected to do by itself.
+    pub expected: Expected,
+    /// The processes of its node that are ready before it starts, where they start too.
+    pub after: Vec<Name>,
     /// False leaves it to `start` steps, even when its node starts.
     pub starts_with_node: bool,
 }
@@ -44,116 +52,18 @@ impl Process {
     /// Every command that it needs.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Vec<Template>> {
         let ready = self.ready.as_ref().and_then(|ready| ready.exec.as_ref());
-        [Some(&self.command), self.restart_command.as_ref(), ready].into_iter().flatten()
+        let prepare = self.prepare.iter().flat_map(|prepare| &prepare.commands);
+        prepare.chain([Some(&self.command), self.restart_command.as_ref(), ready].into_iter().flatten())
     }
 }
-
-/// When a process is ready: all that is given must hold.
-#[derive(Debug, Clone)]
-pub struct Ready {
-    /// A line of its output matches.
-    pub log: Option<Expression>,
-    /// It accepts connections at this address.
-    pub tcp: Option<Template>,
-    /// This command exits with 0, in the node's directory and environment.
-    pub exec: Option<Vec<Template>>,
-    /// The longest that it may take, from its start on.
-    pub within: Duration,
-}
-
-/// How a process is asked to end: by a signal, and by SIGKILL when the grace is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stop {
-    /// The polite signal.
-    pub signal: Signal,
-    /// How long it may take.
-    pub grace: Duration,
-}
-
-/// A signal by its name without `SIG`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signal {
-    /// `TERM`
-    pub name: &'static str,
-    /// Its number on Linux.
-    pub number: i32,
-}
-
-/// The signals that a scenario may send. SIGKILL, SIGSTOP and SIGCONT have verbs of their own.
-const SIGNALS: &[Signal] = &[
-    Signal { name: "HUP", number: 1 },
-    Signal { name: "INT", number: 2 },
-    Signal { name: "QUIT", number: 3 },
-    Signal { name: "ABRT", number: 6 },
-    Signal { name: "USR1", number: 10 },
-    Signal { name: "SEGV", number: 11 },
-    Signal { name: "USR2", number: 12 },
-    Signal { name: "PIPE", number: 13 },
-    Signal { name: "ALRM", number: 14 },
-    Signal { name: "TERM", number: 15 },
-    Signal { name: "CHLD", number: 17 },
-    Signal { name: "TSTP", number: 20 },
-    Signal { name: "WINCH", number: 28 },
-];
-
-/// How a scenario may write them: each as it is, then each with `SIG`.
-pub(super) const SIGNAL_WORDS: &[&str] = &[
-    "HUP", "INT", "QUIT", "ABRT", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "CHLD", "TSTP", "WINCH", "SIGHUP",
-    "SIGINT", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGCHLD",
-    "SIGTSTP", "SIGWINCH",
-];
-
-const TERM: Signal = Signal { name: "TERM", number: 15 };
-
-impl Signal {
-    /// Reads a signal's name, with or without `SIG`.
-    pub(super) fn parse(text: &Located<&str>, table: &Table<'_, '_>) -> Option<Self> {
-        Self::named(text.value)
-            .map_err(|unknown| {
-                let UnknownSignal { message, help } = unknown;
-                let diagnostic = Diagnostic::error(diagnostic::BAD_WORD, message, text.span.clone(), "unknown signal");
-                table.report(diagnostic.help(help));
-            })
-            .ok()
-    }
-
-    /// The signal that this word means, with or without `SIG`.
-    ///
-    /// # Errors
-    /// If there is none that may be sent, with what to write instead.
-    pub fn named(word: &str) -> Result<Self, UnknownSignal> {
-        let name = word.strip_prefix("SIG").unwrap_or(word);
-        if let Some(signal) = SIGNALS.iter().find(|signal| signal.name == name) {
-            return Ok(*signal);
-        }
-        let message = format!("no signal to send is called `{}`", word.escape_debug());
-        let help = match name {
-            "KILL" => "the verb `kill` does that".to_owned(),
-            "STOP" => "the verb `pause` does that".to_owned(),
-            "CONT" => "the verb `resume` does that".to_owned(),
-            name => suggestion(name, "signals", SIGNALS.iter().map(|signal| signal.name)),
-        };
-        Err(UnknownSignal { message, help })
-    }
-}
-
-/// A word that is no signal which may be sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}: {help}")]
-pub struct UnknownSignal {
-    message: String,
-    help: String,
-}
-
-/// How long a process may take to become ready if the scenario does not say.
-const READY_WITHIN: Duration = Duration::from_secs(10);
-/// How long a process may take to end if the scenario does not say.
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) const START_WORDS: &[&str] = &["auto", "manual"];
 
 /// The keys that `[nodes]` has for its main process, and `[nodes.process.NAME]` for others.
-pub(super) const COMMON_KEYS: &[Key] = &[
+pub(super) const COMMON_KEYS: &[Key] =
+    &Key::join::<{ RUN_KEYS.len() + by_itself::KEYS.len() }>(RUN_KEYS, by_itself::KEYS);
+
+const RUN_KEYS: &[Key] = &[
     Key::required("command", Kind::Command, "The program and its arguments, with placeholders."),
     Key::new("restart_command", Kind::Command, "The same for every start but the first, where it differs."),
     Key::new("env", Kind::Map(&Kind::Text), "Variables of its environment."),
@@ -161,37 +71,29 @@ pub(super) const COMMON_KEYS: &[Key] = &[
     Key::new("cwd", Kind::Text, "Its working directory; its node's data directory if not given."),
     Key::new(
         "ready",
-        Kind::TableOr("log", READY_KEYS),
+        Kind::TableOr("log", ready::KEYS),
         "When it is ready: a line of its log, an open port, a command that succeeds.",
     ),
-    Key::new("stop", Kind::Table(STOP_KEYS), "How it is asked to end: { signal = \"TERM\", grace = \"5s\" }."),
+    Key::new("stop", Kind::Table(stop::KEYS), "How it is asked to end: { signal = \"TERM\", grace = \"5s\" }."),
     Key::new(
         "logs",
         Kind::Table(logs::KEYS),
         "Files that it writes and that are read like its output: { file = \"server.log\" }.",
+    ),
+    Key::new(
+        "prepare",
+        Kind::TableOr("commands", prepare::KEYS),
+        "Commands before its first start, as the node: [[\"initdb\", \"-D\", \".\"]]; those of the main process come before anything of the node starts.",
     ),
 ];
 
 /// The keys of `[nodes.process.NAME]`.
 pub(super) const KEYS: &[Key] = &Key::join::<{ START_KEYS.len() + COMMON_KEYS.len() }>(COMMON_KEYS, START_KEYS);
 
-const START_KEYS: &[Key] =
-    &[Key::new("start", Kind::OneOf(START_WORDS), "\"auto\" (with its node) or \"manual\" (by a `start` step).")];
-
-const HOLDS: Need = Need::SomeOf("a condition");
-
-const READY_KEYS: &[Key] = &[
-    Key::new("log", Kind::Text, "A line of its output matches this pattern.").with(HOLDS),
-    Key::new("tcp", Kind::Text, "It accepts connections at this address: \"{addr}\".").with(HOLDS),
-    Key::new("exec", Kind::Command, "This command exits with 0; it is repeated until it does.").with(HOLDS),
-    Key::new("within", Kind::Duration, "The longest that it may take; 10s if not given."),
-    Key::new("http", Kind::Later, "An HTTP request that is answered: until then, exec = [\"curl\", \"-fs\", ...]."),
-];
-
-const STOP_KEYS: &[Key] = &[
-    Key::new("signal", Kind::OneOf(SIGNAL_WORDS), "The signal that asks it to end; \"TERM\" if not given."),
-    Key::new("grace", Kind::Duration, "How long it may take before it is killed; 5s if not given."),
-];
+const START_KEYS: &[Key] = &Key::join::<{ 1 + turns::KEYS.len() }>(
+    &[Key::new("start", Kind::OneOf(START_WORDS), "\"auto\" (with its node) or \"manual\" (by a `start` step).")],
+    turns::KEYS,
+);
 
 /// What a table says of a process: of a whole one, or how it differs from another.
 #[derive(Debug, Clone, Default)]
@@ -204,6 +106,9 @@ pub(super) struct Parts {
     ready: Option<Ready>,
     stop: Option<Stop>,
     logs: Option<Vec<Template>>,
+    prepare: Option<Prepare>,
+    by_itself: ByItself,
+    turn: Turn,
     starts_with_node: Option<bool>,
 }
 
@@ -216,12 +121,11 @@ impl Parts {
         let env: Vec<_> = table.map("env").iter().map(|item| parse_variable(item, setting, names)).collect();
         let inherit_env = table.boolean("inherit_env").map(|value| value.value);
         let cwd = table.item("cwd").map(|item| Template::parse(&item.nonempty_text()?, setting, names));
-        let ready = table.item("ready").map(|item| parse_ready(&item, setting, names));
-        let stop = table.table("stop", "stop").map(|stop| Stop {
-            signal: stop.text("signal").and_then(|signal| Signal::parse(&signal, &stop)).unwrap_or(TERM),
-            grace: stop.duration("grace").map_or(GRACE, |grace| grace.value),
-        });
+        let ready = table.item("ready").map(|item| ready::parse(&item, setting, names));
+        let stop = table.table("stop", "stop").map(|stop| Stop::parse(&stop));
         let logs = table.item("logs").map(|_| logs::parse(&table.table("logs", "logs")?, whose, names));
+        let prepare = table.item("prepare").map(|item| prepare::parse(&item, setting, names));
+        let by_itself = ByItself::parse(table);
         Some(Self {
             command: optional(command)?,
             restart_command: optional(restart_command)?,
@@ -231,6 +135,9 @@ impl Parts {
             ready: optional(ready)?,
             stop,
             logs: optional(logs)?,
+            prepare: optional(prepare)?,
+            by_itself: by_itself?,
+            turn: Turn::default(),
             starts_with_node: None,
         })
     }
@@ -238,7 +145,8 @@ impl Parts {
     /// Reads the keys of a further process, which can be left to `start` steps.
     pub(super) fn parse_further(table: &Table<'_, '_>, whose: Whose, names: &Names<'_>) -> Option<Self> {
         let starts_with_node = table.word("start").map(|word| word.value == "auto");
-        Self::parse(table, whose, names).map(|parts| Self { starts_with_node, ..parts })
+        let turn = Turn::parse(table);
+        Self::parse(table, whose, names).map(|parts| Self { starts_with_node, turn, ..parts })
     }
 
     /// With these differences: what they say replaces what was said before, and the environment is merged.
@@ -256,12 +164,20 @@ impl Parts {
             ready: other.ready.or(self.ready),
             stop: other.stop.or(self.stop),
             logs: other.logs.or(self.logs),
+            prepare: other.prepare.or(self.prepare),
+            by_itself: self.by_itself.but(other.by_itself),
+            turn: self.turn.but(other.turn),
             starts_with_node: other.starts_with_node.or(self.starts_with_node),
         }
     }
 
-    /// The process, if it has a command.
-    pub(super) fn complete(self, name: Name) -> Option<Process> {
+    /// When it starts, among the others of its node.
+    pub(super) fn turn(&self) -> Turn {
+        self.turn.clone()
+    }
+
+    /// The process, if it has a command. It starts after these.
+    pub(super) fn complete(self, name: Name, after: Vec<Name>) -> Option<Process> {
         Some(Process {
             name,
             command: self.command?,
@@ -270,15 +186,18 @@ impl Parts {
             inherit_env: self.inherit_env.unwrap_or_default(),
             cwd: self.cwd,
             ready: self.ready,
-            stop: self.stop.unwrap_or(Stop { signal: TERM, grace: GRACE }),
+            stop: self.stop.unwrap_or(Stop::USUAL),
             logs: self.logs.unwrap_or_default(),
+            prepare: self.prepare,
+            expected: self.by_itself.complete(),
+            after,
             starts_with_node: self.starts_with_node.unwrap_or(true),
         })
     }
 }
 
 /// A part that was not given is fine, one that could not be read is not.
-fn optional<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+pub(super) fn optional<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     match part {
         None => Some(None),
         Some(part) => part.map(Some),
@@ -293,17 +212,4 @@ fn parse_variable(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -> O
         return None;
     }
     Some((name.to_owned(), Template::parse(&item.text()?, setting, names)?))
-}
-
-fn parse_ready(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -> Option<Ready> {
-    let table = item.table_or("log", READY_KEYS, "ready")?;
-    if !["log", "tcp", "exec"].iter().any(|key| table.has(key)) {
-        table.exactly_one(&["log", "tcp", "exec"], "a condition", "log = 'a pattern', tcp = \"{addr}\" or exec = [..]");
-        return None;
-    }
-    let log = table.nonempty_text("log").map(|text| pattern::compile(&text, names.problems()));
-    let tcp = table.nonempty_text("tcp").map(|text| Template::parse(&text, setting, names));
-    let exec = table.item("exec").map(|item| condition::parse_command(&item, setting, names));
-    let within = table.duration("within").map_or(READY_WITHIN, |within| within.value);
-    Some(Ready { log: optional(log)?, tcp: optional(tcp)?, exec: optional(exec)?, within })
 }

@@ -1,12 +1,14 @@
 //! `[requires]`: what must be there before anything starts. What is missing is a fault of the environment, never a skipped test.
 
+use std::time::Duration;
+
 use crate::condition::parse_command;
 use crate::names::Names;
 use crate::table::{Key, Kind, Table};
 use crate::template::{Setting, Template};
 
 /// What must be there.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Requires {
     /// Programs on PATH, each with what to do if it is missing.
     pub programs: Vec<(String, Option<String>)>,
@@ -14,6 +16,17 @@ pub struct Requires {
     pub files: Vec<String>,
     /// Commands that must succeed, each with the hint to print if it does not.
     pub exec: Vec<(String, Vec<Template>)>,
+    /// The longest that each of them may take.
+    pub within: Duration,
+}
+
+/// How long a command may take if the scenario does not say: a daemon that is asked for its state may be slow, not silent.
+const WITHIN: Duration = Duration::from_secs(30);
+
+impl Default for Requires {
+    fn default() -> Self {
+        Self { programs: Vec::new(), files: Vec::new(), exec: Vec::new(), within: WITHIN }
+    }
 }
 
 /// The keys of `[requires]`.
@@ -29,6 +42,7 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Map(&Kind::Command),
         "Commands that must succeed, each under the hint to print if it does not.",
     ),
+    Key::new("within", Kind::Duration, "The longest that each command may take; 30s if not given."),
 ];
 
 pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>) -> Option<Requires> {
@@ -50,5 +64,6 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &Names<'_>) -> Option<Requires>
         .iter()
         .map(|item| Some((item.key().to_owned(), parse_command(item, Setting::BENCH, names)?)))
         .collect();
-    Some(Requires { programs, files, exec: exec.into_iter().collect::<Option<_>>()? })
+    let within = table.duration("within").map_or(WITHIN, |within| within.value);
+    Some(Requires { programs, files, within, exec: exec.into_iter().collect::<Option<_>>()? })
 }

@@ -69,9 +69,14 @@ fn is_about_faults(verb: &Verb) -> bool {
             | ActionVerb::Restart
             | ActionVerb::Pause
             | ActionVerb::Resume
-            | ActionVerb::Signal => true,
+            | ActionVerb::Signal
+            | ActionVerb::Partition
+            | ActionVerb::Heal
+            | ActionVerb::Link
+            | ActionVerb::Unplug
+            | ActionVerb::Plug => true,
         },
-        Verb::Signal(..) => true,
+        Verb::Signal(..) | Verb::Network(_) => true,
         // It does nothing in its time.
         Verb::Nemesis(_) => false,
         Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) => false,

@@ -22,8 +22,11 @@ pub const GLOSSARY: &[Word] = &[
     Word::new("random", "One node, chosen by the seed among those that the step can do something to."),
     Word::new("killed", "What was killed and does not run again yet."),
     Word::new("paused", "What is frozen at this moment."),
-    Word::new("restarted", "What was started again after a kill, a stop or a crash."),
-    Word::new("isolated", "What a network fault has cut off. Needs the network laboratory; in host mode, `paused`."),
+    Word::new("restarted", "Whoever the newest restart, or start of what had run before, has brought back."),
+    Word::new(
+        "isolated",
+        "Whom network faults leave no majority of all nodes that it can speak with both ways. Needs the network laboratory; in host mode, `paused`.",
+    ),
     Word::new("minority", "At random, as many as are fewer than half of all nodes, alive or not: 2 of 5, nobody of 2."),
     Word::new("majority", "At random, as many as are just more than half of all nodes, alive or not: 3 of 5."),
     Word::new(
@@ -67,6 +70,7 @@ enum Whom {
     Killed,
     Paused,
     Restarted,
+    Isolated,
     /// One of these, at random.
     RandomOf(Box<Target>),
     /// Fewer than half of these, at random: as many as a majority can do without.
@@ -103,6 +107,18 @@ impl Target {
         Self { process: process.or(self.process), ..self }
     }
 
+    /// True if it means single processes of nodes.
+    pub fn is_of_processes(&self) -> bool {
+        self.process.is_some()
+            || match &self.whom {
+                Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) | Whom::Not(inner) => {
+                    inner.is_of_processes()
+                }
+                Whom::Difference(wanted, unwanted) => wanted.iter().chain(unwanted).any(Self::is_of_processes),
+                _ => false,
+            }
+    }
+
     /// Whom it means, and how many of them whoever strikes at random takes: one, unless it says something else.
     pub fn crowd(self) -> (Self, Crowd) {
         let Self { whom, process } = self;
@@ -126,6 +142,7 @@ impl Target {
             Whom::Killed => state.is_killed(node),
             Whom::Paused => state.is_paused(node),
             Whom::Restarted => state.is_restarted(node),
+            Whom::Isolated => state.is_isolated(node),
             Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.matches(node, state),
             Whom::Not(inner) => !inner.matches(node, state),
             Whom::Difference(wanted, unwanted) => {
@@ -165,14 +182,15 @@ impl Target {
                 let first = scopes.next()??;
                 scopes.all(|scope| scope == Some(first)).then_some(first)
             }
-            Whom::All | Whom::Role(_) | Whom::Killed | Whom::Paused | Whom::Restarted | Whom::Not(_) => None,
+            Whom::All | Whom::Role(_) | Whom::Not(_) => None,
+            Whom::Killed | Whom::Paused | Whom::Restarted | Whom::Isolated => None,
         }
     }
 
     /// True if it means nobody unless a fault has hit somebody. `unbound` are names that no step binds without faults.
     pub fn needs_a_fault(&self, unbound: &BTreeSet<Name>) -> bool {
         match &self.whom {
-            Whom::Killed | Whom::Paused | Whom::Restarted => true,
+            Whom::Killed | Whom::Paused | Whom::Restarted | Whom::Isolated => true,
             Whom::Bound(name) => unbound.contains(name),
             Whom::RandomOf(inner) | Whom::Minority(inner) | Whom::Majority(inner) => inner.needs_a_fault(unbound),
             Whom::Difference(wanted, _) => {
@@ -196,6 +214,7 @@ impl fmt::Display for Target {
             Whom::Killed => f.write_str("killed")?,
             Whom::Paused => f.write_str("paused")?,
             Whom::Restarted => f.write_str("restarted")?,
+            Whom::Isolated => f.write_str("isolated")?,
             Whom::RandomOf(inner) if inner.whom == Whom::All => {
                 f.write_str("random")?;
                 return inner.process.as_ref().map_or(Ok(()), |process| write!(f, "/{process}"));
@@ -377,7 +396,7 @@ mod tests {
         );
         assert_eq!(parse("[]", Purpose::Act), Err("DS0115".into()));
         assert_eq!(parse("3", Purpose::Act), Err("DS0110".into()));
-        assert_eq!(parse("\"isolated\"", Purpose::Act), Err("DS0150".into()));
+        assert_eq!(hits("\"isolated\""), "`isolated` is nobody at this moment (alive: n1, n3, n4, n5)");
     }
 
     #[test]

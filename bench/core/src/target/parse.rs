@@ -111,17 +111,12 @@ impl Target {
             "paused" => Whom::Paused,
             "restarted" => Whom::Restarted,
             "isolated" => {
-                let message = "`isolated` needs the network laboratory";
-                names.problems().report(
-                    Diagnostic::error(
-                        diagnostic::NOT_IN_HOST_MODE,
-                        message,
-                        text.span.clone(),
-                        "nobody is, in host mode",
-                    )
-                    .help("`paused` names nodes that the others cannot hear"),
-                );
-                return None;
+                names.needs_lab(
+                    "the target `isolated`",
+                    &text.span,
+                    "`paused` names nodes that the others cannot hear",
+                )?;
+                Whom::Isolated
             }
             super::NEMESIS => {
                 let message = "`nemesis` can be started and stopped, and nothing else";

@@ -33,6 +33,7 @@ impl Eligible {
             Self::Victims(ActionVerb::Pause | ActionVerb::Signal) => !state.is_down(node),
             // A stop may be cut short by a kill, but nobody dies twice.
             Self::Victims(ActionVerb::Kill) => state.is_up(node) && !state.is_killed(node),
+            Self::Victims(ActionVerb::Unplug) => state.is_staying(node) && !state.network().is_unplugged(node),
             Self::Victims(_) => state.is_staying(node),
         }
     }
@@ -166,6 +167,7 @@ impl Target {
             }
             Whom::Killed => state.nodes().iter().flat_map(|node| parts(node, state.killed_processes(node))).collect(),
             Whom::Paused => state.nodes().iter().flat_map(|node| parts(node, state.paused_processes(node))).collect(),
+            Whom::Isolated => state.isolated().into_iter().map(whole).collect(),
             Whom::Restarted => state.nodes().iter().filter(|node| state.is_restarted(node)).map(whole).collect(),
             Whom::RandomOf(inner) => {
                 let candidates = self.candidates(inner, state, eligible, random);

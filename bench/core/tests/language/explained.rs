@@ -86,7 +86,7 @@ fn every_word_is_found_by_its_name_and_names_of_the_scenario_by_their_place() {
         ("steps.crash.after", "steps.after"),
         ("steps.after", "steps.after"),
         ("invariants.process.rss_max", "invariants.process.rss_max"),
-        ("rss_max", "invariants.process.rss_max"),
+        ("leaks", "invariants.process.leaks"),
         ("fault.kill", "fault.kill"),
         ("70", "70"),
         ("became_leader", "became_leader"),

@@ -45,6 +45,23 @@ fn the_readme_names_every_check() {
 }
 
 #[test]
+fn the_scenario_in_the_readme_is_an_excerpt_of_the_shipped_one() {
+    let read = |path| std::fs::read_to_string(Path::new(ROOT).join(path)).expect("it is shipped");
+    let (readme, shipped) = (read("README.md"), read("examples/python/cluster.toml"));
+    let (before, _) = readme.split_once("That is an excerpt of `examples/python/cluster.toml`").expect("it says so");
+    let (_, excerpt) =
+        before.trim_end().strip_suffix("```").and_then(|text| text.rsplit_once("```toml\n")).expect("it");
+    let mut rest = shipped.lines();
+    assert!(excerpt.lines().count() > 20, "{excerpt}");
+    for line in excerpt.lines() {
+        assert!(
+            rest.any(|shipped| shipped == line),
+            "README.md shows a line that the file has not, or has not here: {line}"
+        );
+    }
+}
+
+#[test]
 fn every_shipped_scenario_names_the_schema_in_its_first_line_and_leaves_the_second_empty() {
     let schema =
         Path::new(ROOT).join("scenarios").join(schema::FILE_NAME).canonicalize().expect("the schema is shipped");

@@ -17,7 +17,7 @@ Examples:
   dsbench runs list leader-election              those of one scenario
   dsbench runs list --json | jq '.runs[] | select(.result != \"pass\") | .dir'
 
-RESULT is pass, fail, inconclusive, environment or interrupted; running while dsbench is at work on it; up if it was launched
+RESULT is pass, fail, inconclusive, environment or interrupted; running while dsbench is at work on it; up if it was launched \
 by `dsbench up`; killed if dsbench did not live to its end.")]
 pub(in crate::cli) struct ListArgs {
     /// Names of scenarios [default: all]

@@ -21,7 +21,7 @@ Examples:
   dsbench runs prune --older-than 7d --dry-run   show what would go
   dsbench runs prune --keep 0 --failed-too       remove everything that is stored
 
-What is not a pass stays without --failed-too. With both --keep and --older-than a run goes only if both say so. A run that
+What is not a pass stays without --failed-too. With both --keep and --older-than a run goes only if both say so. A run that \
 is in progress stays in any case, and so does everything below logs/runs that is no run.")]
 pub(in crate::cli) struct PruneArgs {
     /// Names of scenarios [default: all]

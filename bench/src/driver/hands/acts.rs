@@ -21,6 +21,15 @@ impl Driver<'_> {
         words: &[String],
     ) -> Result<(), String> {
         self.may_act(verb)?;
+        if verb.is_network() {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let act = self.plan.scenario.network_act(verb.key(), &words)?;
+            let mut random = self.random_of_hand();
+            self.act_on_network(&act, &mut random, Origin::Hand)?;
+            let done = self.newest_action();
+            self.answer_hand(from, Done { id, ..done });
+            return Ok(());
+        }
         let to = self.plan.scenario.target(words.iter().map(String::as_str))?;
         let act = Act { verb, to, undo_after: None, only_program: false };
         let aims = act.to.resolve(&self.cluster, act.eligible(), &mut self.random_of_hand());

@@ -7,6 +7,7 @@ mod news;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dsbench_core::history::History;
 use dsbench_core::observation::{ActionVerb, Ending};
 use dsbench_world::{CallerId, InputId};
 
@@ -19,6 +20,8 @@ use crate::control::{Ask, Done, Request, Word};
 #[derive(Debug, Default)]
 pub(super) struct Hands {
     phase: Phase,
+    /// A run has left the cluster.
+    is_kept: bool,
     /// True as long as the cluster ends with whoever has launched it.
     has_owner: bool,
     news: News,
@@ -72,6 +75,13 @@ impl Hands {
     pub(super) fn launched() -> Self {
         Self { has_owner: true, ..Self::default() }
     }
+
+    /// Of a cluster that a run with this history has left.
+    pub(super) fn kept(history: &History) -> Self {
+        let mut hands = Self { phase: Phase::Up, is_kept: true, ..Self::launched() };
+        history.observations().iter().for_each(|observation| hands.news.observed(&observation.what));
+        hands
+    }
 }
 
 impl Driver<'_> {
@@ -104,7 +114,7 @@ impl Driver<'_> {
         let hands = self.hands.unwrap_or_default();
         let signal = match self.ending.because {
             Some(Ending::Interrupted { signal }) => Some(signal),
-            _ => None,
+            _ => self.ending.let_go_by,
         };
         Held { failure: hands.failure, signal, farewells: hands.farewells }
     }
@@ -134,8 +144,9 @@ impl Driver<'_> {
                 Ok(())
             }
             Ask::Release => {
-                if let Some(hands) = &mut self.hands {
+                if let (CallerId::OWNER, Some(hands)) = (from, &mut self.hands) {
                     hands.has_owner = false;
+                    dsbench_world::outlive_parent();
                 }
                 self.answer_hand(from, Done { id, ..Done::default() });
                 Ok(())
@@ -157,7 +168,7 @@ impl Driver<'_> {
         if let Some(hands) = &mut self.hands {
             hands.farewells.push((from, id));
         }
-        self.end(Ending::ByHand);
+        self.end_by_hand();
         if now {
             self.cut_teardown("its cluster is to be gone now");
             self.kill_all();
@@ -177,7 +188,7 @@ impl Driver<'_> {
             self.hang_up(caller);
         }
         if is_owner {
-            self.end(Ending::ByHand);
+            self.end_by_hand();
         }
     }
 
@@ -187,7 +198,7 @@ impl Driver<'_> {
             && !dsbench_world::Socket::at(self.store.control_dir()).exists()
         {
             self.warn("its socket was removed: nobody could end it any more".into());
-            self.end(Ending::ByHand);
+            self.end_by_hand();
         }
     }
 

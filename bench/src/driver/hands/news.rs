@@ -44,7 +44,7 @@ impl News {
         self.watchers.remove(&caller);
     }
 
-    fn observed(&mut self, what: &What) {
+    pub(super) fn observed(&mut self, what: &What) {
         let (node, newest) = match what {
             What::Event(event) => (&event.of.node, Newest::Event(event.fields.clone())),
             What::Process(process) => match &process.change {
@@ -152,6 +152,7 @@ impl Driver<'_> {
         let hands = self.hands.as_ref();
         let phase = match hands.map(|hands| hands.phase).unwrap_or_default() {
             Phase::Starting => "starting",
+            Phase::Up if hands.is_some_and(|hands| hands.is_kept) => "kept",
             Phase::Up => "up",
             Phase::Ending => "ending",
         };
@@ -201,9 +202,10 @@ impl Driver<'_> {
     }
 }
 
-/// An observation that people are told as it comes: not the events, which are lines of the logs that they see anyway.
+/// An observation that people are told as it comes: not the events, which are lines of the logs that they see anyway, and not that the bench was
+/// late, which matters to a verdict alone.
 fn told(observation: &Observation) -> Option<(String, String, String)> {
-    if is_routine(&observation.what) || matches!(observation.what, What::Event(_)) {
+    if is_routine(&observation.what) || matches!(observation.what, What::Event(_) | What::Stall(_)) {
         return None;
     }
     let (who, what) = tell(observation, &[])?;

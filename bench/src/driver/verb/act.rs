@@ -62,6 +62,10 @@ impl Driver<'_> {
             ActionVerb::Pause => vec![stage(&all, Task::Pause)],
             ActionVerb::Resume => vec![stage(&all, Task::Resume)],
             ActionVerb::Signal | ActionVerb::Input => Vec::new(),
+            // These are done to links: see `break_network`.
+            ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {
+                Vec::new()
+            }
         }
     }
 

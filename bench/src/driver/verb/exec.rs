@@ -13,7 +13,7 @@ impl Driver<'_> {
     pub(super) fn exec_step(&mut self, exec: &Exec, step: usize) -> Result<Acted, String> {
         let Some(on) = &exec.on else {
             let program = self.setting.bench_program(&exec.command);
-            self.exec(program, AskedBy::Step { step, node: None })?;
+            self.exec(program, self.setting.bench_machine(), AskedBy::Step { step, node: None })?;
             return Ok(Acted::Pending);
         };
         let aims = self.aims(on, Eligible::Everybody, step)?;
@@ -23,7 +23,8 @@ impl Driver<'_> {
         for aim in aims {
             let process = self.process(&self.addressee(&aim));
             let program = process.spec.program(&exec.command, process.life.max(1));
-            self.exec(program, AskedBy::Step { step, node: Some(aim.node) })?;
+            let machine = process.spec.machine.clone();
+            self.exec(program, machine, AskedBy::Step { step, node: Some(aim.node) })?;
         }
         Ok(Acted::Pending)
     }

@@ -4,11 +4,13 @@ mod act;
 mod bind;
 mod exec;
 mod input;
+mod network;
 mod signal;
 
 use dsbench_core::observation::{Action, ActionVerb, Life, Name, Origin, What};
 use dsbench_core::scenario::Verb;
 use dsbench_core::target::{Aim, Eligible, Target};
+use dsbench_core::time::RunTime;
 
 use super::Driver;
 use super::job::{ProcessKey, Stage};
@@ -32,6 +34,7 @@ impl Driver<'_> {
     pub(super) fn perform_verb(&mut self, verb: &Verb, step: usize) -> Result<Acted, String> {
         match verb {
             Verb::Act(act) => self.act(act, step),
+            Verb::Network(act) => self.network_step(act, step),
             Verb::Nemesis(verb) => Ok(self.nemesis_step(*verb, step)),
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),
@@ -47,11 +50,16 @@ impl Driver<'_> {
 
     /// Records what is about to be done.
     pub(super) fn record_action(&mut self, action: Action) -> u64 {
+        let now = self.now();
+        self.record_action_at(now, action)
+    }
+
+    /// Records what was done, at the instant at which it was.
+    pub(super) fn record_action_at(&mut self, at: RunTime, action: Action) -> u64 {
         self.ending.has_faulted |= action.verb.is_fault();
         let setup = self.is_in_setup();
         let action = Action { setup, ..action };
-        let now = self.now();
-        self.record(now, What::Action(action.into()))
+        self.record(at, What::Action(action.into()))
     }
 
     /// Whom a target hits, at this moment.
@@ -88,7 +96,7 @@ impl Driver<'_> {
     }
 
     /// Every life of these processes that is alive.
-    fn lives(&self, keys: &[ProcessKey]) -> Vec<Life> {
+    pub(super) fn lives(&self, keys: &[ProcessKey]) -> Vec<Life> {
         let alive = |key: &&ProcessKey| self.process(key).life > 0 && self.world.is_alive(&self.process(key).life());
         keys.iter().filter(alive).map(|key| self.process(key).life()).collect()
     }

@@ -2,10 +2,11 @@
 //!
 //! A frame is one write that goes up to the block's first line, overwrites every line and clears what is left: no moment shows half of it, so nothing flickers.
 
-use std::io::Write as _;
-
 use anstream::{AutoStream, ColorChoice};
 use console::{Term, measure_text_width, truncate_str};
+
+use super::voice::Voice;
+use crate::report::terminal;
 
 /// Rows and columns of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +22,19 @@ pub(crate) struct Block {
     lines: Vec<String>,
     /// The width of each line on the screen.
     drawn: Vec<usize>,
+    /// Beside a run.
+    voice: Option<Voice>,
 }
 
 impl Block {
     pub(crate) fn new() -> Self {
         let has_colour = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
-        Self { has_colour, lines: Vec::new(), drawn: Vec::new() }
+        Self { has_colour, lines: Vec::new(), drawn: Vec::new(), voice: None }
+    }
+
+    /// One that never holds up whoever draws it: a frame that the terminal does not take is followed by the newest one when it does.
+    pub(super) fn beside_a_run() -> Self {
+        Self { voice: Some(Voice::default()), ..Self::new() }
     }
 
     /// The terminal as it is now: it may have been resized.
@@ -38,7 +46,9 @@ impl Block {
     /// Shows these lines instead of those before.
     pub(crate) fn draw(&mut self, lines: Vec<String>) {
         self.lines = lines;
-        self.put("");
+        if self.voice.as_ref().is_none_or(Voice::is_idle) {
+            self.put("");
+        }
     }
 
     /// Lines that stay, above the block.
@@ -54,15 +64,20 @@ impl Block {
 
     /// Takes the block away.
     pub(crate) fn clear(&mut self) {
-        self.draw(Vec::new());
+        self.lines = Vec::new();
+        self.put("");
+        if let Some(voice) = &mut self.voice {
+            voice.close();
+        }
     }
 
     fn put(&mut self, above: &str) {
         let (frame, drawn) = frame(&self.drawn, Self::size(), above, &self.lines, self.has_colour);
         self.drawn = drawn;
-        let mut stderr = std::io::stderr().lock();
-        // A terminal that is gone is no reason to end a run.
-        let _ = stderr.write_all(frame.as_bytes()).and_then(|()| stderr.flush());
+        match &mut self.voice {
+            Some(voice) => voice.put(&frame),
+            None => terminal::put(&frame),
+        }
     }
 }
 

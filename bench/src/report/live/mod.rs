@@ -1,7 +1,9 @@
 //! What people see while a run goes on: node states on a terminal, plain timestamped lines elsewhere.
 
 pub(crate) mod block;
+mod nemesis;
 mod states;
+mod voice;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -13,6 +15,7 @@ use dsbench_core::time::RunTime;
 
 use self::states::States;
 pub(crate) use self::states::state_style;
+use self::voice::Voice;
 use super::tell::{StepText, tell};
 use super::terminal::{clean, say};
 
@@ -122,11 +125,14 @@ struct Lines {
     detail: Detail,
     second: u64,
     events_in_second: u32,
+    voice: Voice,
+    /// How many lines were left out because nobody takes them.
+    left_out: u64,
 }
 
 impl Lines {
     fn new(steps: Vec<StepText>, detail: Detail) -> Self {
-        Self { steps, detail, second: 0, events_in_second: 0 }
+        Self { steps, detail, second: 0, events_in_second: 0, voice: Voice::default(), left_out: 0 }
     }
 
     /// A node that matches a million lines must not drown the log of a CI job.
@@ -143,10 +149,26 @@ impl Lines {
         self.events_in_second <= EVENT_LINES_PER_SECOND
     }
 
-    fn report_hidden(&self) {
+    fn say(&mut self, line: &str) {
+        if !self.voice.has_room() {
+            self.left_out += 1;
+            return;
+        }
+        self.report_left_out();
+        self.voice.say(line);
+    }
+
+    fn report_left_out(&mut self) {
+        if let left_out @ 1.. = std::mem::take(&mut self.left_out) {
+            self.voice
+                .say(&format!("{:>10}  {left_out} lines were left out: nobody took them (all: dsbench show)", "..."));
+        }
+    }
+
+    fn report_hidden(&mut self) {
         if let hidden @ 1.. = self.events_in_second.saturating_sub(EVENT_LINES_PER_SECOND) {
             let (from, to) = (self.second, self.second + 1);
-            say!("{:>10}  {hidden} more events between T+{from}s and T+{to}s (all: dsbench show)", "...");
+            self.say(&format!("{:>10}  {hidden} more events between T+{from}s and T+{to}s (all: dsbench show)", "..."));
         }
     }
 }
@@ -159,12 +181,18 @@ impl Live for Lines {
             return;
         }
         if let Some((who, what)) = tell(observation, &self.steps) {
-            say!("{:>10}  {who:<8} {what}", observation.at.to_string());
+            self.say(&format!("{:>10}  {who:<8} {what}", observation.at.to_string()));
         }
+    }
+
+    fn told(&mut self, text: &str) {
+        self.say(&clean(text));
     }
 
     fn close(&mut self) {
         self.report_hidden();
+        self.report_left_out();
+        self.voice.close();
     }
 }
 

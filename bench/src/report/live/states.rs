@@ -12,8 +12,9 @@ use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
+use super::nemesis::NemesisLine;
 use super::{Cast, Live};
-use crate::report::tell::{StepText, exit_text, fields};
+use crate::report::tell::{StepText, bytes, exit_text, fields};
 use crate::report::terminal::clean;
 
 /// How often the screen is drawn: often enough to look immediate, seldom enough to cost nothing.
@@ -24,8 +25,11 @@ pub(super) struct States {
     block: Block,
     nodes: BTreeMap<Name, NodeLine>,
     step: String,
+    nemesis: NemesisLine,
     /// Since when a node is under a fault of a kind.
     faults: BTreeMap<(&'static str, Name), RunTime>,
+    /// The network faults in force, by their observations: what is done to whom, since when.
+    network: BTreeMap<u64, (String, RunTime)>,
     last_rate: RunTime,
 }
 
@@ -43,8 +47,10 @@ impl States {
     pub(super) fn new(cast: Cast) -> Self {
         let waits = || NodeLine { state: "waits", said: String::new(), newest: None, log_bytes: 0, log_rate: 0 };
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
-        let block = Block::new();
-        Self { cast, block, nodes, step: String::new(), faults: BTreeMap::new(), last_rate: RunTime::START }
+        let block = Block::beside_a_run();
+        let nemesis = NemesisLine::default();
+        let (faults, network) = (BTreeMap::new(), BTreeMap::new());
+        Self { cast, block, nodes, step: String::new(), nemesis, faults, network, last_rate: RunTime::START }
     }
 
     fn process(&mut self, node: &Name, change: &Change) {
@@ -64,14 +70,21 @@ impl States {
         }
     }
 
-    fn acted(&mut self, action: &Action, at: RunTime) {
+    fn acted(&mut self, number: u64, action: &Action, at: RunTime) {
+        if action.verb.is_network() {
+            action.ends.iter().for_each(|ended| _ = self.network.remove(ended));
+            if action.verb.is_fault() {
+                self.network.insert(number, (format!("{} {}", action.verb.key(), action.whom()), at));
+            }
+            return;
+        }
         let (fault, ends): (_, &[_]) = match action.verb {
             ActionVerb::Kill => (Some("killed"), &[]),
             ActionVerb::Stop => (Some("stopped"), &[]),
             ActionVerb::Pause => (Some("paused"), &[]),
             ActionVerb::Resume => (None, &["paused"]),
             ActionVerb::Start | ActionVerb::Restart => (None, &["killed", "stopped", "paused"]),
-            ActionVerb::Signal | ActionVerb::Input => return,
+            _ => return,
         };
         for node in &action.nodes {
             for ended in ends {
@@ -124,15 +137,18 @@ impl States {
 
     /// The lines that fit a terminal; of many nodes the first.
     fn lines(&self, now: RunTime, size: Size) -> Vec<String> {
-        let width = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0).max(4);
-        // Below the nodes: the step, the time, and the row in which the cursor waits.
-        let room = size.rows.saturating_sub(3).max(1);
+        let nemesis = self.nemesis.text();
+        let widest = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0);
+        let width = widest.max(if nemesis.is_some() { "nemesis" } else { "step" }.len());
+        // Below the nodes: the step, the nemesis, the time, and the row in which the cursor waits.
+        let room = size.rows.saturating_sub(3 + usize::from(nemesis.is_some())).max(1);
         let shown = if self.cast.nodes.len() <= room { self.cast.nodes.len() } else { room - 1 };
         let mut lines: Vec<_> = self.cast.nodes[..shown].iter().map(|node| self.node_line(node, width)).collect();
         if shown < self.cast.nodes.len() {
             lines.push(format!("  ... and {} more nodes", self.cast.nodes.len() - shown));
         }
         lines.push(format!("  {:<width$}  {}", "step", printable(&self.step)));
+        lines.extend(nemesis.map(|text| format!("  {:<width$}  {}", "nemesis", printable(&text))));
         let left = self.cast.timeout.saturating_sub(now.elapsed()).as_secs();
         lines.push(format!("  {:<width$}  {now}, at most {left}s more   {}", "time", self.faults_in_force()));
         lines
@@ -161,13 +177,15 @@ impl States {
                 _ => told.push((fault, *since, node.to_string())),
             }
         }
-        let told: Vec<_> = told.iter().map(|(fault, since, nodes)| format!("{nodes} {fault} since {since}")).collect();
-        told.join("; ")
+        let processes = told.iter().map(|(fault, since, nodes)| format!("{nodes} {fault} since {since}"));
+        let network = self.network.values().map(|(fault, since)| format!("{} since {since}", printable(fault)));
+        processes.chain(network).collect::<Vec<_>>().join("; ")
     }
 }
 
 impl Live for States {
     fn observed(&mut self, observation: &Observation) {
+        self.nemesis.observe(&observation.what);
         match &observation.what {
             What::Process(process) => self.process(&process.of.node, &process.change),
             What::Event(event) => {
@@ -175,12 +193,12 @@ impl Live for States {
                     line.newest = Some(event.fields.clone());
                 }
             }
-            What::Action(action) => self.acted(action, observation.at),
+            What::Action(action) => self.acted(observation.number, action, observation.at),
             What::Step(step) => self.stepped(step),
             What::Run(Phase::Started) => self.step = "the nodes are being started".to_owned(),
             What::Run(Phase::Ended { .. }) => self.step = "the nodes are being stopped".to_owned(),
             What::Nemesis(_) => {}
-            What::Run(_) | What::Sample(_) | What::Stall(_) | What::Answer(_) => {}
+            What::Run(_) | What::Sample(_) | What::Traffic(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }
 
@@ -216,15 +234,6 @@ pub(crate) fn state_style(state: &str) -> Style {
 /// Text of a scenario or a program: one line, and nothing that moves the cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// `570 B`, `2.2 KiB`
-fn bytes(count: u64) -> String {
-    match count {
-        0..1024 => format!("{count} B"),
-        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
-        _ => format!("{:.1} MiB", count as f64 / 1_048_576.0),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A file that a node writes, followed as a further output of one life.
 //!
-//! It is looked at every [`TICK`](super::thread::TICK): looking costs microseconds, works on every file system, and what is read is known
+//! It is looked at once in a tick of the [thread](super::thread): looking costs microseconds, works on every file system, and what is read is known
 //! to be at most that old. The file may come late. When it is truncated, or its name goes to another file (rotation), reading begins
 //! anew - with the other file only once that has something in it, because a writer may keep to the old one until it is told. What
 //! happens between two looks is seen only by its result: of two rotations the first is lost, and a file that was emptied and has

@@ -1,6 +1,6 @@
 //! Output of nodes: read without loss, stored as it is, shown as people read it, and searched for events.
 
-mod beneath;
+pub(crate) mod beneath;
 mod file;
 mod follow;
 mod index;
@@ -20,9 +20,7 @@ pub(crate) use thread::{Capture, Opening, Task};
 
 /// How many newlines there are.
 fn newlines(bytes: &[u8]) -> u64 {
-    // In pieces whose count fits a byte: then sixteen bytes and more are counted at once, where the plain form takes them one by one.
-    let piece = |piece: &[u8]| piece.iter().fold(0, |count: u8, byte| count + u8::from(*byte == b'\n'));
-    bytes.chunks(usize::from(u8::MAX)).map(|bytes| u64::from(piece(bytes))).sum()
+    memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
 /// The lines, each with its `\n` (but for a last one without).

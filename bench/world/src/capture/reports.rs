@@ -53,10 +53,10 @@ impl Reader {
         }
         let Some(program) = self.programs.get_mut(&key) else { return };
         let what = match (program.who.clone(), what) {
-            (who, Reported::NotStarted { why }) => {
+            (who, Reported::NotStarted { why, by_machine }) => {
                 self.programs.remove(&key);
                 match who {
-                    Who::Life(of) => Happening::NotStarted { of, why },
+                    Who::Life(of) => Happening::NotStarted { of, why, by_machine },
                     Who::Exec(id) => Happening::Executed { id, result: Executed::not_started(why) },
                 }
             }

@@ -1,7 +1,7 @@
 //! The capture thread: reads every output pipe of the run, and puts what the keepers report in its place between the lines.
 //!
 //! It moves bytes by fixed rules and never chooses. Each round every pipe that has something is read once, at most one chunk, so that a node
-//! that floods its log cannot starve the others. The thread wakes at least every [`TICK`] while a pipe is open; that is the bound of the times'
+//! that floods its log cannot starve the others. The thread wakes at least once in a tick while a pipe is open; that is the bound of the times'
 //! uncertainty, and if a wake-up is late (a stopped bench, a stalled disk, a loaded machine), the bench says so.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +28,6 @@ use crate::outside::{Happening, Outside, Who};
 use crate::process::Reported;
 use crate::thread;
 
-/// The longest sleep while a pipe is open or a file is followed, and the time from one look at a file to the next.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 /// A wake-up that is later than this is reported.
 const STALL: Duration = Duration::from_millis(50);
 /// The mailbox's place among the descriptors.
@@ -76,7 +74,12 @@ pub(crate) struct Capture {
 
 impl Capture {
     /// Starts the thread.
-    pub(crate) fn start(clock: Clock, dir: PathBuf, outbox: SyncSender<Outside>) -> Result<Self, WorldError> {
+    pub(crate) fn start(
+        clock: Clock,
+        dir: PathBuf,
+        tick: Duration,
+        outbox: SyncSender<Outside>,
+    ) -> Result<Self, WorldError> {
         let failed = |error: std::io::Error| WorldError::system("start the capture thread", error);
         let (mailbox, mail) = mailbox().map_err(failed)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|errno| failed(errno.into()))?;
@@ -84,6 +87,7 @@ impl Capture {
         let reader = Reader {
             clock,
             dir,
+            tick,
             outbox,
             mail,
             epoll,
@@ -107,6 +111,8 @@ impl Capture {
 pub(super) struct Reader {
     pub(super) clock: Clock,
     dir: PathBuf,
+    /// The longest sleep while a pipe is open or a file is followed, and the time from one look at a file to the next.
+    tick: Duration,
     pub(super) outbox: SyncSender<Outside>,
     mail: Mail<Task>,
     pub(super) epoll: Epoll,
@@ -132,7 +138,7 @@ impl Reader {
                 count = self.epoll.wait(&mut events, self.patience()).unwrap_or(0);
             }
             let woke = self.clock.now();
-            if self.is_reading() && woke.since(awake) >= TICK + STALL {
+            if self.is_reading() && woke.since(awake) >= self.tick + STALL {
                 self.say(woke, Happening::Stall { since: awake });
             }
             for event in &events[..count] {
@@ -141,7 +147,7 @@ impl Reader {
                 }
             }
             if woke >= self.next_look {
-                self.next_look = if self.follow() == Progress::More { woke } else { woke + TICK };
+                self.next_look = if self.follow() == Progress::More { woke } else { woke + self.tick };
             }
             // After the pipes, so that what was read before a report was known stands before it.
             for task in self.mail.take() {
@@ -169,7 +175,7 @@ impl Reader {
             return EpollTimeout::NONE;
         }
         let is_behind = self.next_look <= self.clock.now() && self.programs.values().any(Captured::is_following);
-        let patience = if is_behind { Duration::ZERO } else { TICK };
+        let patience = if is_behind { Duration::ZERO } else { self.tick };
         EpollTimeout::try_from(patience).unwrap_or(EpollTimeout::ZERO)
     }
 

@@ -73,7 +73,7 @@ impl Listener {
             match guardian.receive() {
                 Received::Message(Notice::Refused { keeper, errno }, _) => {
                     let why = format!("no process could be forked for it: {}", Errno::from_raw(errno).desc());
-                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why });
+                    self.pass_on(keeper, self.clock.now(), Reported::NotStarted { why, by_machine: true });
                 }
                 Received::Message(Notice::Lost { keeper, at }, _) => {
                     // What it had said before its end comes first.
@@ -106,7 +106,7 @@ impl Listener {
                 true => "the node whose processes it was to see has ended at the same time",
             };
             let why = why.to_owned();
-            return self.pass_on(key, at, Reported::NotStarted { why });
+            return self.pass_on(key, at, Reported::NotStarted { why, by_machine: true });
         }
         if !joins {
             self.broken(&match who {

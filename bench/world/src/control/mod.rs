@@ -202,7 +202,9 @@ impl Listener {
                 let kept = Kept { who, channel: Some(channel), stdin, joins, has_started: false, has_exited: false };
                 self.kept.insert(key, kept);
             }
-            Task::NotKept { key, why } => self.pass_on(key, self.clock.now(), Reported::NotStarted { why }),
+            Task::NotKept { key, why } => {
+                self.pass_on(key, self.clock.now(), Reported::NotStarted { why, by_machine: true });
+            }
             Task::Input { key, of, id, bytes } => match key.filter(|key| self.has_stdin(*key)) {
                 Some(key) => self.use_stdin(key, |stdin, now| stdin.push(id, bytes, now)),
                 None => {

@@ -34,7 +34,15 @@ pub fn trial(guardian: Guardian, dir: &Path) -> Result<Trial, String> {
         error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     };
     let clock = Clock::start();
-    let config = WorldConfig { log_dir: dir.to_owned(), signals: None, desk: None, lab: None, lifts_limits: false };
+    let config = WorldConfig {
+        log_dir: dir.to_owned(),
+        signals: None,
+        desk: None,
+        lab: None,
+        switch: None,
+        lifts_limits: false,
+        tick: WorldConfig::EXACT,
+    };
     let mut world = World::new(guardian, clock, config).map_err(|error| failed(&error))?;
     let open = || fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
     let before = open();

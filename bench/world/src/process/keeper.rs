@@ -27,6 +27,7 @@ use super::sweep::sweep;
 use super::sys::PidFd;
 use super::tree;
 use crate::clock::Monotonic;
+use crate::error::is_exhausted;
 
 /// Children that follow their parent within this time are not called leaking.
 const LEAK_GRACE: Duration = Duration::from_millis(250);
@@ -61,7 +62,8 @@ pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], gua
         Err(error) => {
             let name = program.argv.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let why = format!("`{name}`: {error}");
-            let _ = channel.send(&Report { at, what: Reported::NotStarted { why } }, &[]);
+            let by_machine = error.raw_os_error().is_some_and(|errno| is_exhausted(Errno::from_raw(errno)));
+            let _ = channel.send(&Report { at, what: Reported::NotStarted { why, by_machine } }, &[]);
             0
         }
     }
@@ -203,7 +205,10 @@ impl Keeper {
         match failure {
             None => self.report(self.began, Reported::Started { pid }),
             Some(failure) => {
-                self.report(Monotonic::now(), Reported::NotStarted { why: failure.explain(program) });
+                self.report(
+                    Monotonic::now(),
+                    Reported::NotStarted { why: failure.explain(program), by_machine: failure.is_machines() },
+                );
                 // Nothing that happens to the child that never became a program is worth telling.
                 self.channel = None;
                 self.main = None;

@@ -84,6 +84,8 @@ pub(crate) enum Reported {
     NotStarted {
         /// Why, for people.
         why: String,
+        /// The machine refused what any program needs.
+        by_machine: bool,
     },
     /// The main program ended.
     Exited {

@@ -18,6 +18,7 @@ use nix::unistd::{
 use super::seat::Seat;
 use super::spec::Program;
 use super::sys;
+use crate::error::is_exhausted;
 
 /// A program on its way to exec.
 #[derive(Debug)]
@@ -178,6 +179,11 @@ impl Failure {
         let steps = [Step::Exec, Step::Directory, Step::User];
         let at = steps.into_iter().find(|step| *step as i32 == i32::from_ne_bytes(*at))?;
         Some(Self { at, errno: i32::from_ne_bytes(*errno) })
+    }
+
+    /// True if the machine refused what any program needs.
+    pub(super) fn is_machines(self) -> bool {
+        is_exhausted(Errno::from_raw(self.errno))
     }
 
     /// What to tell people: what is wrong and what to do.

@@ -67,7 +67,9 @@ impl LabStage {
             signals: None,
             desk: None,
             lab: Some(lab),
+            switch: None,
             lifts_limits: true,
+            tick: WorldConfig::EXACT,
         };
         let world = World::new(guardian, Clock::start(), config).unwrap();
         Self { stage: Stage { world, dir, seen: Vec::new() }, hub }

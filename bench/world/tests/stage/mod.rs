@@ -39,7 +39,15 @@ impl Stage {
     fn with(signals: Option<Signals>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let guardian = Guardian::fork().unwrap();
-        let config = WorldConfig { log_dir: dir.path().to_owned(), signals, desk: None, lab: None, lifts_limits: true };
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals,
+            desk: None,
+            lab: None,
+            switch: None,
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
         Self { world: World::new(guardian, Clock::start(), config).unwrap(), dir, seen: Vec::new() }
     }
 

@@ -17,7 +17,8 @@ use crate::transport::{Address, AddressError};
 
 const EXAMPLES: &str = "\
 Examples:
-  Three terminals, the list and one of the commands in each; then stop one with Ctrl-C, or with kill -9, and start it again:
+  Three terminals, the list and one of the commands in each; then stop one with Ctrl-C, or with
+  kill -9, and start it again:
 
     PEERS=peer1=127.0.0.1:7001,peer2=127.0.0.1:7002,peer3=127.0.0.1:7003
     dsbench node sensor --id peer1 --peers $PEERS
@@ -29,7 +30,7 @@ Examples:
     dsbench node sensor --id peer1 --peers $PEERS --quorum none --data $(mktemp -d) \\
         --heartbeat-interval 200ms --heartbeat-timeout 600ms --election-timeout 300ms
 
-On a terminal or a pipe, stdin takes the commands status, help and quit; its end leaves gracefully, as Ctrl-C and SIGTERM do.
+On a terminal or a pipe, stdin takes the commands status, help and quit; its end leaves gracefully, as Ctrl-C and SIGTERM do. \
 `dsnode sensor ...` is the same as `dsbench node sensor ...`.";
 
 /// The options of a peer.

@@ -9,8 +9,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub(super) use self::parse::{declare, parse};
-use super::process::Signal;
 use super::steps::Delay;
+use super::stop::Signal;
 use crate::condition::EventPart;
 use crate::observation::ActionVerb;
 use crate::source::SourceLine;
@@ -38,6 +38,8 @@ pub struct Nemesis {
     pub targets: Vec<Weighted<(Target, Crowd)>>,
     /// The nodes that it is about.
     pub of: Target,
+    /// How many nodes that is, whoever they are.
+    pub size: usize,
     /// How many of them may be down at once, whoever is to blame.
     pub max_down: MaxDown,
     /// When it begins.
@@ -70,6 +72,25 @@ pub enum FaultKind {
     Act(ActionVerb),
     /// A signal to the main program of each process.
     Signal(Signal),
+    /// Something that is done to the network.
+    Network(NetworkFault),
+}
+
+/// What the nemesis can do to the network. How exactly follows from the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NetworkFault {
+    /// Cuts links both ways, in one of several shapes.
+    Partition,
+    /// Cuts links one way.
+    OneWay,
+    /// Delays what goes to and from nodes.
+    Slow,
+    /// Loses some of it.
+    Lossy,
+    /// Doubles some of it, and brings some out of order.
+    Flaky,
+    /// Pulls cables.
+    Unplug,
 }
 
 impl FaultKind {
@@ -78,6 +99,9 @@ impl FaultKind {
         match self {
             Self::Act(verb) => verb,
             Self::Signal(_) => ActionVerb::Signal,
+            Self::Network(NetworkFault::Partition | NetworkFault::OneWay) => ActionVerb::Partition,
+            Self::Network(NetworkFault::Slow | NetworkFault::Lossy | NetworkFault::Flaky) => ActionVerb::Link,
+            Self::Network(NetworkFault::Unplug) => ActionVerb::Unplug,
         }
     }
 
@@ -86,12 +110,18 @@ impl FaultKind {
         match self {
             Self::Act(verb) => verb.undone_by(),
             Self::Signal(_) => Some(ActionVerb::Start),
+            Self::Network(_) => self.verb().undone_by(),
         }
     }
 
-    /// True if it takes a node away for a while. (A signal may, but that is the program's choice.)
+    /// True if it takes every node away for a while that it hits. (A signal may, but that is the program's choice.)
     pub fn takes_down(self) -> bool {
         matches!(self, Self::Act(_))
+    }
+
+    /// True if it may leave a node without a majority.
+    pub fn cuts_off(self) -> bool {
+        matches!(self, Self::Network(NetworkFault::Partition | NetworkFault::OneWay | NetworkFault::Unplug))
     }
 }
 
@@ -101,6 +131,7 @@ impl fmt::Display for FaultKind {
         match self {
             Self::Act(verb) => f.write_str(verb.key()),
             Self::Signal(signal) => write!(f, "signal {} to", signal.name),
+            Self::Network(_) => f.write_str(self.verb().key()),
         }
     }
 }
@@ -168,7 +199,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "for",
         Kind::Delay,
-        "How long a fault lasts: then what was killed, stopped or ended of a signal is started again, and what was paused resumed. If not given, until the nemesis stops.",
+        "How long a fault lasts: then what was killed, stopped or ended of a signal is started again, what was paused resumed, and the network healed. If not given, until the nemesis stops.",
     ),
     Key::new(
         "targets",
@@ -185,7 +216,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "max_down",
         Kind::Either(&[Kind::OneOf(MAX_DOWN_WORDS), Kind::IntIn(1, MOST_DOWN)]),
-        "How many of them may be down at once, \"minority\" (if not given) or a number; a fault that would be too much is passed over.",
+        "How many of them may be down at once, \"minority\" (if not given) or a number; a fault that would be too much is passed over. Whoever network faults leave no majority of those that are up is down, too.",
     ),
     Key::new(
         "start",
@@ -220,10 +251,18 @@ const FAULT_KEYS: &[Key] = &[
     Key::new("restart", *WEIGHT, "Kills a node and starts it again at once.").with(A_FAULT),
     Key::new("signal", Kind::Map(WEIGHT), "Signals to the main program, each with its weight: { HUP = 1 }.")
         .with(A_FAULT),
-    Key::new("partition", Kind::Later, "Cut links: until then, `pause` cuts a node off from all others."),
-    Key::new("link", Kind::Later, "Slow or lossy links: until then, `pause`."),
-    Key::new("slow", Kind::Later, "Slow links: until then, `pause`."),
-    Key::new("unplug", Kind::Later, "Nodes that are cut off: until then, `pause`."),
+    Key::new(
+        "partition",
+        *WEIGHT,
+        "Cuts whom it hits off from everybody else; sometimes two halves, a bridge or a ring instead. Needs the network laboratory, as all that follow.",
+    )
+    .with(A_FAULT),
+    Key::new("one_way", *WEIGHT, "Nothing of what a node sends arrives, or nothing arrives at it, and the other way is open.")
+        .with(A_FAULT),
+    Key::new("slow", *WEIGHT, "What goes to and from a node is late, by 10ms to 250ms, more or less.").with(A_FAULT),
+    Key::new("lossy", *WEIGHT, "Of what goes to and from a node 5 to 50 % is lost, one by one or in bursts.").with(A_FAULT),
+    Key::new("flaky", *WEIGHT, "Of what goes to and from a node some comes twice, and some out of order.").with(A_FAULT),
+    Key::new("unplug", *WEIGHT, "Pulls the cable of a node, which sees that.").with(A_FAULT),
     Key::new("disk", Kind::Later, "Disk faults."),
     Key::new("clock", Kind::Later, "Clock faults."),
     Key::new("cpu", Kind::Later, "CPU limits."),

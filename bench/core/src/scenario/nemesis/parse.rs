@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use super::room::ByTheSteps;
-use super::{AIM_KEYS, Begin, FaultKind, HEAVIEST, MAX_DOWN_WORDS, MOST_DOWN, MaxDown, Nemesis, Weighted};
+use super::{
+    AIM_KEYS, Begin, FaultKind, HEAVIEST, MAX_DOWN_WORDS, MOST_DOWN, MaxDown, Nemesis, NetworkFault, Weighted,
+};
 use crate::condition::EventPart;
 use crate::diagnostic::{self, Diagnostic};
 use crate::names::Names;
 use crate::observation::ActionVerb;
-use crate::scenario::process::Signal;
 use crate::scenario::steps::{Delay, Step, parse_delay};
+use crate::scenario::stop::Signal;
 use crate::source::Sources;
 use crate::table::{Item, Table};
 use crate::target::{Crowd, Purpose, Target};
@@ -20,6 +22,16 @@ const VERBS: [(&str, ActionVerb); 4] = [
     ("stop", ActionVerb::Stop),
     ("pause", ActionVerb::Pause),
     ("restart", ActionVerb::Restart),
+];
+
+/// Faults of the network, by their keys.
+const ON_NETWORK: [(&str, NetworkFault); 6] = [
+    ("partition", NetworkFault::Partition),
+    ("one_way", NetworkFault::OneWay),
+    ("slow", NetworkFault::Slow),
+    ("lossy", NetworkFault::Lossy),
+    ("flaky", NetworkFault::Flaky),
+    ("unplug", NetworkFault::Unplug),
 ];
 
 /// Declares the nemesis, so that steps can refer to it.
@@ -57,7 +69,8 @@ pub(in crate::scenario) fn parse(
         refuse_without_when(&item, when.is_some());
         item.duration()
     });
-    let faults = table.required("faults", |table, key| parse_faults(&table.table(key, "the faults of [nemesis]")?));
+    let faults =
+        table.required("faults", |table, key| parse_faults(&table.table(key, "the faults of [nemesis]")?, names));
     let lasts = match table.item("for") {
         Some(item) => parse_delay(&item).map(Some),
         None => Some(None),
@@ -81,6 +94,7 @@ pub(in crate::scenario) fn parse(
         faults: faults?,
         lasts: lasts?,
         targets: targets?,
+        size: of.as_ref().map_or(0, |of| of.members(&names.cluster()).len()),
         of: of?,
         max_down: max_down?,
         begin: begin?,
@@ -120,11 +134,18 @@ fn parse_aim(item: &Item<'_, '_>, names: &Names<'_>) -> Option<EventPart> {
     EventPart::parse_occurrence(&table, names)
 }
 
-fn parse_faults(table: &Table<'_, '_>) -> Option<Vec<Weighted<FaultKind>>> {
+fn parse_faults(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Vec<Weighted<FaultKind>>> {
     let mut faults = Vec::new();
     for (name, verb) in VERBS {
         if let Some(item) = table.item(name) {
             faults.push(weighted(&item, name.to_owned(), Some(FaultKind::Act(verb))));
+        }
+    }
+    for (name, fault) in ON_NETWORK {
+        if let Some(item) = table.item(name) {
+            let what = format!("the fault `{name}`");
+            let in_lab = names.needs_lab(&what, &item.key_span(), "`pause` silences a node, and works in host mode");
+            faults.push(weighted(&item, name.to_owned(), in_lab.map(|()| FaultKind::Network(fault))));
         }
     }
     for item in table.map("signal") {

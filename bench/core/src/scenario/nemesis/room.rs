@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Begin, Nemesis};
+use super::{Begin, FaultKind, Nemesis};
 use crate::diagnostic::{self, Diagnostic, Span};
 use crate::names::Names;
 use crate::scenario::steps::{NemesisVerb, Step, Verb};
@@ -85,7 +85,8 @@ impl Nemesis {
     /// With nobody down it can do nothing but send signals.
     pub(super) fn may_act(&self, table: &Table<'_, '_>, names: &Names<'_>) -> bool {
         let nodes = self.of.members(&names.cluster()).len();
-        let takes_down = self.faults.iter().any(|fault| fault.weight > 0 && fault.what.takes_down());
+        let takes_down = |kind: FaultKind| kind.takes_down() || kind.cuts_off();
+        let takes_down = self.faults.iter().any(|fault| fault.weight > 0 && takes_down(fault.what));
         if self.max_down.of(nodes) > 0 || !takes_down || names.nodes_are_unknown() || nodes == 0 {
             return true;
         }

@@ -91,6 +91,9 @@ impl Act {
             ActionVerb::Stop | ActionVerb::Kill | ActionVerb::Pause | ActionVerb::Signal | ActionVerb::Input => {
                 Eligible::Up
             }
+            ActionVerb::Partition | ActionVerb::Heal | ActionVerb::Link | ActionVerb::Unplug | ActionVerb::Plug => {
+                Eligible::Everybody
+            }
         }
     }
 }

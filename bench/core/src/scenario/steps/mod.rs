@@ -8,7 +8,7 @@ mod input;
 mod look;
 mod mark;
 mod nemesis;
-mod network;
+pub(super) mod network;
 mod read;
 mod signal;
 mod timing;
@@ -21,13 +21,14 @@ pub use group::Round;
 pub use input::Input;
 pub use look::Look;
 pub use nemesis::NemesisVerb;
+pub use network::{Heal, LinkFault, NetworkAct, NetworkVerb, Partition, Shape, Side, Unplug, Where};
 pub(crate) use read::StepTable;
 pub(super) use read::{Stages, declare, parse};
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
 
-use super::process::Signal;
-use crate::condition::{Part, Probe};
+use super::stop::Signal;
+use crate::condition::{Condition, Part, Probe};
 use crate::observation::Name;
 use crate::source::SourceLine;
 use crate::stage::Stage;
@@ -72,6 +73,8 @@ pub enum Verb {
     Act(Act),
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
+    /// Does something to the network.
+    Network(Box<NetworkAct>),
     /// Sends a signal to the main program of each process.
     Signal(Signal, Target),
     /// Types lines.
@@ -141,7 +144,7 @@ const MODIFIERS: &[Key] = &[
     Key::new(
         "for",
         Kind::Duration,
-        "Undoes it after this time: restarts what was killed or stopped, resumes what was paused.",
+        "Undoes it after this time: restarts what was killed or stopped, resumes what was paused, heals a network fault that is still in force.",
     ),
     Key::new(
         "only",
@@ -217,7 +220,9 @@ impl Verb {
     /// True if it does something to the cluster, so that later conditions look from then on.
     pub fn acts(&self) -> bool {
         match self {
-            Self::Act(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => true,
+            Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
+                true
+            }
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
@@ -230,7 +235,7 @@ impl Verb {
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
             Self::Wait(_) | Self::Expect(_) => None,
-            Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
+            Self::Network(_) | Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
 }
@@ -240,6 +245,7 @@ impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Act(act) => act.fmt(f),
+            Self::Network(act) => act.fmt(f),
             Self::Nemesis(verb) => verb.fmt(f),
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
@@ -254,18 +260,22 @@ impl fmt::Display for Verb {
 }
 
 impl Step {
-    /// Every command that it needs.
-    pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
+    /// What it starts at, and what it looks for.
+    pub fn conditions(&self) -> impl Iterator<Item = &Condition> {
         let looked = match &self.verb {
             Verb::Wait(look) | Verb::Expect(look) => Some(&look.condition),
             _ => None,
         };
         let when = self.timing.when.as_ref().map(|(condition, _)| condition);
-        let probes =
-            when.into_iter().chain(looked).flat_map(|condition| &condition.parts).filter_map(|part| match part {
-                Part::Probe(Probe::Exec { command, .. }) => Some(command),
-                Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
-            });
+        when.into_iter().chain(looked)
+    }
+
+    /// Every command that it needs.
+    pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
+        let probes = self.conditions().flat_map(|condition| &condition.parts).filter_map(|part| match part {
+            Part::Probe(Probe::Exec { command, .. }) => Some(command),
+            Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
+        });
         let own = match &self.verb {
             Verb::Exec(exec) => Some(&exec.command),
             _ => None,

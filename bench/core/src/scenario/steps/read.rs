@@ -1,10 +1,13 @@
 //! Reading the steps of all stages: one table after the other, in the order in which they run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::group::{self, Round};
 use super::timing::{parse_at, parse_delay, refuse_going_back};
-use super::{COMMON_MODIFIERS, KEYS, MODIFIERS, Place, Step, Timing, VERB_KEYS, VERBS, Verb, VerbKind, bind};
+use super::{
+    COMMON_MODIFIERS, Heal, KEYS, MODIFIERS, NetworkVerb, Place, Step, Timing, VERB_KEYS, VERBS, Verb, VerbKind, bind,
+};
 use crate::condition::{self, Condition, Origin, Since};
 use crate::diagnostic::{self, Diagnostic, Located};
 use crate::names::Names;
@@ -88,7 +91,8 @@ fn refuse_name(name: &Located<&str>, given: &[Located<&str>], root: &Table<'_, '
 
 /// Reads the steps of all stages.
 pub(in crate::scenario) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>, sources: &Sources) -> Option<Stages> {
-    let mut reader = Reader { sources, stage: Stage::Setup, index: 0, since: Since::Start };
+    let mut reader =
+        Reader { sources, stage: Stage::Setup, index: 0, since: Since::Start, on_network: BTreeSet::new() };
     let setup = reader.stage(root, Stage::Setup, names);
     let main = reader.stage(root, Stage::Main, names);
     // A teardown comes whatever was done before, and a step that was never reached would be no beginning.
@@ -107,6 +111,8 @@ struct Reader<'t> {
     index: usize,
     /// From when on conditions look that do not say.
     since: Since,
+    /// The steps that do something to the network which can be undone.
+    on_network: BTreeSet<usize>,
 }
 
 impl Reader<'_> {
@@ -155,6 +161,16 @@ impl Reader<'_> {
         let index = self.index;
         self.index += 1;
         let Some((step, acts)) = step else { return false };
+        if let Verb::Network(act) = &step.verb {
+            match &act.what {
+                NetworkVerb::Heal(Heal::Step { index, label }) if !self.on_network.contains(index) => {
+                    refuse_idle_heal(table, label);
+                    return false;
+                }
+                NetworkVerb::Heal(_) => {}
+                _ => _ = self.on_network.insert(index),
+            }
+        }
         if acts {
             self.since = Since::Step { index, label: names.step_label(index) };
         }
@@ -186,6 +202,13 @@ fn parse_step(
     let timing = Timing { at: flat(at)?, after: flat(after)?, when: flat(when)?.map(|when| (when, within)) };
     let line = sources.line(table.span().start);
     Some((Step { name, line, place, timing, binds: binds?, verb: verb? }, acts))
+}
+
+fn refuse_idle_heal(table: &Table<'_, '_>, label: &str) {
+    let Some(item) = table.item("heal") else { return };
+    let message = format!("{label} does nothing to the network");
+    let diagnostic = Diagnostic::error(diagnostic::NOTHING_TO_HEAL, message, item.span(), "nothing to heal");
+    table.report(diagnostic.help("a step with partition, link or unplug; or heal = \"all\""));
 }
 
 /// The verb (none within if it is wrong), and whether it acts.

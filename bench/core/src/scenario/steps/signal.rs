@@ -1,7 +1,7 @@
 //! `signal = "HUP", to = TARGET`: a signal to the main program of each process.
 
 use super::{StepTable, Verb, VerbKind};
-use crate::scenario::process::{SIGNAL_WORDS, Signal};
+use crate::scenario::stop::{SIGNAL_WORDS, Signal};
 use crate::table::{Key, Kind, Table};
 use crate::target::{Purpose, Target};
 
