@@ -37,7 +37,8 @@ pub(super) struct DoctorArgs {
 const USUAL_PROCESSES: u64 = 5;
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, BenchError> {
-    let mut patient = Patient { logs: LOGS.into(), processes: USUAL_PROCESSES, needs: Default::default() };
+    let mut patient =
+        Patient { logs: LOGS.into(), processes: USUAL_PROCESSES, wants_lab: false, needs: Default::default() };
     if !args.scenarios.is_empty() {
         let asked = args.values.asked()?;
         let Found { sources, mistake } = select::scenarios(&args.scenarios)?;
@@ -46,6 +47,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, BenchError> {
             source.suite(&asked, |_, scenario| {
                 let processes = scenario.nodes.iter().map(|node| node.processes.len() as u64).sum();
                 patient.processes = patient.processes.max(processes);
+                patient.wants_lab |= scenario.network.is_lab();
                 patient.needs.extend(requirements::needs(&Plan::new(scenario, 0), &directory));
             })?;
         }

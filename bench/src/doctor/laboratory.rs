@@ -14,6 +14,8 @@ pub(super) fn attempt() -> Result<LabTrial, LabError> {
 }
 
 pub(super) fn laboratory(look: &Look<'_>) -> Vec<Finding> {
+    // A run without network faults works; so this is a reason to give up only for a scenario that has some.
+    let lacking = if look.patient.wants_lab { Finding::missing } else { Finding::warning };
     let whole = match &look.laboratory {
         Ok(LabTrial { took, has_tap, has_ip6 }) => {
             let cables = if *has_tap { "TAP devices" } else { "pairs of devices" };
@@ -21,12 +23,13 @@ pub(super) fn laboratory(look: &Look<'_>) -> Vec<Finding> {
             let took = took.as_secs_f64() * 1000.0;
             Finding::fine(NAME, format!("two machines joined by {cables} in {took:.0} ms, {ip6}"))
         }
-        // A run without network faults works; so this is no reason to give up.
         Err(LabError::Refused { what, reason, remedy }) => {
             let told = format!("no faults of the network can be tested here: {what}: {}", reason.desc());
-            Finding::warning(NAME, told, remedy)
+            lacking(NAME, told, remedy.clone())
         }
-        Err(error) => Finding::warning(NAME, format!("none was built: {error}"), "try again when the machine is idle"),
+        Err(error) => {
+            lacking(NAME, format!("none was built: {error}"), "try again when the machine is idle".to_owned())
+        }
     };
     let is_whole = whole.status == Status::Fine;
     // Only what is missing is told of: the rest is in the laboratory that was built.

@@ -62,6 +62,8 @@ pub(crate) struct Patient {
     pub(crate) logs: PathBuf,
     /// How many processes of nodes a run has at most.
     pub(crate) processes: u64,
+    /// One of the scenarios that were named needs the laboratory.
+    pub(crate) wants_lab: bool,
     /// What the scenarios need that were named.
     pub(crate) needs: BTreeSet<Need>,
 }
