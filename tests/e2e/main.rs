@@ -20,6 +20,7 @@ mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
 mod needs_more_disks;
+mod needs_more_lab;
 mod needs_more_records;
 mod needs_more_tmux;
 mod nemesis;

@@ -116,7 +116,7 @@ fn machine(endpoint: &EndpointSpec, spec: &LabSpec) -> Result<[OwnedFd; 4], Refu
 }
 
 /// A hold on a namespace that this process is in.
-fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
+pub(super) fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
     opened(&format!("/proc/self/ns/{kind}"))
 }
 
