@@ -20,6 +20,7 @@ mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
 mod needs_more_disks;
+mod needs_more_network;
 mod needs_more_tmux;
 mod nemesis;
 mod nodes;

@@ -139,6 +139,11 @@ impl Store {
         self.dir.join("messages.jsonl")
     }
 
+    /// Where ports of the nodes are reached from outside the laboratory, one on each line: `peer1:http 127.0.0.1:43210`.
+    pub fn exposed_path(&self) -> PathBuf {
+        self.dir.join("exposed.txt")
+    }
+
     /// The scenario as given.
     pub fn scenario_path(&self) -> PathBuf {
         self.dir.join("scenario.toml")
