@@ -136,7 +136,7 @@ impl Store {
 
     /// The messages between the nodes, where they have a network of their own.
     pub fn messages_path(&self) -> PathBuf {
-        self.dir.join("messages.jsonl")
+        self.dir.join("messages.bin")
     }
 
     /// Where ports of the nodes are reached from outside the laboratory, one on each line: `peer1:http 127.0.0.1:43210`.
