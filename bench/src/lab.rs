@@ -86,6 +86,7 @@ impl LabSetting {
             mtu: self.mtu.into(),
             hosts: Vec::new(),
             link: LinkKind::Any,
+            offloads: true,
             root_user: User::behind_sudo(),
             visible: self.visible.clone(),
         }

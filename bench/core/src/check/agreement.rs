@@ -43,6 +43,9 @@ pub(super) const KIND: CheckKind = CheckKind {
     parse,
 };
 
+/// A run may end when nothing has changed for this part of the bound.
+const STANDS: u32 = 10;
+
 #[derive(Debug)]
 struct Agreement {
     leads: Name,
@@ -253,8 +256,15 @@ impl Check for Agreement {
         let course = self.course(history)?;
         let in_time = course.disturbed.1 + self.within;
         let has_agreed = course.leader.is_some() && course.agreed.is_some_and(|agreed| agreed.latest <= in_time);
-        let is_open = !course.names.is_empty() && !has_agreed;
-        is_open.then(|| decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
+        if course.names.is_empty() {
+            return None;
+        }
+        if has_agreed {
+            // Minds that were made up before the last disturbance often change just after it: an agreement is to stand before a run ends
+            // with it.
+            return Some(course.disturbed.1.max(course.changed) + self.within / STANDS);
+        }
+        Some(decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
     }
 }
 
@@ -320,7 +330,11 @@ mod tests {
         let mut cut = story.clone();
         assert_eq!(judged(cut.at(2900).end()).outcome, Outcome::Unknown);
         story.at(2500).follows("c", "b");
-        assert_eq!((check.open_until(&story.history), judged(&story).outcome), (None, Outcome::Held));
+        assert_eq!(
+            (check.open_until(&story.history), judged(&story).outcome),
+            (Some(ms(2700)), Outcome::Held),
+            "it is to stand for a while"
+        );
     }
 
     #[test]
