@@ -34,7 +34,7 @@ pub use artifacts::Gathered;
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use retention::{Keep, Retention};
-pub use run_file::{End, Environment, RunFile, VERSION};
+pub use run_file::{End, Environment, Exposed, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
 use dsbench_core::judgement::Judgement;
