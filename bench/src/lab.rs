@@ -88,6 +88,7 @@ impl LabSetting {
             mtu: self.mtu.into(),
             hosts: Vec::new(),
             link: LinkKind::Any,
+            offloads: true,
             root_user: User::behind_sudo(),
             visible: self.visible.clone(),
         }
@@ -98,6 +99,11 @@ impl LabSetting {
         let user = node.rights.user.as_deref().map(Name::from);
         let caps = node.rights.caps.iter().map(|cap| Name::from(*cap)).collect();
         Place { endpoint: node.name.clone(), user, caps }
+    }
+
+    /// Where the programs of a client run: on a machine of its own, that faults of the network can be about.
+    pub(crate) fn place_of_client(&self, client: &Name) -> Place {
+        Place::at(client.clone())
     }
 
     /// Where programs of the bench run that are not for a node: they reach every node, over links that no fault touches.

@@ -136,7 +136,7 @@ impl Store {
 
     /// The messages between the nodes, where they have a network of their own.
     pub fn messages_path(&self) -> PathBuf {
-        self.dir.join("messages.jsonl")
+        self.dir.join("messages.bin")
     }
 
     /// The scenario as given.

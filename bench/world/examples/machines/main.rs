@@ -34,6 +34,7 @@ fn spec(count: u16, link: LinkKind) -> LabSpec {
         link,
         root_user: None,
         visible: Vec::new(),
+        offloads: true,
     }
 }
 

@@ -99,6 +99,7 @@ fn finish(spec: &LabSpec, laid: Vec<Laid>, built: Built, fds: Vec<OwnedFd>, port
     let netlink = fds.into_iter().next().map(|fd| Arc::new(Netlink::from(fd)));
     let cable = |(endpoint, Laid { index, fd, statistics }): (&EndpointSpec, Laid)| {
         let kind = match index {
+            None if spec.offloads => CableKind::TapWithOffloads,
             None => CableKind::Tap,
             Some(index) => CableKind::Packet(Plug { index, netlink: netlink.clone().ok_or(LabError::Died)? }),
         };

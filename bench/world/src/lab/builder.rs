@@ -59,9 +59,9 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
     mounts::share(spec).map_err(refused(Step::Mounts))?;
     let common = namespace("mnt").map_err(refused(Step::Mounts))?;
 
-    let cables = Cables::new(spec.link)?;
+    let cables = Cables::new(spec)?;
     let mut built = Built { low_ports_are_open: true, has_ip6: true };
-    let mut networks = Vec::new();
+    let (mut networks, mut indexes) = (Vec::new(), Vec::new());
     for (number, endpoint) in spec.all().enumerate() {
         setns(&common, CloneFlags::CLONE_NEWNS).map_err(|errno| Refusal::of("go back")(errno).at(Step::Mounts))?;
         let [net, mnt, uts, ipc] = machine(endpoint, spec).map_err(refused(Step::Machine))?;
@@ -77,7 +77,12 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
             .and_then(|()| bench.send(&ToBench::Cable { index }, &[cable.as_raw_fd(), statistics.as_raw_fd()]))
             .map_err(|errno| Refusal::of("hand over a machine")(errno).at(Step::Machine))?;
         networks.push(net);
+        indexes.extend(index);
     }
+    // Not before all are built: kernels that do it in their own time do it for all at once.
+    cables
+        .settle(&networks, &indexes)
+        .map_err(|errno| Refusal::of("wait for a pair of devices")(errno).at(Step::Packet))?;
     let netlink = cables.pairs.map(|pairs| pairs.netlink().as_fd().try_clone_to_owned()).transpose();
     let netlink = netlink.map_err(|error| Refusal::io("hand over a socket", &error).at(Step::Packet))?;
     Ok((networks, built, netlink))
@@ -127,13 +132,16 @@ fn opened(path: &str) -> Result<OwnedFd, Refusal> {
 /// Whatever carries frames here.
 struct Cables {
     wanted: LinkKind,
+    /// What [`LabSpec::offloads`] says.
+    offloads: bool,
     /// Made when the first is needed.
     pairs: Option<Pairs>,
 }
 
 impl Cables {
-    fn new(wanted: LinkKind) -> Result<Self, ToBench> {
-        let mut cables = Self { wanted, pairs: None };
+    fn new(spec: &LabSpec) -> Result<Self, ToBench> {
+        let wanted = spec.link;
+        let mut cables = Self { wanted, offloads: spec.offloads, pairs: None };
         // Before the first machine, so that it is decided once: all machines are alike.
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|errno| Refusal::of("make a network namespace")(errno).at(Step::Machine))?;
@@ -143,7 +151,7 @@ impl Cables {
             LinkKind::Tap => {}
             LinkKind::Packet => cables.pairs = Some(pairs()?),
             // It was tried in a network namespace that nobody will use.
-            LinkKind::Any if link::tap().is_ok() => cables.wanted = LinkKind::Tap,
+            LinkKind::Any if link::tap(spec.offloads).is_ok() => cables.wanted = LinkKind::Tap,
             LinkKind::Any => cables.pairs = Some(pairs()?),
         }
         Ok(cables)
@@ -152,7 +160,7 @@ impl Cables {
     /// Makes eth0 in the network namespace `there`, in which this process is.
     fn lay(&self, number: usize, mtu: u32, there: &OwnedFd) -> Result<(OwnedFd, Option<u32>), ToBench> {
         match &self.pairs {
-            None => link::tap()
+            None => link::tap(self.offloads)
                 .map(|tap| (tap, None))
                 .map_err(|errno| Refusal::of("make a TAP device with /dev/net/tun")(errno).at(Step::Tap)),
             Some(pairs) => pairs
@@ -160,6 +168,16 @@ impl Cables {
                 .map(|(socket, index)| (socket, Some(index)))
                 .map_err(|errno| Refusal::of("make a pair of devices and a packet socket")(errno).at(Step::Packet)),
         }
+    }
+
+    /// Waits until frames pass; a TAP device lets them pass from the beginning.
+    fn settle(&self, networks: &[OwnedFd], indexes: &[u32]) -> nix::Result<()> {
+        let Some(pairs) = &self.pairs else { return Ok(()) };
+        indexes.iter().try_for_each(|index| pairs.settle(*index))?;
+        networks.iter().try_for_each(|net| {
+            setns(net, CloneFlags::CLONE_NEWNET)?;
+            link::settle()
+        })
     }
 }
 

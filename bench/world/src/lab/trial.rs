@@ -73,7 +73,7 @@ pub const LAB_PARTS: &[LabPart] = &[
         at: Step::Tap,
         attempt: || {
             unshare(CloneFlags::CLONE_NEWNET)?;
-            link::tap().map(drop)
+            link::tap(false).map(drop)
         },
     },
     LabPart {
@@ -213,6 +213,7 @@ pub fn lab_trial(guardian: &Guardian) -> Result<LabTrial, LabError> {
         bench: machine(254, "dsbench"),
         prefix: 24,
         mtu: 1500,
+        offloads: true,
         hosts: Vec::new(),
         link: LinkKind::Any,
         root_user: None,

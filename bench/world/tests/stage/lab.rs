@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use dsbench_core::observation::{Life, Name};
 use dsbench_world::{
     Cable, Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, LabSpec, LinkKind, Place,
-    SpawnSpec, World, WorldConfig, WorldError,
+    SpawnSpec, SwitchConfig, World, WorldConfig, WorldError,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
@@ -43,6 +43,7 @@ pub(crate) fn machines(count: u16) -> LabSpec {
         mtu: 1500,
         hosts: vec!["10.77.0.1 primary".to_owned()],
         link: LINK,
+        offloads: false,
         root_user: None,
         visible: Vec::new(),
     }
@@ -73,6 +74,27 @@ impl LabStage {
         };
         let world = World::new(guardian, Clock::start(), config).unwrap();
         Self { stage: Stage { world, dir, seen: Vec::new() }, hub }
+    }
+
+    /// The same with the switch of every run, in place of the simplest.
+    pub(crate) fn with_switch(spec: &LabSpec, configure: impl FnOnce(&mut SwitchConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let guardian = Guardian::fork().unwrap();
+        let mut lab = guardian.build_lab(spec).unwrap();
+        let ports = std::mem::take(&mut lab.cables).into_iter().map(Into::into).collect();
+        let mut switch = SwitchConfig { seed: 42, ports, exempt: ["dsbench".into()].into(), ..SwitchConfig::default() };
+        configure(&mut switch);
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals: None,
+            desk: None,
+            lab: Some(lab),
+            switch: Some(switch),
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
+        let world = World::new(guardian, Clock::start(), config).unwrap();
+        Self { stage: Stage { world, dir, seen: Vec::new() }, hub: Hub::start(Vec::new()) }
     }
 
     /// Starts a shell script on the machine that is called as the life's node; waits until it runs; gives its pid on the host.
