@@ -19,8 +19,8 @@ fn cluster(head: &str, steps: &str) -> String {
 
 /// Every line of the history that has this key.
 fn seen(place: &Place, key: &str) -> Vec<Value> {
-    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
-    let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("the run was recorded");
+    let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
     lines.filter_map(|line| line.get(key).cloned()).collect()
 }
 
