@@ -132,6 +132,10 @@ fn a_network_is_broken_and_mended_by_hand() {
     place.wait_until("there is a leader", |place| log(place, "peer3").contains("became the Group Leader"));
     let done = |args: &[&str]| stderr(&place.beside(args).success()).trim().to_owned();
     assert_eq!(done(&["partition", "leader", "|", "*"]), "partition {peer3} | {peer1, peer2}");
+    let ps = stdout(&place.beside(&["ps"]).success());
+    let state =
+        |node: &str| ps.lines().find(|line| line.trim_start().starts_with(node)).map(|line| line.contains("cut off"));
+    assert_eq!((state("peer1"), state("peer3")), (Some(false), Some(true)), "{ps}");
     place.wait_until("the minority stops leading", |place| log(place, "peer3").contains("stepped down"));
     place.wait_until("the majority leads", |place| log(place, "peer2").contains("became the Group Leader"));
     assert_eq!(done(&["partition", "peer1", "->", "peer2"]), "partition peer1 -> peer2");
