@@ -113,9 +113,9 @@ fn an_exposed_port_is_reached_from_outside_whatever_is_cut() {
     place.write("x.toml", &cluster("", steps));
     let mut run = place.start(&["run", "x.toml", "--timeout", "100s"]);
     place.wait_until("the network is cut", |place| place.read("out").contains("partition {peer1} | {peer2} | {peer3}"));
-    let doors = std::fs::read_to_string(place.run_dir().join("exposed.txt")).unwrap();
-    let door = doors.lines().find_map(|line| line.strip_prefix("peer2:main ")).unwrap_or_else(|| panic!("{doors}"));
-    assert!(place.read("out").contains(&format!("exposed: peer2:main {door}")));
+    let stored = place.run_json();
+    let door = stored["exposed"]["peer2"]["main"].as_str().unwrap_or_else(|| panic!("{stored}"));
+    assert!(place.read("out").contains(door), "{}", place.read("out"));
     std::net::TcpStream::connect(door).expect("the node listens");
     crate::support::kill(run.id(), "INT");
     assert_eq!(run.wait().unwrap().code(), Some(130));

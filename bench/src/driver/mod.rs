@@ -9,7 +9,6 @@ mod bounds;
 mod condition;
 mod ending;
 mod exec;
-mod expose;
 mod hands;
 mod job;
 mod keeping;
@@ -104,7 +103,6 @@ pub(crate) fn drive<'r>(stage: Stage<'r>, keeper: Option<&'r mut (dyn Keeper + '
     let mut driver = Driver::new(stage)?;
     driver.questions = condition::Questions::of(driver.plan, driver.setting)?;
     driver.keeper = keeper;
-    driver.expose_ports()?;
     driver.begin_run();
     driver.run_loop();
     Ok(driver.driven())
@@ -115,7 +113,6 @@ pub(crate) fn drive<'r>(stage: Stage<'r>, keeper: Option<&'r mut (dyn Keeper + '
 pub(crate) fn hold(stage: Stage<'_>) -> Result<Held, String> {
     let mut driver = Driver::new(stage)?;
     driver.hands = Some(hands::Hands::launched());
-    driver.expose_ports()?;
     driver.begin_run();
     driver.run_loop();
     Ok(driver.held())

@@ -34,7 +34,7 @@ pub use artifacts::Gathered;
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use retention::{Keep, Retention};
-pub use run_file::{End, Environment, RunFile, VERSION};
+pub use run_file::{End, Environment, Exposed, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
 use dsbench_core::judgement::Judgement;
@@ -137,11 +137,6 @@ impl Store {
     /// The messages between the nodes, where they have a network of their own.
     pub fn messages_path(&self) -> PathBuf {
         self.dir.join("messages.bin")
-    }
-
-    /// Where ports of the nodes are reached from outside the laboratory, one on each line: `peer1:http 127.0.0.1:43210`.
-    pub fn exposed_path(&self) -> PathBuf {
-        self.dir.join("exposed.txt")
     }
 
     /// The scenario as given.

@@ -11,7 +11,7 @@ use dsbench_core::observation::Exit;
 use dsbench_world::{Happening, LabError, LabSpec, LinkKind, ProbeSpec, Scope, WorldError};
 
 use stage::doomed::parent;
-use stage::lab::{LabStage, again_as_an_ordinary_user, place, three};
+use stage::lab::{LabStage, again_as_an_ordinary_user, machines, place, three};
 use stage::{PATIENCE, is_alive, life};
 
 /// Answers whoever connects to port 80, over IPv4 and IPv6, with what it was sent.
@@ -36,7 +36,7 @@ fn family(root: i32) -> Vec<i32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
     };
-    let all = fs::read_dir("/proc").unwrap().flatten();
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     all.filter(|pid: &i32| std::iter::successors(Some(*pid), |pid| parent(*pid)).any(|pid| pid == root)).collect()
 }
@@ -62,6 +62,24 @@ fn a_machine_has_a_name_addresses_and_places_of_its_own() {
     assert!(!fs::exists("/run/node.pid").unwrap() && !fs::exists("/dev/shm/area").unwrap());
     assert_ne!(fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(), "dsbench");
     assert!(!fs::read_to_string("/etc/hosts").unwrap().contains("10.77.0.1"));
+    lab.end();
+}
+
+#[test]
+#[ignore = "needs user namespaces, and AF_PACKET"]
+fn the_devices_of_a_machine_are_its_own_and_have_a_carrier_from_the_first_moment() {
+    // Many, because each has only a chance of being late.
+    const MACHINES: u16 = 40;
+    let mut lab = LabStage::new(&LabSpec { link: LinkKind::Packet, ..machines(MACHINES) });
+    let seen: Vec<String> = (1..=MACHINES)
+        .map(|number| {
+            lab.ask(&format!("peer{number}"), "cat /sys/class/net/eth0/operstate /sys/class/net/eth0/address")
+        })
+        .collect();
+    let expected: Vec<String> = (1..=MACHINES).map(|number| format!("up\n02:00:00:00:00:{number:02x}")).collect();
+    assert_eq!(seen, expected);
+    let known = lab.ask("peer1", "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort");
+    assert_eq!(lab.ask("peer1", "ls /sys/class/net"), known, "no device of the host");
     lab.end();
 }
 

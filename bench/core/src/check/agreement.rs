@@ -43,7 +43,7 @@ pub(super) const KIND: CheckKind = CheckKind {
     parse,
 };
 
-/// A run may end when nothing has changed for this part of the bound.
+/// A run may end when all have agreed and nobody has said anything for this part of the bound.
 const STANDS: u32 = 10;
 
 #[derive(Debug)]
@@ -137,6 +137,8 @@ struct Course<'h> {
     leader: Option<&'h Name>,
     /// When a node named another leader for the last time.
     changed: RunTime,
+    /// When a node said anything for the last time.
+    heard: RunTime,
     /// Whom each voter names at the end, with the observation that shows it.
     names: Vec<(&'h Name, Option<(&'h Name, u64)>)>,
 }
@@ -167,7 +169,7 @@ impl Agreement {
     fn course<'h>(&self, history: &'h History) -> Option<Course<'h>> {
         let disturbed = disturbance::last(history)?;
         let mut view = View { check: self, state: self.cluster.clone(), opinions: BTreeMap::new() };
-        let (mut agreed, mut changed) = (None, RunTime::START);
+        let (mut agreed, mut changed, mut heard) = (None, RunTime::START, RunTime::START);
         for observation in history.judged() {
             view.state.observe(observation);
             let (mut when, mut may_agree) = (Moment::exact(observation.at), observation.number == disturbed.0);
@@ -175,6 +177,7 @@ impl Agreement {
                 let seen = Seen { number: observation.number, at: observation.at, what: event };
                 when = Moment::of(&seen);
                 let is_change = view.hear(&seen);
+                heard = heard.max(observation.at);
                 changed = if is_change { changed.max(observation.at) } else { changed };
                 may_agree = is_change && observation.number > disturbed.0;
             }
@@ -186,7 +189,7 @@ impl Agreement {
         let voters = view.voters(history);
         let leader = view.leader(&voters);
         let names = voters.iter().map(|(node, opinion)| (*node, opinion.map(|said| (said.names, said.number))));
-        Some(Course { disturbed, agreed, leader, changed, names: names.collect() })
+        Some(Course { disturbed, agreed, leader, changed, heard, names: names.collect() })
     }
 
     fn elapses(&self, history: &History, disturbed: RunTime) -> RunTime {
@@ -259,12 +262,14 @@ impl Check for Agreement {
         if course.names.is_empty() {
             return None;
         }
+        let decided = decided_after(self.elapses(history, course.disturbed.1).max(course.changed));
         if has_agreed {
-            // Minds that were made up before the last disturbance often change just after it: an agreement is to stand before a run ends
-            // with it.
-            return Some(course.disturbed.1.max(course.changed) + self.within / STANDS);
+            // Minds that were made up before the last disturbance often change after it, and whatever nodes say may announce that: an
+            // agreement is to stand in silence before a run ends with it. Some clusters are never silent.
+            let quiet = course.disturbed.1.max(course.heard) + self.within / STANDS;
+            return Some(quiet.min(decided));
         }
-        Some(decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
+        Some(decided)
     }
 }
 

@@ -61,7 +61,7 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
 
     let cables = Cables::new(spec)?;
     let mut built = Built { low_ports_are_open: true, has_ip6: true };
-    let mut networks = Vec::new();
+    let (mut networks, mut indexes) = (Vec::new(), Vec::new());
     for (number, endpoint) in spec.all().enumerate() {
         setns(&common, CloneFlags::CLONE_NEWNS).map_err(|errno| Refusal::of("go back")(errno).at(Step::Mounts))?;
         let [net, mnt, uts, ipc] = machine(endpoint, spec).map_err(refused(Step::Machine))?;
@@ -77,7 +77,12 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
             .and_then(|()| bench.send(&ToBench::Cable { index }, &[cable.as_raw_fd(), statistics.as_raw_fd()]))
             .map_err(|errno| Refusal::of("hand over a machine")(errno).at(Step::Machine))?;
         networks.push(net);
+        indexes.extend(index);
     }
+    // Not before all are built: kernels that do it in their own time do it for all at once.
+    cables
+        .settle(&networks, &indexes)
+        .map_err(|errno| Refusal::of("wait for a pair of devices")(errno).at(Step::Packet))?;
     let netlink = cables.pairs.map(|pairs| pairs.netlink().as_fd().try_clone_to_owned()).transpose();
     let netlink = netlink.map_err(|error| Refusal::io("hand over a socket", &error).at(Step::Packet))?;
     Ok((networks, built, netlink))
@@ -116,7 +121,7 @@ fn machine(endpoint: &EndpointSpec, spec: &LabSpec) -> Result<[OwnedFd; 4], Refu
 }
 
 /// A hold on a namespace that this process is in.
-fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
+pub(super) fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
     opened(&format!("/proc/self/ns/{kind}"))
 }
 
@@ -163,6 +168,16 @@ impl Cables {
                 .map(|(socket, index)| (socket, Some(index)))
                 .map_err(|errno| Refusal::of("make a pair of devices and a packet socket")(errno).at(Step::Packet)),
         }
+    }
+
+    /// Waits until frames pass; a TAP device lets them pass from the beginning.
+    fn settle(&self, networks: &[OwnedFd], indexes: &[u32]) -> nix::Result<()> {
+        let Some(pairs) = &self.pairs else { return Ok(()) };
+        indexes.iter().try_for_each(|index| pairs.settle(*index))?;
+        networks.iter().try_for_each(|net| {
+            setns(net, CloneFlags::CLONE_NEWNET)?;
+            link::settle()
+        })
     }
 }
 

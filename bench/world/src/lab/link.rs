@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -14,6 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use super::ioctl;
 use super::netlink::{Message, Netlink};
 use super::spec::EndpointSpec;
+use crate::clock::Monotonic;
 
 /// Frames that a machine's device keeps while the switch is busy. (At 1000, one TCP stream loses some.)
 const QUEUE_FRAMES: u32 = 10_000;
@@ -67,6 +69,11 @@ impl Pairs {
         Ok((socket, index))
     }
 
+    /// Waits until frames pass over the switch's end of this index, as [`settle`] does at the other.
+    pub(super) fn settle(&self, index: u32) -> nix::Result<()> {
+        until_running(&self.netlink, index)
+    }
+
     /// A socket that speaks about the switch's ends.
     pub(super) fn netlink(&self) -> &Netlink {
         &self.netlink
@@ -90,6 +97,27 @@ pub(super) fn configure(spec: &EndpointSpec, prefix: u8, mtu: u32) -> nix::Resul
     }
     netlink.ask(Message::default_route(eth0, true))?;
     Ok(true)
+}
+
+/// Waits until frames pass over eth0 of this network namespace.
+///
+/// One end of a pair of devices learns late, up to a second later, that the other is up. Until then eth0 has no carrier for programs that
+/// look, and frames may be lost.
+pub(super) fn settle() -> nix::Result<()> {
+    until_running(&Netlink::new()?, if_nametoindex("eth0")?)
+}
+
+fn until_running(netlink: &Netlink, index: u32) -> nix::Result<()> {
+    const LONGEST: Duration = Duration::from_secs(10);
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+    let since = Monotonic::now();
+    while !netlink.is_running(index)? {
+        if Monotonic::now().since(since) > LONGEST {
+            return Err(Errno::ENETDOWN);
+        }
+        std::thread::park_timeout(BETWEEN_LOOKS);
+    }
+    Ok(())
 }
 
 fn errno_of(error: io::Error) -> Errno {

@@ -52,7 +52,32 @@ pub(super) fn separate(visible: &[PathBuf]) -> Result<(), Refusal> {
                 .map_err(Refusal::of(&what))?;
         }
     }
+    own_devices();
     Ok(())
+}
+
+/// Shows in /sys the network devices of this process's own network namespace instead of those of the host.
+///
+/// Only these: a whole /sys of its own would hide what is mounted in it, such as control groups. Containers may refuse it; then programs
+/// that look there, few as they are, see the container's devices.
+fn own_devices() {
+    // One is full of links into the other.
+    const DEVICES: [&str; 2] = ["class/net", "devices/virtual/net"];
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
+    // A machine's /run is a tmpfs of its own already; it hides the rest of this /sys only as long as it takes.
+    let place = Path::new("/run");
+    if mount(Some("sysfs"), place, Some("sysfs"), flags, None::<&str>).is_ok() {
+        for devices in DEVICES {
+            let _ = mount(
+                Some(&place.join(devices)),
+                &Path::new("/sys").join(devices),
+                None::<&str>,
+                MsFlags::MS_BIND,
+                None::<&str>,
+            );
+        }
+        let _ = umount2(place, MntFlags::MNT_DETACH);
+    }
 }
 
 /// Mounts the processes of this process's own namespace over those of the host. Containers may refuse it.

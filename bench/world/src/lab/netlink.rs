@@ -1,4 +1,4 @@
-//! Links, addresses and routes by raw rtnetlink (RFC 3549, rtnetlink(7)): five messages.
+//! Links, addresses and routes by raw rtnetlink (RFC 3549, rtnetlink(7)): six messages.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 
 const NEW_LINK: u16 = 16;
+const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const NEW_ROUTE: u16 = 24;
 const REQUEST_AND_ACK: u16 = 1 | 4;
@@ -16,6 +17,8 @@ const HEADER_BYTES: usize = 16;
 
 /// Up, as a flag of a link.
 const UP: u32 = 1;
+/// Up, and what is at its other end too: frames pass.
+const RUNNING: u32 = 0x40;
 
 /// A socket that speaks about the network namespace in which it was made, wherever it is used.
 #[derive(Debug)]
@@ -32,24 +35,38 @@ impl Netlink {
 
     /// Sends a request and waits for the kernel's answer, which comes at once.
     pub(super) fn ask(&self, message: Message) -> nix::Result<()> {
+        match self.exchange(message)? {
+            (ERROR, answer) if number(&answer, 0) == Some(0) => Ok(()),
+            (kind, answer) => Err(reason(kind, &answer)),
+        }
+    }
+
+    /// True if frames pass over a link. (Asked this way, the kernel first does what it has put off about the link.)
+    pub(super) fn is_running(&self, index: u32) -> nix::Result<bool> {
+        const FLAGS: usize = 8;
+        match self.exchange(Message::about(index))? {
+            (NEW_LINK, answer) => number(&answer, FLAGS).map(|flags| flags & RUNNING != 0).ok_or(Errno::EBADMSG),
+            (kind, answer) => Err(reason(kind, &answer)),
+        }
+    }
+
+    /// Sends a request; gives the kind of the answer and what follows its header, of which the end may be cut off.
+    fn exchange(&self, message: Message) -> nix::Result<(u16, Vec<u8>)> {
         let mut bytes = message.0;
         let length = u32::try_from(bytes.len()).expect("messages are short");
         bytes[..4].copy_from_slice(&length.to_ne_bytes());
         send(self.0.as_raw_fd(), &bytes, MsgFlags::empty())?;
-        let mut answer = [0; 4096];
+        let mut answer = vec![0; 4096];
         let length = loop {
             match recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()) {
                 Err(Errno::EINTR) => {}
                 result => break result?,
             }
         };
+        answer.truncate(length);
         let kind = answer.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
-        let code = answer[..length].get(HEADER_BYTES..HEADER_BYTES + 4).and_then(|bytes| bytes.try_into().ok());
-        match (kind, code.map(i32::from_ne_bytes)) {
-            (Some(ERROR), Some(0)) => Ok(()),
-            (Some(ERROR), Some(code)) => Err(Errno::from_raw(-code)),
-            _ => Err(Errno::EBADMSG),
-        }
+        let rest = answer.get(HEADER_BYTES..).map(<[u8]>::to_vec);
+        kind.zip(rest).ok_or(Errno::EBADMSG)
     }
 }
 
@@ -66,6 +83,14 @@ impl AsFd for Netlink {
 }
 
 impl Message {
+    /// Asks about a link. The answer is no mere yes.
+    fn about(index: u32) -> Self {
+        const REQUEST: u16 = 1;
+        let mut message = Self::new(GET_LINK, 0, &link(index, 0, 0));
+        message.0[6..8].copy_from_slice(&REQUEST.to_ne_bytes());
+        message
+    }
+
     /// Sets a link up or down.
     pub(super) fn set_up(index: u32, is_up: bool) -> Self {
         Self::new(NEW_LINK, 0, &link(index, if is_up { UP } else { 0 }, UP))
@@ -178,6 +203,19 @@ impl Message {
     }
 }
 
+/// A number in an answer.
+fn number(answer: &[u8], at: usize) -> Option<u32> {
+    answer.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+/// Why there is no other answer.
+fn reason(kind: u16, answer: &[u8]) -> Errno {
+    match number(answer, 0) {
+        Some(code) if kind == ERROR => Errno::from_raw(code.cast_signed().wrapping_neg()),
+        _ => Errno::EBADMSG,
+    }
+}
+
 /// The header of a message about a link.
 fn link(index: u32, flags: u32, change: u32) -> [u8; 16] {
     let mut header = [0; 16];
@@ -219,5 +257,11 @@ mod tests {
         let nowhere = netlink.ask(Message::set_up(u32::MAX / 2, true));
         // Who may not ask learns only that.
         assert!(matches!(nowhere, Err(Errno::ENODEV | Errno::EPERM)), "{nowhere:?}");
+        // About a link everybody may ask.
+        assert_eq!(netlink.is_running(u32::MAX / 2), Err(Errno::ENODEV));
+        const LOOPBACK: u32 = 1;
+        let flags = std::fs::read_to_string("/sys/class/net/lo/flags").unwrap();
+        let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).unwrap();
+        assert_eq!(netlink.is_running(LOOPBACK), Ok(flags & UP != 0));
     }
 }
