@@ -71,7 +71,8 @@ fn a_partition_takes_the_place_of_the_one_before_and_its_time_undoes_only_its_ow
         [[steps]]\nheal = 'first'\n\
         [[steps]]\nafter = '300ms'\nheal = 'all'\n";
     place.write("x.toml", &cluster("", steps));
-    place.dsbench(&["run", "x.toml"]).success();
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    assert!(!text.contains("lost by the bench"), "what is dropped because a cable is out was asked for: {text}");
     let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
     let lines: Vec<Value> = history.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
     let actions: Vec<&Value> = lines.iter().filter(|line| line.get("action").is_some()).collect();
