@@ -72,7 +72,9 @@ fn the_devices_of_a_machine_are_its_own_and_have_a_carrier_from_the_first_moment
     const MACHINES: u16 = 40;
     let mut lab = LabStage::new(&LabSpec { link: LinkKind::Packet, ..machines(MACHINES) });
     let seen: Vec<String> = (1..=MACHINES)
-        .map(|number| lab.ask(&format!("peer{number}"), "cat /sys/class/net/eth0/operstate /sys/class/net/eth0/address"))
+        .map(|number| {
+            lab.ask(&format!("peer{number}"), "cat /sys/class/net/eth0/operstate /sys/class/net/eth0/address")
+        })
         .collect();
     let expected: Vec<String> = (1..=MACHINES).map(|number| format!("up\n02:00:00:00:00:{number:02x}")).collect();
     assert_eq!(seen, expected);

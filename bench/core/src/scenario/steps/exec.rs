@@ -8,7 +8,7 @@ use crate::condition::parse_command;
 use crate::groups::Whose;
 use crate::table::{Key, Kind};
 use crate::target::{Purpose, Target};
-use crate::template::{Setting, Template};
+use crate::template::{Setting, Template, told};
 
 /// A command to run.
 #[derive(Debug, Clone)]
@@ -47,8 +47,7 @@ fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
 
 impl fmt::Display for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.command.iter().map(ToString::to_string).collect();
-        write!(f, "run `{}`", words.join(" "))?;
+        write!(f, "run `{}`", told(&self.command))?;
         match &self.on {
             Some(on) => write!(f, " on {on}"),
             None => Ok(()),
