@@ -7,10 +7,12 @@ use dsbench_core::network::{Layout, Machine};
 use dsbench_core::observation::Name;
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::Node;
-use dsbench_world::{EndpointSpec, Guardian, Lab, LabSpec, LinkKind, Place, SwitchConfig, User, WorldError, give_node};
+use dsbench_world::{
+    EndpointSpec, Guardian, Lab, LabSpec, LinkKind, Place, SwitchConfig, User, World, WorldError, give_node,
+};
 
 use crate::error::BenchError;
-use crate::store::Store;
+use crate::store::{Exposed, Store};
 
 /// What a packet may have, if the scenario does not say: as on Ethernet.
 const MTU: u16 = 1500;
@@ -86,6 +88,7 @@ impl LabSetting {
             mtu: self.mtu.into(),
             hosts: Vec::new(),
             link: LinkKind::Any,
+            offloads: true,
             root_user: User::behind_sudo(),
             visible: self.visible.clone(),
         }
@@ -102,6 +105,28 @@ impl LabSetting {
     pub(crate) fn place_of_bench(&self) -> Place {
         Place::at(self.layout.bench.name.clone())
     }
+}
+
+/// Makes the ports reachable from the host that the scenario wants to be: by node and port, where.
+pub(crate) fn expose(world: &mut World, plan: &Plan) -> Result<Exposed, BenchError> {
+    let mut exposed = Exposed::new();
+    for node in &plan.scenario.nodes {
+        let own = node.own_ports();
+        for name in &node.rights.expose {
+            let Some(port) = own.get(name) else { continue };
+            let here = world.expose(&node.name, *port, None)?;
+            let ports = exposed.entry(node.name.to_string()).or_default();
+            ports.insert(name.to_string(), format!("127.0.0.1:{here}"));
+        }
+    }
+    Ok(exposed)
+}
+
+/// Each exposed port, in words.
+pub(crate) fn tell(exposed: &Exposed) -> impl Iterator<Item = String> {
+    exposed.iter().flat_map(|(node, ports)| {
+        ports.iter().map(move |(port, addr)| format!("{node}: its port `{port}` is {addr} on this machine"))
+    })
 }
 
 /// Gives a node's data directory to whom the node runs as, where that is somebody else.

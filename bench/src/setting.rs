@@ -10,7 +10,7 @@ use dsbench_world::{FileSpec, Ports, WorldError, prepare_node};
 use crate::driver::Setting;
 use crate::error::BenchError;
 use crate::lab::{self, LabSetting};
-use crate::store::Store;
+use crate::store::{Exposed, Store};
 
 /// In host mode all nodes are on one address, with ports that are theirs; in the laboratory each has an address, and the ports that it wants.
 const HOST: &str = "127.0.0.1";
@@ -40,7 +40,7 @@ pub(crate) fn settle(
     }
     let token = store.dir().file_name().map(|name| format!("{}-{}", plan.scenario.name, name.to_string_lossy()));
     let lab = LabSetting::of(plan, store, scenario_dir, executable, with_pcap);
-    Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed, lab }, ports))
+    Ok((Setting { addresses, token: token.unwrap_or_default(), seed: plan.seed, lab, exposed: Exposed::new() }, ports))
 }
 
 /// Every node's address, ports and (future) data directory.

@@ -217,3 +217,26 @@ fn the_final_screen_fits_its_terminal_and_what_one_copies_is_whole() {
     let command = narrow.lines().find(|line| line.starts_with("  reproduce:")).expect("how to do it again");
     assert!(command.contains("dsbench run x.toml --seed 0x"), "{command}");
 }
+
+#[test]
+#[ignore = "needs root and unshare"]
+fn a_doctor_finds_the_laboratory_where_there_is_one_and_the_setting_that_forbids_it_where_not() {
+    let place = Place::new();
+    let examine = |before: &str| {
+        let done = Command::new("unshare")
+            .args(["--user", "--map-root-user", "sh", "-ec", &format!("{before} exec \"$0\" doctor \"$@\"")])
+            .args([env!("CARGO_BIN_EXE_dsbench"), "--json"])
+            .current_dir(place.path(""))
+            .output()
+            .unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        let lab = json["findings"].as_array().unwrap().iter().find(|finding| finding["name"] == "laboratory").cloned();
+        (json["mode"].clone(), lab.unwrap())
+    };
+    let (mode, lab) = examine("");
+    assert_eq!((mode, &lab["status"]), ("lab".into(), &"fine".into()), "{lab:#}");
+    // A limit for this namespace alone.
+    let (mode, lab) = examine("echo 0 > /proc/sys/user/max_user_namespaces;");
+    assert_eq!((mode, &lab["status"]), ("host".into(), &"warning".into()), "{lab:#}");
+    assert!(lab["remedy"].as_str().unwrap().contains("sysctl -w user.max_user_namespaces"), "{lab:#}");
+}

@@ -80,6 +80,8 @@ pub struct Names<'p> {
     expectations: Expectations,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
+    /// Machines on the network that run nothing by themselves.
+    clients: Vec<Name>,
     /// The scenario asks for host mode.
     is_host: bool,
     /// Something was used that only the laboratory has: what, the first.
@@ -115,9 +117,26 @@ impl<'p> Names<'p> {
             expectations: Expectations::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),
+            clients: Vec::new(),
             is_host: false,
             uses_lab: RefCell::new(None),
         }
+    }
+
+    /// Declares a client.
+    pub fn add_client(&mut self, client: impl Into<Name>) {
+        self.clients.push(client.into());
+    }
+
+    /// True if there is such a client.
+    pub fn is_client(&self, name: &str) -> bool {
+        self.clients.iter().any(|client| &**client == name)
+    }
+
+    /// The client of this name; reports if there is none.
+    pub fn client(&self, name: &Located<&str>) -> Option<Name> {
+        let found = self.clients.iter().find(|client| &***client == name.value).cloned();
+        found.or_else(|| self.unknown(diagnostic::UNKNOWN_TARGET, "client", name, self.clients.iter()))
     }
 
     /// Says that the scenario asks for host mode: what only the laboratory has is refused from here on.

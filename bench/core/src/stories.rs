@@ -497,7 +497,12 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         (0..30_u64, counts).prop_map(|(rule, [matched, dropped, delayed, duplicated, reordered, corrupted, reset])| {
             RuleTraffic { rule, matched, dropped, delayed, duplicated, reordered, corrupted, reset }
         });
-    (vec(link, 0..3), vec(rule, 0..3), count()).prop_map(|(links, rules, overruns)| Traffic { links, rules, overruns })
+    (vec(link, 0..3), vec(rule, 0..3), count()).prop_map(|(links, rules, overruns)| Traffic {
+        links,
+        rules,
+        overruns,
+        ..Traffic::default()
+    })
 }
 
 fn event() -> impl Strategy<Value = Event> {

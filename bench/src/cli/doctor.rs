@@ -37,7 +37,8 @@ pub(super) struct DoctorArgs {
 const USUAL_PROCESSES: u64 = 5;
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, BenchError> {
-    let mut patient = Patient { logs: LOGS.into(), processes: USUAL_PROCESSES, needs: Default::default() };
+    let mut patient =
+        Patient { logs: LOGS.into(), processes: USUAL_PROCESSES, wants_lab: false, needs: Default::default() };
     if !args.scenarios.is_empty() {
         let asked = args.values.asked()?;
         let Found { sources, mistake } = select::scenarios(&args.scenarios)?;
@@ -46,6 +47,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, BenchError> {
             source.suite(&asked, |_, scenario| {
                 let processes = scenario.nodes.iter().map(|node| node.processes.len() as u64).sum();
                 patient.processes = patient.processes.max(processes);
+                patient.wants_lab |= scenario.network.is_lab();
                 patient.needs.extend(requirements::needs(&Plan::new(scenario, 0), &directory));
             })?;
         }
@@ -82,10 +84,12 @@ fn row(finding: &Finding) -> String {
 fn conclusion(findings: &[Finding], mode: Option<&str>) -> String {
     let missing = findings.iter().filter(|finding| finding.status == Status::Missing).count();
     match mode {
-        Some(mode) => format!(
-            "A run gets {mode} mode: processes of this machine on 127.0.0.1, and every process fault.\n\
-             (Partitions, delays and losses need the network laboratory, which is not in this version.)"
-        ),
+        Some("lab") => "A run with faults of the network gets the laboratory: a machine of its own for every node.\n\
+                        Every other run gets host mode: processes of this machine on 127.0.0.1."
+            .to_owned(),
+        Some(_) => "A run gets host mode: processes of this machine on 127.0.0.1, and every process fault.\n\
+                    One with faults of the network cannot be made here until the laboratory can be built."
+            .to_owned(),
         None if missing == 1 => "No run can be made here until what is missing is there.".to_owned(),
         None => format!("No run can be made here until the {missing} things that are missing are there."),
     }
@@ -104,6 +108,10 @@ mod tests {
     fn one_thing_that_is_missing_is_enough_and_a_warning_is_not() {
         assert_eq!(mode(&[finding(Status::Fine), finding(Status::Warning)]), Some("host"));
         assert_eq!(mode(&[finding(Status::Missing), finding(Status::Fine)]), None);
+        let laboratory = |status| Finding { name: "laboratory", ..finding(status) };
+        assert_eq!(mode(&[laboratory(Status::Fine), finding(Status::Warning)]), Some("lab"));
+        assert_eq!(mode(&[laboratory(Status::Warning), finding(Status::Fine)]), Some("host"));
+        assert!(conclusion(&[], Some("host")).contains("cannot be made here"));
         assert!(conclusion(&[finding(Status::Missing)], None).contains("No run"));
         let text = anstream::adapter::strip_str(&row(&finding(Status::Missing))).to_string();
         assert_eq!(text, "missing  disk         3 MB free\n                      help: buy\\u{1b}[2J one\n");

@@ -62,10 +62,10 @@ pub(super) enum HandCommand {
     /// Cut links between nodes of a cluster that is up, in the place of the cut in force
     #[command(after_help = "\
 Examples:
-  dsbench partition leader                       the leader on one side, everybody else on the other
+  dsbench partition leader                       the leader on one side, all others on the other
   dsbench partition peer1 '|' peer2 peer3        groups that do not reach each other
   dsbench partition peer1 '->' peer2             one way: what peer1 sends does not reach peer2
-  dsbench partition halves                       at random; also: ring, bridge TARGET, isolate TARGET
+  dsbench partition halves                       at random; also: ring, bridge PEER, isolate PEER
   dsbench heal
 
 Needs a cluster in the network laboratory (mode = \"lab\" in [network]).")]
@@ -80,6 +80,7 @@ Examples:
   dsbench heal
 
 The keys are those of `link` in a step (dsbench explain link). What is done adds to what was done before.
+
 Needs a cluster in the network laboratory (mode = \"lab\" in [network]).")]
     Link(NetworkArgs),
     /// Pull the network cable of nodes of a cluster that is up: they see it

@@ -11,7 +11,10 @@ pub(crate) fn table(status: &Status) -> String {
     let line = |node: &NodeStatus| {
         let pid = node.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let (name, role) = (clean_line(&node.name), node.roles.join(","));
-        let line = format!("  {name:<names$}  {:<7}  {role:<roles$}  {pid:>7}  {}", node.state, clean_line(&node.said));
+        let ports = node.exposed.iter().map(|(port, addr)| format!("{port}={addr}  ")).collect::<String>();
+        let said = clean_line(&node.said);
+        let line =
+            format!("  {name:<names$}  {:<7}  {role:<roles$}  {pid:>7}  {}{said}", node.state, clean_line(&ports));
         format!("{}\n", line.trim_end())
     };
     status.nodes.iter().map(line).collect()

@@ -1,5 +1,7 @@
 //! What a cluster that is up says: answers, news, and the last word.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
@@ -103,6 +105,9 @@ pub(crate) struct NodeStatus {
     pub(crate) pid: Option<i32>,
     /// How often it was started.
     pub(crate) life: u32,
+    /// Its ports that the machine can reach, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) exposed: BTreeMap<String, String>,
     /// Its newest event, or how it ended.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) said: String,

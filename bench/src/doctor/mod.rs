@@ -1,5 +1,6 @@
 //! What this machine can do for a run: each thing tried, and if it fails, said with what to do about it.
 
+mod laboratory;
 mod limits;
 mod machine;
 mod place;
@@ -8,7 +9,7 @@ mod system;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use dsbench_world::{Guardian, Trial, trial};
+use dsbench_world::{Guardian, LabError, LabTrial, Trial, trial};
 use serde::Serialize;
 
 use self::place::Scratch;
@@ -61,6 +62,8 @@ pub(crate) struct Patient {
     pub(crate) logs: PathBuf,
     /// How many processes of nodes a run has at most.
     pub(crate) processes: u64,
+    /// One of the scenarios that were named needs the laboratory.
+    pub(crate) wants_lab: bool,
     /// What the scenarios need that were named.
     pub(crate) needs: BTreeSet<Need>,
 }
@@ -69,6 +72,7 @@ pub(crate) struct Patient {
 struct Look<'p> {
     patient: &'p Patient,
     trial: Result<Trial, String>,
+    laboratory: Result<LabTrial, LabError>,
     scratch: &'p Result<Scratch, std::io::Error>,
 }
 
@@ -78,6 +82,7 @@ const EXAMINATIONS: &[fn(&Look<'_>) -> Vec<Finding>] = &[
     system::calls,
     system::life,
     system::ports,
+    laboratory::laboratory,
     place::logs,
     place::space,
     limits::open_files,
@@ -98,7 +103,7 @@ pub(crate) fn examine(patient: &Patient) -> Vec<Finding> {
         Ok(scratch) => trial(guardian, scratch.dir()),
         Err(_) => Scratch::elsewhere().map_err(|error| error.to_string()).and_then(|dir| trial(guardian, dir.dir())),
     });
-    let look = Look { patient, trial, scratch: &scratch };
+    let look = Look { patient, trial, laboratory: laboratory::attempt(), scratch: &scratch };
     EXAMINATIONS.iter().flat_map(|examine| examine(&look)).collect()
 }
 
@@ -114,7 +119,9 @@ fn needs(look: &Look<'_>) -> Vec<Finding> {
     look.patient.needs.iter().map(judge).collect()
 }
 
-/// The mode that a run would get here, if it can be made at all.
+/// The mode that a run can have here, if it can be made at all: `lab` includes `host`.
 pub(crate) fn mode(findings: &[Finding]) -> Option<&'static str> {
-    findings.iter().all(|finding| finding.status < Status::Missing).then_some("host")
+    let has_lab = findings.iter().any(|finding| finding.name == laboratory::NAME && finding.status == Status::Fine);
+    let can_run = findings.iter().all(|finding| finding.status < Status::Missing);
+    can_run.then_some(if has_lab { "lab" } else { "host" })
 }

@@ -17,6 +17,7 @@ use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 use super::job::ProcessKey;
 use super::patterns::{Output, READY};
 use crate::lab::LabSetting;
+use crate::store::Exposed;
 
 /// How long a process without a readiness condition may take to be executed.
 const EXECUTED_WITHIN: Duration = Duration::from_secs(10);
@@ -32,6 +33,8 @@ pub(crate) struct Setting {
     pub(crate) seed: u64,
     /// The laboratory that it runs in; none in host mode.
     pub(crate) lab: Option<LabSetting>,
+    /// The ports that this machine can reach.
+    pub(crate) exposed: Exposed,
 }
 
 /// A process of a node, ready to be executed for any of its lives.

@@ -155,6 +155,10 @@ impl Screen<'_> {
             )?;
         }
         writeln!(out, "  run:       {}", self.store.shown_dir().display())?;
+        if let Some(packets) = self.store.pcap_path().file_name().filter(|_| self.store.pcap_path().is_file()) {
+            let path = self.store.shown_dir().join(packets);
+            writeln!(out, "  packets:   {} (for Wireshark; each comment says what a rule did)", path.display())?;
+        }
         match self.file.end.as_ref().and_then(|end| end.artifacts.as_ref()) {
             Some(artifacts) => self.write_artifacts(out, artifacts),
             None => Ok(()),

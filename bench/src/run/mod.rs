@@ -25,6 +25,7 @@ use self::prepared::Prepared;
 pub(crate) use self::up::up;
 use crate::driver::{self, Keeper, Stage};
 use crate::error::BenchError;
+use crate::lab;
 use crate::load::Source;
 use crate::report::live::{Live, Silent};
 use crate::store::{End, Keep, RunFile, Store, history_file};
@@ -93,7 +94,7 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 /// The cluster of a run that did not pass is kept up if that is wanted; then this returns when it has ended.
 pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepUp<'_>>) -> Result<Outcome, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
+    let Prepared { guardian, lab, signals, clock, store, mut setting, ports, mut file, mut recorder } =
         Prepared::new(order, keep.is_none())?;
     let (lab, switch) = lab.map(|built| (built.lab, built.switch)).unzip();
     let config = WorldConfig {
@@ -107,6 +108,12 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
     };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
+    setting.exposed = lab::expose(&mut world, plan)?;
+    if !setting.exposed.is_empty() {
+        file.exposed = setting.exposed.clone();
+        store.write(&store.run_path(), &file.to_bytes())?;
+        lab::tell(&setting.exposed).for_each(|line| live.told(&line));
+    }
     let stage =
         Stage { plan, setting: &setting, world: &mut world, recorder: &mut recorder, live: &mut *live, store: &store };
     let mut keeping = keep.map(|keep| {

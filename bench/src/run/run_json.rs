@@ -8,7 +8,7 @@ use dsbench_core::verdict::Verdict;
 
 use super::Order;
 use crate::load::seed_text;
-use crate::store::{End, Environment, RunFile, VERSION, peak_memory, rounded_seconds, utc};
+use crate::store::{End, Environment, Exposed, RunFile, VERSION, peak_memory, rounded_seconds, utc};
 
 /// What is known when a run begins.
 pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> RunFile {
@@ -27,6 +27,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         up: false,
+        exposed: Exposed::new(),
         environment: Environment::here(scenario.network.is_lab()),
         end: None,
     }

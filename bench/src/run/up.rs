@@ -11,6 +11,7 @@ use super::{Order, Outcome, SHUTDOWN};
 use crate::control::{Done, Word};
 use crate::driver::{self, Held, Setting, Stage};
 use crate::error::BenchError;
+use crate::lab;
 use crate::report::live::Silent;
 use crate::store::Recorder;
 
@@ -21,7 +22,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// terminal. Gives the exit code. From the start of the first node on, everything is said at the desk and nothing on the terminal.
 pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
     let plan = &order.plan;
-    let Prepared { guardian, lab, signals, clock, store, setting, ports, mut file, mut recorder } =
+    let Prepared { guardian, lab, signals, clock, store, mut setting, ports, mut file, mut recorder } =
         Prepared::new(order, false)?;
     file.up = true;
     store.write(&store.run_path(), &file.to_bytes())?;
@@ -45,6 +46,11 @@ pub(crate) fn up(order: &Order, owner: UnixStream) -> Result<u8, BenchError> {
         tick: WorldConfig::CALM,
     };
     let mut world = World::new(guardian, clock, config)?;
+    setting.exposed = lab::expose(&mut world, plan)?;
+    if !setting.exposed.is_empty() {
+        file.exposed = setting.exposed.clone();
+        store.write(&store.run_path(), &file.to_bytes())?;
+    }
     // Best effort: a shell that waits for the end of a pipe waits longer.
     let _ = let_go_of_terminal(&store.dir().join("dsbench.log"));
     let held = driver::hold(Stage {

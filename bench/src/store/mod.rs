@@ -34,7 +34,7 @@ pub use artifacts::Gathered;
 pub use captured::{Around, Spoken, around};
 pub use recorder::Recorder;
 pub use retention::{Keep, Retention};
-pub use run_file::{End, Environment, RunFile, VERSION};
+pub use run_file::{End, Environment, Exposed, RunFile, VERSION};
 pub(crate) use run_file::{peak_memory, rounded_seconds, utc};
 
 use dsbench_core::judgement::Judgement;
@@ -136,7 +136,7 @@ impl Store {
 
     /// The messages between the nodes, where they have a network of their own.
     pub fn messages_path(&self) -> PathBuf {
-        self.dir.join("messages.jsonl")
+        self.dir.join("messages.bin")
     }
 
     /// The scenario as given.

@@ -2,6 +2,7 @@
 //!
 //! Versioned; keys are only ever added. The verdict itself stands in `verdict.json`, byte for byte as `dsbench recheck` computes it again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -47,12 +48,18 @@ pub struct RunFile {
     /// True if the cluster was launched to be looked at: it has no verdict.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub up: bool,
+    /// Ports of nodes that the machine can reach: by node and port, where. Only in the laboratory.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exposed: Exposed,
     /// The machine.
     pub environment: Environment,
     /// How it ended; none while it runs, or if dsbench was killed.
     #[serde(flatten)]
     pub end: Option<End>,
 }
+
+/// By node and name of the port, where it can be reached: `127.0.0.1:41233`.
+pub type Exposed = BTreeMap<String, BTreeMap<String, String>>;
 
 /// How a run ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -32,6 +32,7 @@ fn main() {
             mtu: 1500,
             hosts: Vec::new(),
             link,
+            offloads: false,
             root_user: None,
             visible: Vec::new(),
         };

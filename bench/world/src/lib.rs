@@ -35,7 +35,10 @@ pub use ending::Ended;
 pub use error::WorldError;
 pub use examine::{CALLS, Call, Lateness, Limit, Limits, Space, Trial, answer, lateness, limits, space, trial};
 pub use harvest::{Harvest, LeftOut};
-pub use lab::{CAPABILITIES, Cable, CableKind, EndpointSpec, Lab, LabError, LabSpec, LinkKind, Place, Plug, User};
+pub use lab::{
+    CAPABILITIES, Cable, CableKind, EndpointSpec, LAB_PARTS, Lab, LabError, LabPart, LabSpec, LabTrial, LinkKind,
+    Place, Plug, User, lab_trial,
+};
 pub use lock::Lock;
 pub use network::{Carrier, Port, PortKind, Switch, SwitchConfig};
 pub use node_dir::{FileSpec, NodeEnv, give_node, node_env, prepare_node};

@@ -50,6 +50,7 @@ pub fn prepare_node(data_dir: &Path, files: &[FileSpec]) -> Result<(), WorldErro
 /// # Errors
 /// If this process may not: only root may give files away.
 pub fn give_node(data_dir: &Path, user: &User) -> Result<(), WorldError> {
+    user.check()?;
     let failed = |source: io::Error| WorldError::Create { path: data_dir.to_owned(), source };
     give(data_dir, user).map_err(failed)
 }

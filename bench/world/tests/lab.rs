@@ -36,7 +36,7 @@ fn family(root: i32) -> Vec<i32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
     };
-    let all = fs::read_dir("/proc").unwrap().flatten();
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let all = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     all.filter(|pid: &i32| std::iter::successors(Some(*pid), |pid| parent(*pid)).any(|pid| pid == root)).collect()
 }

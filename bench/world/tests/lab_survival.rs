@@ -161,7 +161,10 @@ fn when_a_keeper_is_killed_its_machine_dies_with_it_and_no_other() {
     let pid = lab.sh(&one, &format!("export {MARK}={mark}; {STUBBORN}"));
     lab.stage.until_said_by(&one, "up");
     let mark = format!("{MARK}={mark}");
-    assert!(marked(&mark).len() >= 2, "its daemons");
+    let deadline = lab.stage.world.clock().now() + PATIENCE;
+    while marked(&mark).len() < 2 {
+        assert!(lab.stage.world.clock().now() < deadline, "its daemons never came");
+    }
     kill(parent(pid));
     lab.stage.until(|what| matches!(what, Happening::Broken { why } if why.contains("keeper")));
     assert_eq!(lab.stage.until_exited(&one), Exit::Signal(9));

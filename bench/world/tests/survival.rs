@@ -1,5 +1,4 @@
 //! Nothing survives the bench, however it, its guardian or a keeper dies. The bench that dies here is this test program, executed anew.
-#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 mod stage;
 

@@ -43,6 +43,9 @@ pub(super) const KIND: CheckKind = CheckKind {
     parse,
 };
 
+/// A run may end when all have agreed and nobody has said anything for this part of the bound.
+const STANDS: u32 = 10;
+
 #[derive(Debug)]
 struct Agreement {
     leads: Name,
@@ -134,6 +137,8 @@ struct Course<'h> {
     leader: Option<&'h Name>,
     /// When a node named another leader for the last time.
     changed: RunTime,
+    /// When a node said anything for the last time.
+    heard: RunTime,
     /// Whom each voter names at the end, with the observation that shows it.
     names: Vec<(&'h Name, Option<(&'h Name, u64)>)>,
 }
@@ -164,7 +169,7 @@ impl Agreement {
     fn course<'h>(&self, history: &'h History) -> Option<Course<'h>> {
         let disturbed = disturbance::last(history)?;
         let mut view = View { check: self, state: self.cluster.clone(), opinions: BTreeMap::new() };
-        let (mut agreed, mut changed) = (None, RunTime::START);
+        let (mut agreed, mut changed, mut heard) = (None, RunTime::START, RunTime::START);
         for observation in history.judged() {
             view.state.observe(observation);
             let (mut when, mut may_agree) = (Moment::exact(observation.at), observation.number == disturbed.0);
@@ -172,6 +177,7 @@ impl Agreement {
                 let seen = Seen { number: observation.number, at: observation.at, what: event };
                 when = Moment::of(&seen);
                 let is_change = view.hear(&seen);
+                heard = heard.max(observation.at);
                 changed = if is_change { changed.max(observation.at) } else { changed };
                 may_agree = is_change && observation.number > disturbed.0;
             }
@@ -183,7 +189,7 @@ impl Agreement {
         let voters = view.voters(history);
         let leader = view.leader(&voters);
         let names = voters.iter().map(|(node, opinion)| (*node, opinion.map(|said| (said.names, said.number))));
-        Some(Course { disturbed, agreed, leader, changed, names: names.collect() })
+        Some(Course { disturbed, agreed, leader, changed, heard, names: names.collect() })
     }
 
     fn elapses(&self, history: &History, disturbed: RunTime) -> RunTime {
@@ -253,8 +259,17 @@ impl Check for Agreement {
         let course = self.course(history)?;
         let in_time = course.disturbed.1 + self.within;
         let has_agreed = course.leader.is_some() && course.agreed.is_some_and(|agreed| agreed.latest <= in_time);
-        let is_open = !course.names.is_empty() && !has_agreed;
-        is_open.then(|| decided_after(self.elapses(history, course.disturbed.1).max(course.changed)))
+        if course.names.is_empty() {
+            return None;
+        }
+        let decided = decided_after(self.elapses(history, course.disturbed.1).max(course.changed));
+        if has_agreed {
+            // Minds that were made up before the last disturbance often change after it, and whatever nodes say may announce that: an
+            // agreement is to stand in silence before a run ends with it. Some clusters are never silent.
+            let quiet = course.disturbed.1.max(course.heard) + self.within / STANDS;
+            return Some(quiet.min(decided));
+        }
+        Some(decided)
     }
 }
 
@@ -320,7 +335,11 @@ mod tests {
         let mut cut = story.clone();
         assert_eq!(judged(cut.at(2900).end()).outcome, Outcome::Unknown);
         story.at(2500).follows("c", "b");
-        assert_eq!((check.open_until(&story.history), judged(&story).outcome), (None, Outcome::Held));
+        assert_eq!(
+            (check.open_until(&story.history), judged(&story).outcome),
+            (Some(ms(2700)), Outcome::Held),
+            "it is to stand for a while"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What network faults add to a verdict: those that met no frame, and frames that the bench itself lost.
 //!
 //! A link that is cut while nobody speaks over it has tested nothing. Where that is so of every fault of a kind, the run must not pass for
-//! more than it was; where some did what they were for, the others are told.
+//! more than it was; where some did what they were for, the others are told. Random faults are judged together: it is chance that one of
+//! them falls into a pause or another fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use super::StepPlace;
 use crate::faults::{Fault, faults};
 use crate::history::History;
 use crate::judgement::Judgement;
-use crate::observation::ActionVerb;
+use crate::observation::{Action, ActionVerb};
 use crate::verdict::{Reason, Warning};
 
 /// What speaks against the run: kinds of fault of which none did anything.
@@ -48,18 +49,37 @@ pub(super) fn warnings(history: &History, steps: &[StepPlace]) -> Vec<Warning> {
 /// The faults whose frames were counted, by kind: those that did something, and those that did not.
 #[derive(Default)]
 struct Counted<'h> {
-    busy: BTreeSet<ActionVerb>,
-    idle: BTreeMap<ActionVerb, Vec<Fault<'h>>>,
+    busy: BTreeSet<Kind>,
+    idle: BTreeMap<Kind, Vec<Fault<'h>>>,
+}
+
+/// Faults of which one at least must do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Asked for by somebody.
+    Asked(ActionVerb),
+    /// Whatever the nemesis draws.
+    Drawn,
+}
+
+impl Kind {
+    fn of(action: &Action) -> Self {
+        if action.nemesis.is_some() { Self::Drawn } else { Self::Asked(action.verb) }
+    }
 }
 
 impl<'h> Counted<'h> {
     fn of(history: &'h History) -> Self {
         let mut counted = Self::default();
         for fault in faults(history) {
+            let kind = Kind::of(fault.action);
             match fault.network.and_then(|network| network.did) {
-                Some(did) if did.acted() => _ = counted.busy.insert(fault.action.verb),
-                Some(_) => counted.idle.entry(fault.action.verb).or_default().push(fault),
-                // A cable is out whether or not a frame was to go over it; and what was not counted is not known.
+                Some(did) if did.acted() => _ = counted.busy.insert(kind),
+                Some(_) => counted.idle.entry(kind).or_default().push(fault),
+                // A process was hit, or a cable is out, whether or not a frame was to go over it.
+                None if fault.network.is_none() && fault.action.has_hit() => _ = counted.busy.insert(kind),
+                None if fault.action.verb == ActionVerb::Unplug => _ = counted.busy.insert(kind),
+                // What was not counted is not known.
                 None => {}
             }
         }
@@ -68,12 +88,12 @@ impl<'h> Counted<'h> {
 
     fn only_idle(self) -> impl Iterator<Item = Vec<Fault<'h>>> {
         let Self { busy, idle } = self;
-        idle.into_iter().filter(move |(verb, _)| !busy.contains(verb)).map(|(_, faults)| faults)
+        idle.into_iter().filter(move |(kind, _)| !busy.contains(kind)).map(|(_, faults)| faults)
     }
 
     fn idle_beside_others(self) -> impl Iterator<Item = Fault<'h>> {
         let Self { busy, idle } = self;
-        idle.into_iter().filter(move |(verb, _)| busy.contains(verb)).flat_map(|(_, faults)| faults)
+        idle.into_iter().filter(move |(kind, _)| busy.contains(kind)).flat_map(|(_, faults)| faults)
     }
 }
 
@@ -96,7 +116,7 @@ fn place(fault: &Fault<'_>, steps: &[StepPlace]) -> Option<crate::source::Source
 mod tests {
     use super::*;
     use crate::network::{Paths, RuleTraffic, Traffic};
-    use crate::observation::{Action, What};
+    use crate::observation::{Origin, What};
     use crate::stories::Story;
 
     fn fault(story: &mut Story, verb: ActionVerb, to: &str) -> u64 {
@@ -145,6 +165,26 @@ mod tests {
         assert_eq!(told.0, Vec::<String>::new());
         assert_eq!(told.1[0], "link a <-> b at T+1.000s met 3 frames and did nothing to them");
         assert!(told.1[1].starts_with("the bench itself lost 5 frames"), "{told:?}");
+    }
+
+    #[test]
+    fn random_faults_are_judged_together() {
+        let mut story = Story::of(&["a", "b"]);
+        let cut = fault(story.at(1000), ActionVerb::Partition, "b");
+        counted(&mut story, &[(cut, 0, 0)], 0);
+        assert_eq!(told(&story).0.len(), 1, "this one was asked for");
+
+        let drawn = |verb, links| Action { links, ..Action::new(verb, vec!["a".into()], Vec::new()) };
+        let mut story = Story::of(&["a", "b"]);
+        let cut = story.at(1000).history.next_number();
+        let links = Some(Paths::Between(vec!["a".into()], vec!["b".into()]));
+        story.push(What::Action(drawn(ActionVerb::Partition, links).asked_by(Origin::Nemesis(0)).into()));
+        counted(&mut story, &[(cut, 0, 0)], 0);
+        assert_eq!(told(&story).0.len(), 1, "nothing else was drawn");
+        let kill = Action { hit: vec![story.life("b")], ..drawn(ActionVerb::Kill, None) };
+        story.push(What::Action(kill.asked_by(Origin::Nemesis(1)).into()));
+        let (reasons, warnings) = told(&story);
+        assert_eq!((reasons.len(), warnings.len()), (0, 1), "a process was hit: {warnings:?}");
     }
 
     #[test]

@@ -88,7 +88,11 @@ impl Draw {
     pub(super) fn harm(self, victims: &[Name], of: &[Name], state: &ClusterState, random: &mut Keyed) -> Harm {
         let rest: Vec<Name> = of.iter().filter(|node| !victims.contains(node)).cloned().collect();
         let partition = |paths| Harm::partition(paths, state.nodes());
-        let link = |effect| Harm::link(Paths::Between(victims.to_vec(), rest.clone()), effect, None);
+        let around = || match rest.is_empty() {
+            true => Paths::Among(victims.to_vec()),
+            false => Paths::Between(victims.to_vec(), rest.clone()),
+        };
+        let link = |effect| Harm::link(around(), effect, None);
         match self {
             Self::Aside => partition(Paths::Apart(vec![victims.to_vec(), rest])),
             Self::Halves => partition(network::halves(of, random)),

@@ -6,6 +6,8 @@
 
 mod draw;
 #[cfg(test)]
+mod on_network;
+#[cfg(test)]
 mod tests;
 mod words;
 

@@ -13,6 +13,7 @@ use super::calendar::{Calendar, Held};
 use super::fate::{self, Answer, Delivery, Fate, Note, Passing};
 use super::head::{Head, Mac};
 use super::neighbours::{Manners, Neighbours};
+use super::offload::Offload;
 use super::reset::Connection;
 use super::rule::OnLink;
 use super::wiring::ReadyRules;
@@ -36,12 +37,14 @@ pub struct Endpoint {
     pub addresses: Vec<IpAddr>,
     /// True if no rule touches what it sends and gets, and nobody counts or records it: the bench's own.
     pub is_exempt: bool,
+    /// True if its port takes frames on which there is something left to do.
+    pub takes_offloads: bool,
 }
 
 /// What leaves the switch: frames, and what is to be known about them.
 pub trait Wire {
-    /// Puts a frame on the port of an endpoint.
-    fn put(&mut self, to: usize, frame: &[u8]);
+    /// Puts a frame on the port of an endpoint. What is left to do on it is only for one that [takes](Endpoint::takes_offloads) it.
+    fn put(&mut self, to: usize, frame: &[u8], offload: &Offload);
     /// A frame came from an endpoint, and this is what rules did to it on its way to others.
     fn sent(&mut self, _at: RunTime, _from: usize, _frame: &[u8], _notes: &[(usize, Note)]) {}
     /// A frame was put on the port of an endpoint.
@@ -109,6 +112,7 @@ pub struct Fabric {
     fate: Fate,
     notes: Vec<(usize, Note)>,
     arrivals: Vec<usize>,
+    room: Vec<u8>,
 }
 
 impl Fabric {
@@ -134,6 +138,7 @@ impl Fabric {
             fate: Fate::default(),
             notes: Vec::new(),
             arrivals: Vec::new(),
+            room: Vec::new(),
         }
     }
 
@@ -169,7 +174,7 @@ impl Fabric {
     }
 
     /// Takes a frame that an endpoint has sent. What is due by now must have been [released](Self::release) before.
-    pub fn receive(&mut self, now: RunTime, from: usize, frame: &[u8], wire: &mut impl Wire) {
+    pub fn receive(&mut self, now: RunTime, from: usize, frame: &[u8], offload: &Offload, wire: &mut impl Wire) {
         let Some(head) = Head::parse(frame) else { return self.counted.stray += 1 };
         if !self.is_plugged[from] {
             return self.counted.unplugged += 1;
@@ -177,10 +182,17 @@ impl Fabric {
         if head.from != self.endpoints[from].mac {
             return self.counted.forged += 1;
         }
-        self.notes.clear();
-        self.arrivals.clear();
         match self.neighbours.judge(from, &head, frame) {
-            Manners::Pass => self.forward(now, from, &head, frame, wire),
+            Manners::Pass if !offload.is_some() || self.is_free(from, &head) => {
+                self.forward(now, from, &head, frame, offload, wire);
+            }
+            Manners::Pass => {
+                let mut room = std::mem::take(&mut self.room);
+                offload.finish(&head, frame, &mut room, |head, packet| {
+                    self.forward(now, from, head, packet, &Offload::NONE, wire);
+                });
+                self.room = room;
+            }
             Manners::Forged => self.counted.forged += 1,
             Manners::End if self.endpoints[from].is_exempt => {}
             Manners::End => wire.sent(now, from, frame, &[]),
@@ -193,16 +205,42 @@ impl Fabric {
         }
     }
 
-    fn forward(&mut self, now: RunTime, from: usize, head: &Head, frame: &[u8], wire: &mut impl Wire) {
+    /// True if every endpoint that a frame is for takes it as it is: no rule could see it, and its port leaves work to the kernel.
+    fn is_free(&self, from: usize, head: &Head) -> bool {
+        let is_free = |to: usize| {
+            let way = &self.ways[self.way(from, to)];
+            self.endpoints[to].takes_offloads && way.rules.is_empty() && way.held.is_empty()
+        };
+        match self.receiver(head) {
+            None if head.is_group() => (0..self.endpoints.len()).filter(|to| *to != from).all(is_free),
+            to => to.is_none_or(is_free),
+        }
+    }
+
+    /// The one endpoint that a frame is for.
+    fn receiver(&self, head: &Head) -> Option<usize> {
+        let found = self.by_mac.binary_search_by_key(&head.to, |(mac, _)| *mac).ok()?;
+        Some(self.by_mac[found].1)
+    }
+
+    fn forward(
+        &mut self,
+        now: RunTime,
+        from: usize,
+        head: &Head,
+        frame: &[u8],
+        offload: &Offload,
+        wire: &mut impl Wire,
+    ) {
+        self.notes.clear();
+        self.arrivals.clear();
         if head.is_group() {
             for to in (0..self.endpoints.len()).filter(|to| *to != from) {
-                self.pass(now, (from, to), head, frame, wire);
+                self.pass(now, (from, to), head, frame, offload, wire);
             }
         } else {
-            match self.by_mac.binary_search_by_key(&head.to, |(mac, _)| *mac) {
-                Ok(found) if self.by_mac[found].1 != from => {
-                    self.pass(now, (from, self.by_mac[found].1), head, frame, wire);
-                }
+            match self.receiver(head) {
+                Some(to) if to != from => self.pass(now, (from, to), head, frame, offload, wire),
                 _ => self.counted.stray += 1,
             }
         }
@@ -217,18 +255,27 @@ impl Fabric {
     }
 
     /// One frame, on one link.
-    fn pass(&mut self, now: RunTime, (from, to): (usize, usize), head: &Head, frame: &[u8], wire: &mut impl Wire) {
+    fn pass(
+        &mut self,
+        now: RunTime,
+        (from, to): (usize, usize),
+        head: &Head,
+        frame: &[u8],
+        offload: &Offload,
+        wire: &mut impl Wire,
+    ) {
         if self.endpoints[from].is_exempt || self.endpoints[to].is_exempt {
             if self.is_plugged[to] {
-                wire.put(to, frame);
+                wire.put(to, frame, offload);
             }
             return;
         }
         let number = self.way(from, to);
         let way = &mut self.ways[number];
         let index = way.frames;
-        way.frames += 1;
-        way.bytes += frame.len() as u64;
+        let (packets, bytes) = offload.packets(head, frame);
+        way.frames += packets;
+        way.bytes += bytes;
         let mut fate = std::mem::take(&mut self.fate);
         if way.rules.is_empty() {
             fate.begin(now);
@@ -239,11 +286,11 @@ impl Fabric {
         let has_come = !is_dropped && self.is_plugged[to];
         let passage = Passage { from, to, sent: now, ended: now, frame, head, notes: &fate.notes, has_come };
         if !has_come {
-            way.dropped += 1;
-            self.counted.unplugged += u64::from(!is_dropped);
+            way.dropped += packets;
+            self.counted.unplugged += if is_dropped { 0 } else { packets };
             wire.passed(&passage);
         } else if fate.is_plain(now) && way.held.is_empty() {
-            wire.put(to, frame);
+            wire.put(to, frame, offload);
             self.arrivals.push(to);
             wire.passed(&passage);
         } else {
@@ -303,7 +350,7 @@ impl Fabric {
                 self.counters[slot].dropped += 1;
                 waiting.notes.push(note);
             } else if has_come {
-                wire.put(to, &waiting.frame);
+                wire.put(to, &waiting.frame, &Offload::NONE);
                 wire.came(now, to, &waiting.frame, &waiting.notes);
             } else {
                 self.counted.unplugged += 1;
@@ -343,7 +390,7 @@ impl Fabric {
     /// Puts a frame of the switch's own on a port.
     fn tell(&self, now: RunTime, to: usize, frame: &[u8], notes: &[Note], wire: &mut impl Wire) {
         if self.is_plugged[to] {
-            wire.put(to, frame);
+            wire.put(to, frame, &Offload::NONE);
             if !self.endpoints[to].is_exempt {
                 wire.came(now, to, frame, notes);
             }

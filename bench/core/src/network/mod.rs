@@ -17,6 +17,7 @@ mod in_force;
 mod layout;
 pub mod messages;
 mod neighbours;
+mod offload;
 mod paths;
 pub mod pcapng;
 mod reach;
@@ -46,6 +47,7 @@ use crate::observation::Name;
 pub use fabric::{Endpoint, Fabric, Passage, Wire};
 pub use fate::{Did, Note};
 pub use head::{ETHERNET_BYTES, Head, IpHead, Mac, TcpHead, Transport};
+pub use offload::{OFFLOAD_BYTES, Offload};
 pub use wiring::{ReadyRules, Wiring};
 
 /// One direction between two endpoints: what `from` sends and `to` would get.

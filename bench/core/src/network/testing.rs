@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fabric::{Endpoint, Fabric, Passage, Wire};
 use super::fate::Note;
 use super::frames::{Made, mac};
-use super::{Effect, Filter, Link, Rule, RuleSet, Wiring};
+use super::{Effect, Filter, Link, Offload, Rule, RuleSet, Wiring};
 use crate::time::RunTime;
 
 /// A switch, its time, and everything that left it.
@@ -23,13 +23,16 @@ pub(super) struct Remembered {
     now: RunTime,
     /// When, to which endpoint, what.
     pub(super) put: Vec<(RunTime, usize, Vec<u8>)>,
+    /// How many of them were not as on a wire.
+    pub(super) left_undone: usize,
     /// From, to, and what the rules did.
     pub(super) passed: Vec<(usize, usize, Vec<Note>)>,
 }
 
 impl Wire for Remembered {
-    fn put(&mut self, to: usize, frame: &[u8]) {
+    fn put(&mut self, to: usize, frame: &[u8], offload: &Offload) {
         self.put.push((self.now, to, frame.to_vec()));
+        self.left_undone += usize::from(offload.is_some());
     }
 
     fn passed(&mut self, passage: &Passage<'_>) {
@@ -45,6 +48,7 @@ impl Bench {
             mac: mac(number),
             addresses: [false, true].map(|v6| Made { v6, ..Made::default() }.address(number)).into(),
             is_exempt: false,
+            takes_offloads: true,
         };
         let endpoints: Vec<_> = (1..=endpoints).map(endpoint).collect();
         let wiring = Wiring::new(seed, &endpoints);
@@ -68,7 +72,7 @@ impl Bench {
 
     /// An endpoint, by the number in its address, sends a frame.
     pub(super) fn send(&mut self, from: u16, frame: &[u8]) {
-        self.fabric.receive(self.now, usize::from(from) - 1, frame, &mut self.wire);
+        self.fabric.receive(self.now, usize::from(from) - 1, frame, &Offload::NONE, &mut self.wire);
     }
 
     /// The first endpoint sends the second so many datagrams, so far apart, each with its number.

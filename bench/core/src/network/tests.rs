@@ -8,7 +8,9 @@ use proptest::prelude::{ProptestConfig, any, prop, proptest};
 use super::fabric::Wire;
 use super::frames::{Made, is_sound, mac};
 use super::testing::{Bench, link, ms, numbered, rule, rule_for};
-use super::{Corrupt, Delay, Did, Effect, Filter, Head, Loss, Note, Protocol, Rate, Rule, SeenBy};
+use super::{
+    Corrupt, Delay, Did, Effect, Filter, Head, Loss, Note, OFFLOAD_BYTES, Offload, Protocol, Rate, Rule, SeenBy,
+};
 use crate::time::RunTime;
 
 fn cut() -> Effect {
@@ -284,6 +286,28 @@ fn a_rule_goes_on_where_it_was_when_another_comes() {
     assert_eq!(came, [100, 200, 300]);
 }
 
+#[test]
+fn a_long_segment_crosses_whole_where_no_rule_is_and_as_packets_where_one_is() {
+    let mut bench = Bench::new(1, 2);
+    let mut undone = [0; OFFLOAD_BYTES];
+    (undone[0], undone[1]) = (1, 1);
+    undone[4..6].copy_from_slice(&1_000_u16.to_ne_bytes());
+    undone[6..8].copy_from_slice(&34_u16.to_ne_bytes());
+    undone[8..10].copy_from_slice(&16_u16.to_ne_bytes());
+    let offload = Offload::new(undone);
+    let long = Made::default().tcp(1, 2, 3, 4, 0x10, &[7; 3_500]);
+    bench.fabric.receive(bench.now, 0, &long, &offload, &mut bench.wire);
+    assert_eq!((bench.wire.put.len(), bench.wire.left_undone), (1, 1));
+    assert_eq!(bench.fabric.traffic().links[0].frames, 4);
+    bench.set([rule(1, delay(1, 0))]);
+    bench.fabric.receive(bench.now, 0, &long, &offload, &mut bench.wire);
+    bench.advance(ms(10));
+    assert_eq!((bench.wire.put.len(), bench.wire.left_undone), (5, 1));
+    assert!(bench.wire.put[1..].iter().all(|(_, _, packet)| is_sound(packet)));
+    let traffic = bench.fabric.traffic();
+    assert_eq!((traffic.links[0].frames, traffic.rules[0].matched), (8, 4));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
@@ -337,11 +361,12 @@ proptest! {
     #[test]
     fn no_frame_is_too_strange_for_any_rule(
         frames in prop::collection::vec((1_u16..4, prop::collection::vec(any::<u8>(), 0..120), 0_usize..6), 1..40),
+        offload: [u8; OFFLOAD_BYTES],
         seed: u64,
     ) {
         struct Nowhere;
         impl Wire for Nowhere {
-            fn put(&mut self, _: usize, _: &[u8]) {}
+            fn put(&mut self, _: usize, _: &[u8], _: &Offload) {}
         }
         let everything = Effect {
             loss: Some(Loss { share: 0.2, burst: 3.0 }),
@@ -354,6 +379,7 @@ proptest! {
             reset: true,
             cut: false,
         };
+        let offload = if offload[0].is_multiple_of(3) { Offload::new(offload) } else { Offload::NONE };
         let mut bench = Bench::new(seed, 3);
         let links: BTreeSet<_> = [(1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2)].map(|(from, to)| link(from, to)).into();
         let one = Rule { links: links.clone(), ..rule(1, everything.clone()) };
@@ -369,7 +395,7 @@ proptest! {
             }
             let number = usize::from(from) - 1;
             bench.fabric.release(bench.now, &mut Nowhere);
-            bench.fabric.receive(bench.now, number, &frame, &mut Nowhere);
+            bench.fabric.receive(bench.now, number, &frame, &offload, &mut Nowhere);
             bench.now = bench.now + MICROSECOND;
             assert_eq!(Head::parse(&frame).is_none(), frame.len() < 14);
         }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::nodes::Node;
+use super::nodes::{Node, is_reserved, refuse_unsafe};
 use crate::diagnostic::{self, Diagnostic, Located};
 use crate::names::Names;
 use crate::network::{Layout, Subnet};
@@ -20,6 +20,8 @@ pub struct Network {
     pub mtu: Option<u16>,
     /// Addresses that nodes may take over from each other.
     pub addresses: Vec<Ipv4Addr>,
+    /// Machines that run nothing by themselves, after those of the nodes.
+    pub clients: Vec<Name>,
 }
 
 /// The keys of `[network]`.
@@ -40,7 +42,14 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Texts,
         "Further addresses of that network that nodes may take and give away while they run, as VRRP does.",
     ),
+    CLIENTS,
 ];
+
+const CLIENTS: Key = Key::new(
+    "clients",
+    Kind::Texts,
+    "Names of further machines with addresses of their own, after those of the nodes: `exec` steps run there with `as`, and `partition` and `link` can name them. Who is not named reaches everybody.",
+);
 
 const MODES: &[&str] = &["auto", "lab", "host", "shared"];
 
@@ -50,12 +59,13 @@ pub(super) struct Asked {
     subnet: Option<Option<Subnet>>,
     mtu: Option<u16>,
     addresses: Option<Vec<Ipv4Addr>>,
+    clients: Vec<Name>,
 }
 
 /// Reads `[network]`. What comes later is refused if it does not fit the mode.
 pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>) -> Option<Asked> {
     let Some(item) = root.item("network") else {
-        return Some(Asked { subnet: Some(None), mtu: None, addresses: Some(Vec::new()) });
+        return Some(Asked { subnet: Some(None), mtu: None, addresses: Some(Vec::new()), clients: Vec::new() });
     };
     let table = item.table(KEYS, "[network]")?;
     if let Some(mode) = table.word("mode") {
@@ -71,7 +81,7 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>) -> Option<Asked
             _ => {}
         }
     }
-    for key in ["subnet", "mtu", "addresses"] {
+    for key in ["subnet", "mtu", "addresses", "clients"] {
         if let Some(item) = table.item(key) {
             let instead = "in host mode every node is on 127.0.0.1";
             names.needs_lab(&format!("`{key}`"), &item.key_span(), instead);
@@ -83,7 +93,23 @@ pub(super) fn parse(root: &Table<'_, '_>, names: &mut Names<'_>) -> Option<Asked
     };
     let mtu = table.int("mtu", 1280..=9000).and_then(|mtu| u16::try_from(mtu.value).ok());
     let addresses = parse_addresses(&table, subnet.flatten());
-    Some(Asked { subnet, mtu, addresses })
+    let clients = table.texts("clients").unwrap_or_default();
+    let clients = clients.iter().filter(|client| is_free(client, &table)).map(|client| Name::from(client.value));
+    let clients: Vec<Name> = clients.collect();
+    clients.iter().for_each(|client| names.add_client(client.clone()));
+    Some(Asked { subnet, mtu, addresses, clients })
+}
+
+/// A client's name is a machine's, and must not be a word of the language.
+fn is_free(client: &Located<&str>, table: &Table<'_, '_>) -> bool {
+    let is_safe = refuse_unsafe(client.value, &client.span, "a client's name", table.problems());
+    let is_word = is_reserved(client.value) || client.value == "dsbench";
+    if is_word {
+        let message = format!("no client can be called `{}`", client.value);
+        let label = "a word of the language";
+        table.report(Diagnostic::error(diagnostic::RESERVED_NAME, message, client.span.clone(), label));
+    }
+    is_safe && !is_word
 }
 
 fn parse_subnet(item: &Item<'_, '_>) -> Option<Subnet> {
@@ -119,14 +145,28 @@ fn parse_addresses(table: &Table<'_, '_>, subnet: Option<Subnet>) -> Option<Vec<
 impl Asked {
     /// What it comes to, when everything has been read.
     pub(super) fn decide(self, root: &Table<'_, '_>, nodes: &[Node], names: &Names<'_>) -> Option<Network> {
-        let Self { subnet, mtu, addresses } = self;
+        let Self { subnet, mtu, addresses, clients } = self;
         let (subnet, addresses) = (subnet?, addresses?);
-        let network = Network { lab: names.uses_lab(), subnet, mtu, addresses };
+        let network = Network { lab: names.uses_lab(), subnet, mtu, addresses, clients };
         let layout = network.layout(nodes);
         let at = |key| root.table("network", "[network]").and_then(|table| table.item(key)).map(|item| item.span());
-        if nodes.len() > layout.subnet.room() {
-            let message =
-                format!("{} has room for {} nodes, and there are {}", layout.subnet, layout.subnet.room(), nodes.len());
+        let is_taken = |client: &&Name| {
+            let twice = network.clients.iter().filter(|other| *other == *client).count() > 1;
+            twice || names.is_node(client) || names.group(client).is_some() || names.is_role(client)
+        };
+        if let Some(client) = network.clients.iter().find(is_taken) {
+            let message = format!("`{client}` is a client, and something else");
+            let span = at("clients").unwrap_or_else(|| root.span());
+            root.report(Diagnostic::error(diagnostic::DUPLICATE_NAME, message, span, "given twice"));
+            return None;
+        }
+        if nodes.len() + network.clients.len() > layout.subnet.room() {
+            let message = format!(
+                "{} has room for {} nodes, and there are {}",
+                layout.subnet,
+                layout.subnet.room(),
+                nodes.len() + network.clients.len()
+            );
             let span = at("subnet").unwrap_or_else(|| root.span());
             root.report(Diagnostic::error(diagnostic::BAD_SUBNET, message, span, "too small").help("a shorter prefix"));
             return None;
@@ -149,9 +189,9 @@ impl Network {
         self.lab.is_some()
     }
 
-    /// Where everybody would be in the laboratory.
-    pub fn layout<'n>(&self, nodes: impl IntoIterator<Item = &'n Node>) -> Layout {
-        let names: Vec<&Name> = nodes.into_iter().map(|node| &node.name).collect();
+    /// Where everybody would be in the laboratory: the nodes in their order, then the clients.
+    pub fn layout<'n>(&'n self, nodes: impl IntoIterator<Item = &'n Node>) -> Layout {
+        let names: Vec<&Name> = nodes.into_iter().map(|node| &node.name).chain(&self.clients).collect();
         let subnet = self.subnet.unwrap_or_else(|| Subnet::for_endpoints(names.len()));
         Layout::new(subnet, names)
     }

@@ -77,6 +77,14 @@ impl Target {
             );
             return None;
         }
+        Self::parse_all(&items, names, purpose)
+    }
+
+    /// Reads targets that stand together; at least one.
+    pub(crate) fn parse_all(items: &[Item<'_, '_>], names: &Names<'_>, purpose: Purpose) -> Option<Self> {
+        if let [only] = items {
+            return Self::parse(only, names, purpose);
+        }
         // Every item is read before anything is given up, so that all mistakes are told at once.
         let targets: Vec<Option<Self>> = items.iter().map(|item| Self::parse(item, names, purpose)).collect();
         targets.into_iter().collect::<Option<Vec<_>>>().map(Self::listed)
@@ -136,6 +144,14 @@ impl Target {
                 let help = "a name means somebody from the step on that binds it";
                 let label = "means nobody yet";
                 let diagnostic = Diagnostic::error(diagnostic::OUT_OF_ORDER, message, text.span.clone(), label);
+                names.problems().report(diagnostic.help(help));
+                return None;
+            }
+            client if names.is_client(client) => {
+                let message = format!("`{client}` is a client, and no node");
+                let diagnostic =
+                    Diagnostic::error(diagnostic::UNKNOWN_TARGET, message, text.span.clone(), "runs nothing by itself");
+                let help = "`partition` and `link` can name clients, and `exec` with `as` runs as one";
                 names.problems().report(diagnostic.help(help));
                 return None;
             }

@@ -177,6 +177,7 @@ impl Driver<'_> {
             roles: self.plan.scenario.roles.iter().filter(holds).map(|role| role.name.to_string()).collect(),
             pid: main.and_then(|main| self.world.pid(&main.life())),
             life: main.map_or(0, |main| main.life),
+            exposed: self.setting.exposed.get(&**node).cloned().unwrap_or_default(),
             said: self.hands.as_ref().map_or_else(String::new, |hands| hands.news.said(node)),
         }
     }

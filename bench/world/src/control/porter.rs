@@ -28,6 +28,16 @@ struct Waiting {
     deadline: RunTime,
 }
 
+/// What the laboratory's process has said.
+enum Heard {
+    /// A probe has begun, or ended at once.
+    Begun(ProbeId, Result<Probe, Answer>),
+    /// Nothing more, for now.
+    Nothing,
+    /// It has ended.
+    Gone,
+}
+
 impl Machines {
     pub(super) fn new(spec: &LabSpec, porter: Porter) -> Self {
         let both = spec
@@ -58,8 +68,8 @@ impl Machines {
         late.into_iter().filter_map(|id| self.waiting.remove(&id).map(|_| ProbeId(id))).collect()
     }
 
-    /// The next answer, and whose it is; none if there is no more for now. An error if the laboratory's process is gone.
-    fn hear(&mut self) -> Result<Option<(ProbeId, Result<Probe, Answer>)>, ()> {
+    /// The next answer.
+    fn hear(&mut self) -> Heard {
         loop {
             match self.porter.answer() {
                 Received::Message(ToBench::Socket { id, errno }, fds) => {
@@ -70,10 +80,10 @@ impl Machines {
                         Some(socket) => Probe::with(socket, id, addr, deadline),
                         None => Err(Err(Errno::from_raw(errno).desc().to_owned())),
                     };
-                    return Ok(Some((id, begun)));
+                    return Heard::Begun(id, begun);
                 }
-                Received::Nothing => return Ok(None),
-                Received::Message(..) | Received::Ended => return Err(()),
+                Received::Nothing => return Heard::Nothing,
+                Received::Message(..) | Received::Ended => return Heard::Gone,
             }
         }
     }
@@ -84,9 +94,9 @@ impl Listener {
     pub(super) fn hear_porter(&mut self) {
         while let Some(machines) = &mut self.machines {
             match machines.hear() {
-                Ok(Some((id, begun))) => self.watch_probe(id, begun),
-                Ok(None) => return,
-                Err(()) => {
+                Heard::Begun(id, begun) => self.watch_probe(id, begun),
+                Heard::Nothing => return,
+                Heard::Gone => {
                     let _ = self.epoll.delete(&*machines);
                     self.machines = None;
                     return self.broken("the process of its laboratory was killed");

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::message::{Built, Socket, ToBench, Wanted};
 use super::netlink::Netlink;
@@ -37,6 +38,7 @@ impl Guardian {
     /// # Errors
     /// What this machine refuses, and how to change that. The guardian is as it was.
     pub fn build_lab(&self, spec: &LabSpec) -> Result<Lab, LabError> {
+        make_room(spec)?;
         let unheard = |error: std::io::Error| LabError::Guardian { source: error };
         let (channel, its_channel) = Channel::pair().map_err(|errno| unheard(errno.into()))?;
         let text = in_memory(&serde_json::to_vec(spec).expect("a specification is plain data")).map_err(unheard)?;
@@ -70,6 +72,22 @@ impl Guardian {
     }
 }
 
+/// Lifts this process's limit of open files, if the machines need that: they have that of the time when the guardian was forked.
+fn make_room(spec: &LabSpec) -> Result<(), LabError> {
+    /// A cable and its statistics; those of a program that runs there.
+    const EACH: u64 = 2 + 8;
+    const OTHERS: u64 = 64;
+    let machines = spec.all().count() as u64;
+    let needed = machines * EACH + OTHERS;
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, hard)) if soft < needed => {
+            let lifted = hard >= needed && setrlimit(Resource::RLIMIT_NOFILE, needed, hard).is_ok();
+            if lifted { Ok(()) } else { Err(LabError::Files { machines, needed, limit: hard }) }
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A cable as it comes.
 struct Laid {
     index: Option<u32>,
@@ -81,6 +99,7 @@ fn finish(spec: &LabSpec, laid: Vec<Laid>, built: Built, fds: Vec<OwnedFd>, port
     let netlink = fds.into_iter().next().map(|fd| Arc::new(Netlink::from(fd)));
     let cable = |(endpoint, Laid { index, fd, statistics }): (&EndpointSpec, Laid)| {
         let kind = match index {
+            None if spec.offloads => CableKind::TapWithOffloads,
             None => CableKind::Tap,
             Some(index) => CableKind::Packet(Plug { index, netlink: netlink.clone().ok_or(LabError::Died)? }),
         };

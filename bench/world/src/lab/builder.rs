@@ -59,7 +59,7 @@ fn build(spec: &LabSpec, guardian: &Channel, bench: &Channel) -> Result<Site, To
     mounts::share(spec).map_err(refused(Step::Mounts))?;
     let common = namespace("mnt").map_err(refused(Step::Mounts))?;
 
-    let cables = Cables::new(spec.link)?;
+    let cables = Cables::new(spec)?;
     let mut built = Built { low_ports_are_open: true, has_ip6: true };
     let (mut networks, mut indexes) = (Vec::new(), Vec::new());
     for (number, endpoint) in spec.all().enumerate() {
@@ -121,7 +121,7 @@ fn machine(endpoint: &EndpointSpec, spec: &LabSpec) -> Result<[OwnedFd; 4], Refu
 }
 
 /// A hold on a namespace that this process is in.
-fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
+pub(super) fn namespace(kind: &str) -> Result<OwnedFd, Refusal> {
     opened(&format!("/proc/self/ns/{kind}"))
 }
 
@@ -132,13 +132,16 @@ fn opened(path: &str) -> Result<OwnedFd, Refusal> {
 /// Whatever carries frames here.
 struct Cables {
     wanted: LinkKind,
+    /// What [`LabSpec::offloads`] says.
+    offloads: bool,
     /// Made when the first is needed.
     pairs: Option<Pairs>,
 }
 
 impl Cables {
-    fn new(wanted: LinkKind) -> Result<Self, ToBench> {
-        let mut cables = Self { wanted, pairs: None };
+    fn new(spec: &LabSpec) -> Result<Self, ToBench> {
+        let wanted = spec.link;
+        let mut cables = Self { wanted, offloads: spec.offloads, pairs: None };
         // Before the first machine, so that it is decided once: all machines are alike.
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|errno| Refusal::of("make a network namespace")(errno).at(Step::Machine))?;
@@ -148,7 +151,7 @@ impl Cables {
             LinkKind::Tap => {}
             LinkKind::Packet => cables.pairs = Some(pairs()?),
             // It was tried in a network namespace that nobody will use.
-            LinkKind::Any if link::tap().is_ok() => cables.wanted = LinkKind::Tap,
+            LinkKind::Any if link::tap(spec.offloads).is_ok() => cables.wanted = LinkKind::Tap,
             LinkKind::Any => cables.pairs = Some(pairs()?),
         }
         Ok(cables)
@@ -157,7 +160,7 @@ impl Cables {
     /// Makes eth0 in the network namespace `there`, in which this process is.
     fn lay(&self, number: usize, mtu: u32, there: &OwnedFd) -> Result<(OwnedFd, Option<u32>), ToBench> {
         match &self.pairs {
-            None => link::tap()
+            None => link::tap(self.offloads)
                 .map(|tap| (tap, None))
                 .map_err(|errno| Refusal::of("make a TAP device with /dev/net/tun")(errno).at(Step::Tap)),
             Some(pairs) => pairs

@@ -32,6 +32,8 @@ pub struct Cable {
 pub enum CableKind {
     /// A TAP device: `read` and `write`.
     Tap,
+    /// The same, with what is left to do on a frame before it: ten bytes (struct virtio_net_hdr).
+    TapWithOffloads,
     /// A packet socket on one end of a pair of devices: `recv` and `send` work too, and many frames at once by `recvmmsg` and `sendmmsg`.
     Packet(Plug),
 }
@@ -50,7 +52,7 @@ impl Cable {
     /// If the system refuses, or the machine is gone.
     pub fn plug(&self, is_in: bool) -> io::Result<()> {
         match &self.kind {
-            CableKind::Tap => Ok(ioctl::set_carrier(&self.fd, is_in)?),
+            CableKind::Tap | CableKind::TapWithOffloads => Ok(ioctl::set_carrier(&self.fd, is_in)?),
             CableKind::Packet(plug) => plug.set(is_in),
         }
     }
@@ -76,6 +78,7 @@ impl fmt::Debug for CableKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tap => f.write_str("Tap"),
+            Self::TapWithOffloads => f.write_str("TapWithOffloads"),
             Self::Packet(Plug { index, .. }) => write!(f, "Packet({index})"),
         }
     }

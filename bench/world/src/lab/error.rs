@@ -37,6 +37,18 @@ pub enum LabError {
         /// How long was waited.
         after: Duration,
     },
+    /// There are more machines than this process may have files open.
+    #[error(
+        "{machines} machines need {needed} open files, and {limit} are allowed (`ulimit -Hn` raises it; in a container: --ulimit nofile=65536)"
+    )]
+    Files {
+        /// How many machines.
+        machines: u64,
+        /// What they take.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
     /// A program shall run on a machine that does not exist.
     #[error("there is no machine called `{endpoint}` in this laboratory")]
     NoEndpoint {
@@ -102,7 +114,7 @@ fn remedy(at: Step, reason: Errno, read: &dyn Fn(&str) -> Option<String>) -> Str
             if reason == Errno::ENOSPC {
                 let which = if at == Step::Users { "user" } else { "net" };
                 return format!(
-                    "the limit of namespaces is used up: `sysctl user.max_{which}_namespaces` shows it, \
+                    "the limit of namespaces (0: none at all) is reached: `sysctl user.max_{which}_namespaces` shows it, \
                      `sudo sysctl -w user.max_{which}_namespaces=16384` raises it"
                 );
             }
@@ -110,7 +122,16 @@ fn remedy(at: Step, reason: Errno, read: &dyn Fn(&str) -> Option<String>) -> Str
                 return "this kernel was built without user namespaces (CONFIG_USER_NS): use another kernel, or network.mode = \"host\""
                     .to_owned();
             }
+            if at == Step::Mounts && reason == Errno::ENOENT {
+                return "create the file, empty if you like: it is covered, never changed".to_owned();
+            }
             CONTAINER.to_owned()
+        }
+        Step::Proc => {
+            "runs work without; in a container: docker run --security-opt systempaths=unconfined shows all of /proc".to_owned()
+        }
+        Step::Ports => {
+            "runs work without; in a container: docker run --security-opt systempaths=unconfined opens /proc/sys".to_owned()
         }
         Step::Tap => "`sudo chmod 0666 /dev/net/tun` opens it, as it is on most distributions; `sudo modprobe tun` if it is not there; \
                       in a container: --device /dev/net/tun"
@@ -141,6 +162,7 @@ mod tests {
         assert!(ubuntu.contains("apparmor_parser -r") && ubuntu.contains("userns,"), "{ubuntu}");
         let limit = told(Step::Users, Errno::ENOSPC, &[("kernel/apparmor_restrict_unprivileged_userns", "0")]);
         assert!(limit.contains("user.max_user_namespaces"), "{limit}");
+        assert!(told(Step::Mounts, Errno::ENOENT, &[]).contains("create the file"));
         assert!(told(Step::Machine, Errno::ENOSPC, &[]).contains("user.max_net_namespaces"));
         assert!(told(Step::Users, Errno::EINVAL, &[]).contains("CONFIG_USER_NS"));
         let docker = told(Step::Users, Errno::EPERM, &[]);

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getegid, geteuid, getgrouplist};
 use serde::{Deserialize, Serialize};
 
+use super::LabError;
+
 /// A user of this system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -52,6 +54,16 @@ impl User {
         let groups = getgrouplist(&name, user.gid).unwrap_or_else(|_| vec![user.gid]);
         let groups = groups.into_iter().map(nix::unistd::Gid::as_raw).collect();
         Self { name: user.name, owner: Owner { uid: user.uid.as_raw(), gid: user.gid.as_raw(), groups } }
+    }
+
+    /// Whether this process can become it, or give it something.
+    pub(crate) fn check(&self) -> Result<(), LabError> {
+        let own = geteuid();
+        if own.is_root() || own.as_raw() == self.uid() {
+            return Ok(());
+        }
+        let why = "only root can run programs as somebody else: start dsbench with sudo".to_owned();
+        Err(LabError::User { user: self.name.clone(), why })
     }
 
     /// Its name.

@@ -23,10 +23,10 @@ const QUEUE_FRAMES: u32 = 10_000;
 const QUEUE_BYTES: libc::c_int = 8 << 20;
 
 /// Makes eth0 as a TAP device in this network namespace, not yet configured. Born here: moving it here later would take 30 ms.
-pub(super) fn tap() -> nix::Result<OwnedFd> {
+pub(super) fn tap(offloads: bool) -> nix::Result<OwnedFd> {
     let tun = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun");
     let tun = OwnedFd::from(tun.map_err(errno_of)?);
-    ioctl::become_tap(&tun, "eth0")?;
+    ioctl::become_tap(&tun, "eth0", offloads)?;
     Ok(tun)
 }
 

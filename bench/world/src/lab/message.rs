@@ -83,6 +83,10 @@ pub(crate) enum Step {
     Packet,
     /// Addresses and routes.
     Network,
+    /// A /proc of a machine's own.
+    Proc,
+    /// Ports below 1024.
+    Ports,
 }
 
 /// dsbench to the laboratory's process.

@@ -24,6 +24,7 @@ mod netlink;
 mod place;
 mod spec;
 mod sysctl;
+mod trial;
 
 pub use build::Lab;
 pub(crate) use build::Porter;
@@ -39,3 +40,4 @@ pub(crate) use namespaces::Namespaces;
 pub use place::Place;
 pub(crate) use place::Placement;
 pub use spec::{EndpointSpec, LabSpec, LinkKind};
+pub use trial::{LAB_PARTS, LabPart, LabTrial, lab_trial};

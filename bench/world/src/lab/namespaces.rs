@@ -10,6 +10,7 @@ use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpid, pipe2};
@@ -56,16 +57,16 @@ impl Namespaces {
         // If it is refused, some machine will say so.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
         let (channel, its_channel) = Channel::pair().ok()?;
-        let (me, own) = (getpid(), own.map(AsRawFd::as_raw_fd));
+        let (me, owns) = (getpid(), own.map(AsRawFd::as_raw_fd));
         let kept = channel.as_raw_fd();
         let process = sys::fork(|| {
-            for fd in own.into_iter().chain([kept]) {
+            for fd in owns.into_iter().chain([kept]) {
                 let _ = nix::unistd::close(fd);
             }
             builder::run(&spec, its_channel, bench, me)
         })
         .ok()?;
-        let (users, machines) = hear(process, &channel)?;
+        let (users, machines) = hear(process, &channel, own)?;
         Some(Self { users, machines, outer_proc, process, open_files: (soft, hard) })
     }
 
@@ -135,7 +136,7 @@ impl Namespaces {
 }
 
 /// Helps the laboratory's process to build, until all is there.
-fn hear(process: Pid, channel: &Channel) -> Option<(OwnedFd, BTreeMap<String, Machine>)> {
+fn hear(process: Pid, channel: &Channel, bench: Option<&Channel>) -> Option<(OwnedFd, BTreeMap<String, Machine>)> {
     let mut users = None;
     let mut machines = BTreeMap::new();
     loop {
@@ -151,7 +152,15 @@ fn hear(process: Pid, channel: &Channel) -> Option<(OwnedFd, BTreeMap<String, Ma
             }
             Received::Message(ToGuardian::Built, _) => return Some((users?, machines)),
             Received::Nothing => {
-                let _ = poll(&mut [PollFd::new(channel.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+                let mut fds = vec![PollFd::new(channel.as_fd(), PollFlags::POLLIN)];
+                // Only its end.
+                fds.extend(bench.map(|bench| PollFd::new(bench.as_fd(), PollFlags::empty())));
+                let _ = poll(&mut fds, PollTimeout::NONE);
+                if fds.get(1).and_then(PollFd::any) == Some(true) {
+                    // Nobody wants it any more, even if it is stuck.
+                    let _ = kill(process, Signal::SIGKILL);
+                    return None;
+                }
             }
             Received::Ended => return None,
         }

@@ -1,7 +1,6 @@
 //! Where in the laboratory a program runs, and with which rights.
 
 use dsbench_core::observation::Name;
-use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::{CAPABILITIES, LabError, LabSpec, Owner, User};
@@ -75,9 +74,6 @@ fn owner(name: &str) -> Result<Owner, LabError> {
     let failed = |why: String| LabError::User { user: name.to_owned(), why };
     let user = User::named(name).map_err(|error| failed(error.to_string()))?;
     let user = user.ok_or_else(|| failed("there is no such user here".to_owned()))?;
-    let (own, wanted) = (geteuid(), user.uid());
-    if !own.is_root() && own.as_raw() != wanted {
-        return Err(failed("only root can run programs as somebody else: start dsbench with sudo".to_owned()));
-    }
+    user.check()?;
     Ok(user.owner().clone())
 }

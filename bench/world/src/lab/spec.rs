@@ -22,6 +22,9 @@ pub struct LabSpec {
     pub hosts: Vec<String>,
     /// What carries frames between a machine and the switch.
     pub link: LinkKind,
+    /// Lets machines leave checksums and the cutting of long segments to their card, if that is a TAP device. What is left to do then stands
+    /// before each frame, and the switch must know that.
+    pub offloads: bool,
     /// Whom programs run as that name no user, if dsbench was started as root. None: they stay root within the laboratory.
     pub root_user: Option<super::User>,
     /// Directories that programs must see even where machines have a private one above them (`/run`, `/dev/shm`).

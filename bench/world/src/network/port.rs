@@ -1,11 +1,11 @@
 //! One endpoint's end at the switch: frames are read from it and written to it.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use dsbench_core::network::Mac;
+use dsbench_core::network::{Mac, OFFLOAD_BYTES, Offload};
 use dsbench_core::observation::Name;
 use nix::errno::Errno;
 
@@ -13,8 +13,8 @@ use crate::error::WorldError;
 use crate::lab::{Cable, CableKind};
 use crate::launch::set_nonblocking;
 
-/// The longest frame: a packet of 64 KiB with its Ethernet header.
-pub(super) const FRAME_BYTES_MAX: usize = 65_536 + 18;
+/// The longest frame: 64 KiB of IPv6 payload with all headers, and what may stand before it.
+pub(super) const FRAME_BYTES_MAX: usize = OFFLOAD_BYTES + 14 + 40 + 65_536;
 /// How many frames one system call moves, where it can move several; and how many are read from one port before the next has its turn.
 pub(super) const BATCH: usize = 64;
 
@@ -51,6 +51,7 @@ impl From<Cable> for Port {
     fn from(Cable { name, fd, kind, mac, ips, statistics }: Cable) -> Self {
         let (kind, carrier) = match kind {
             CableKind::Tap => (PortKind::Tap, None),
+            CableKind::TapWithOffloads => (PortKind::TapWithOffloads, None),
             CableKind::Packet(plug) => {
                 let carrier: Carrier = Box::new(move |is_in| plug.set(is_in));
                 (PortKind::Packet, Some(carrier))
@@ -71,6 +72,8 @@ impl fmt::Debug for Port {
 pub enum PortKind {
     /// The other side of a TAP device: one system call moves one frame.
     Tap,
+    /// The same, and what is left to do on a frame stands before it (IFF_VNET_HDR): checksums and long segments are left to the card.
+    TapWithOffloads,
     /// A socket that is bound to the other end of a veth pair: one system call moves many.
     Packet,
 }
@@ -105,7 +108,8 @@ impl Opened {
     /// If the port is gone.
     pub(super) fn read(&mut self, batch: &mut Batch) -> io::Result<usize> {
         let read = match self.kind {
-            PortKind::Tap => batch.read_one(self.fd.as_fd()),
+            PortKind::Tap => batch.read_one(self.fd.as_fd(), 0),
+            PortKind::TapWithOffloads => batch.read_one(self.fd.as_fd(), OFFLOAD_BYTES),
             PortKind::Packet => batch.read_many(self.fd.as_fd()),
         };
         match read {
@@ -118,9 +122,13 @@ impl Opened {
     }
 
     /// Writes a frame, now or at the next [`flush`](Self::flush).
-    pub(super) fn write(&mut self, frame: &[u8]) -> Written {
+    pub(super) fn write(&mut self, frame: &[u8], offload: &Offload) -> Written {
         match self.kind {
             PortKind::Tap => written(nix::unistd::write(&self.fd, frame)),
+            PortKind::TapWithOffloads => {
+                let parts = [IoSlice::new(offload.bytes()), IoSlice::new(frame)];
+                written(nix::sys::uio::writev(&self.fd, &parts))
+            }
             PortKind::Packet => {
                 self.outgoing.extend_from_slice(frame);
                 self.ends.push(self.outgoing.len());
@@ -157,7 +165,7 @@ impl Opened {
     pub(super) fn set_carrier(&mut self, is_plugged: bool) -> io::Result<()> {
         match (&mut self.carrier, self.kind) {
             (Some(carrier), _) => carrier(is_plugged),
-            (None, PortKind::Tap) => set_tap_carrier(self.fd.as_raw_fd(), is_plugged),
+            (None, PortKind::Tap | PortKind::TapWithOffloads) => set_tap_carrier(self.fd.as_raw_fd(), is_plugged),
             (None, PortKind::Packet) => Ok(()),
         }
     }
@@ -211,20 +219,25 @@ fn written(result: nix::Result<usize>) -> Written {
 pub(super) struct Batch {
     bytes: Vec<u8>,
     lengths: [usize; BATCH],
+    /// How many bytes stand before each frame.
+    before: usize,
 }
 
 impl Batch {
     pub(super) fn new() -> Self {
-        Self { bytes: vec![0; BATCH * FRAME_BYTES_MAX], lengths: [0; BATCH] }
+        Self { bytes: vec![0; BATCH * FRAME_BYTES_MAX], lengths: [0; BATCH], before: 0 }
     }
 
-    /// The bytes of a frame that was read.
-    pub(super) fn frame(&self, index: usize) -> &[u8] {
+    /// The bytes of a frame that was read, and what is left to do on it.
+    pub(super) fn frame(&self, index: usize) -> (&[u8], Offload) {
         let start = index * FRAME_BYTES_MAX;
-        &self.bytes[start..start + self.lengths[index]]
+        let (before, frame) =
+            self.bytes[start..start + self.lengths[index]].split_at_checked(self.before).unwrap_or((&[], &[]));
+        (frame, before.try_into().map_or(Offload::NONE, Offload::new))
     }
 
-    fn read_one(&mut self, fd: BorrowedFd<'_>) -> nix::Result<usize> {
+    fn read_one(&mut self, fd: BorrowedFd<'_>, before: usize) -> nix::Result<usize> {
+        self.before = before;
         self.lengths[0] = nix::unistd::read(fd, &mut self.bytes[..FRAME_BYTES_MAX])?;
         Ok(1)
     }
@@ -252,6 +265,7 @@ impl Batch {
             )
         };
         let read = Errno::result(read)? as usize;
+        self.before = 0;
         for (length, header) in self.lengths.iter_mut().zip(&headers[..read]) {
             *length = (header.msg_len as usize).min(FRAME_BYTES_MAX);
         }

@@ -9,7 +9,8 @@ use dsbench_core::network::{Endpoint, Fabric, RuleSet, Traffic, Wiring};
 use dsbench_core::observation::Name;
 use dsbench_core::time::RunTime;
 
-use super::port::{Opened, Port};
+use super::losses::Losses;
+use super::port::{Opened, Port, PortKind};
 use super::record::Records;
 use super::thread::{Loop, Task};
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ pub struct SwitchConfig {
 pub struct Switch {
     mailbox: Mailbox<Task>,
     wiring: Wiring,
+    losses: Losses,
 }
 
 impl Switch {
@@ -55,9 +57,17 @@ impl Switch {
         let records = Records::start(clock, &config, &outbox)?;
         let mut endpoints = Vec::new();
         let mut ports = Vec::new();
+        let mut losses = Losses::default();
+        config.ports.iter().for_each(|port| losses.watch(port));
         for Port { name, fd, kind, mac, ips, carrier, statistics: _ } in config.ports {
             let is_exempt = config.exempt.contains(&name);
-            endpoints.push(Endpoint { name, mac, addresses: ips, is_exempt });
+            endpoints.push(Endpoint {
+                name,
+                mac,
+                addresses: ips,
+                is_exempt,
+                takes_offloads: kind == PortKind::TapWithOffloads,
+            });
             ports.push(Opened::new(fd, kind, carrier)?);
         }
         let wiring = Wiring::new(config.seed, &endpoints);
@@ -65,7 +75,7 @@ impl Switch {
         let (looping, mailbox) = Loop::new(clock, fabric, ports, records)?;
         thread::spawn("switch", clock, outbox, || looping.run())
             .map_err(|error| WorldError::system("start the switch thread", error))?;
-        Ok(Self { mailbox, wiring })
+        Ok(Self { mailbox, wiring, losses })
     }
 
     /// Replaces all rules at once; gives the instant at which that was done. None if the thread is gone, of which the driver is told.
@@ -85,12 +95,17 @@ impl Switch {
 
     /// What went over the links so far, and what the rules did. None if the thread is gone.
     pub fn traffic(&self) -> Option<Traffic> {
-        self.ask(Task::Traffic)
+        Some(self.with_losses(self.ask(Task::Traffic)?))
     }
 
     /// Ends the thread, once everything is written; gives what went over the links. None if the thread is gone.
     pub fn stop(self) -> Option<Traffic> {
-        self.ask(Task::Stop)
+        Some(self.with_losses(self.ask(Task::Stop)?))
+    }
+
+    fn with_losses(&self, traffic: Traffic) -> Traffic {
+        // Counted here and not by the thread, which has frames to carry.
+        Traffic { overruns: traffic.overruns + self.losses.count(), ..traffic }
     }
 
     fn ask<T>(&self, task: impl FnOnce(SyncSender<T>) -> Task) -> Option<T> {

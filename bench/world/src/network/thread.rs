@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::SyncSender;
 
-use dsbench_core::network::{Fabric, Note, Passage, ReadyRules, Traffic, Wire};
+use dsbench_core::network::{Fabric, Note, Offload, Passage, ReadyRules, Traffic, Wire};
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -109,7 +109,7 @@ impl Loop {
 
     /// Reads one port, so much and no more that the others have their turn.
     fn receive(&mut self, port: usize, batch: &mut Batch) {
-        let one_by_one = self.ports.ports[port].kind() == PortKind::Tap;
+        let one_by_one = self.ports.ports[port].kind() != PortKind::Packet;
         for _ in 0..if one_by_one { BATCH } else { 1 } {
             match self.ports.ports[port].read(batch) {
                 Ok(0) => return,
@@ -117,7 +117,8 @@ impl Loop {
                     let now = self.clock.now();
                     self.fabric.release(now, &mut self.ports);
                     for index in 0..count {
-                        self.fabric.receive(now, port, batch.frame(index), &mut self.ports);
+                        let (frame, offload) = batch.frame(index);
+                        self.fabric.receive(now, port, frame, &offload, &mut self.ports);
                     }
                 }
                 Err(_) => {
@@ -173,13 +174,13 @@ impl Loop {
 }
 
 impl Wire for Ports {
-    fn put(&mut self, to: usize, frame: &[u8]) {
+    fn put(&mut self, to: usize, frame: &[u8], offload: &Offload) {
         let port = &mut self.ports[to];
         if !port.is_open() {
             return;
         }
         let was_behind = port.is_behind();
-        if let Written::Lost(lost) = port.write(frame) {
+        if let Written::Lost(lost) = port.write(frame, offload) {
             self.overruns += lost;
         }
         if port.is_behind() && !was_behind {

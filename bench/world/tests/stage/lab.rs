@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use dsbench_core::observation::{Life, Name};
 use dsbench_world::{
     Cable, Clock, EndpointSpec, ExecId, ExecInput, ExecSpec, Executed, Guardian, Happening, LabSpec, LinkKind, Place,
-    SpawnSpec, World, WorldConfig, WorldError,
+    SpawnSpec, SwitchConfig, World, WorldConfig, WorldError,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
@@ -43,6 +43,7 @@ pub(crate) fn machines(count: u16) -> LabSpec {
         mtu: 1500,
         hosts: vec!["10.77.0.1 primary".to_owned()],
         link: LINK,
+        offloads: false,
         root_user: None,
         visible: Vec::new(),
     }
@@ -73,6 +74,27 @@ impl LabStage {
         };
         let world = World::new(guardian, Clock::start(), config).unwrap();
         Self { stage: Stage { world, dir, seen: Vec::new() }, hub }
+    }
+
+    /// The same with the switch of every run, in place of the simplest.
+    pub(crate) fn with_switch(spec: &LabSpec, configure: impl FnOnce(&mut SwitchConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let guardian = Guardian::fork().unwrap();
+        let mut lab = guardian.build_lab(spec).unwrap();
+        let ports = std::mem::take(&mut lab.cables).into_iter().map(Into::into).collect();
+        let mut switch = SwitchConfig { seed: 42, ports, exempt: ["dsbench".into()].into(), ..SwitchConfig::default() };
+        configure(&mut switch);
+        let config = WorldConfig {
+            log_dir: dir.path().to_owned(),
+            signals: None,
+            desk: None,
+            lab: Some(lab),
+            switch: Some(switch),
+            lifts_limits: true,
+            tick: WorldConfig::EXACT,
+        };
+        let world = World::new(guardian, Clock::start(), config).unwrap();
+        Self { stage: Stage { world, dir, seen: Vec::new() }, hub: Hub::start(Vec::new()) }
     }
 
     /// Starts a shell script on the machine that is called as the life's node; waits until it runs; gives its pid on the host.
@@ -192,23 +214,37 @@ pub(crate) fn place(on: &str, user: Option<&str>, caps: &[&str]) -> Place {
 
 /// Runs the tests of this file once more, all but the named one, as somebody who has no rights: nobody.
 pub(crate) fn again_as_an_ordinary_user(but: &str) {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    // Wherever the checkout lies, there it can be reached.
-    let copy = dir.path().join("tests");
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-    let done = std::process::Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(copy)
-        .args(["--ignored", "--skip", but])
-        .current_dir(dir.path())
-        .env("TMPDIR", dir.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&done.stdout);
-    assert!(
-        done.status.success() && said.contains("test result: ok"),
-        "{said}{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    let said = Elsewhere::new()
+        .run("exec setpriv --reuid=65534 --regid=65534 --clear-groups $TESTS --ignored --skip $BUT", &[("BUT", but)]);
+    assert!(said.contains("test result: ok"), "{said}");
+}
+
+/// A copy of this test program that everybody can reach, wherever the checkout lies.
+pub(crate) struct Elsewhere(tempfile::TempDir);
+
+impl Elsewhere {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        // By another process: a child that another test forks meanwhile must not hold it open for writing, or it cannot be executed.
+        let mut cp = std::process::Command::new("cp");
+        cp.arg(std::env::current_exe().unwrap()).arg(dir.path().join("tests"));
+        assert!(cp.status().unwrap().success());
+        Self(dir)
+    }
+
+    /// Runs a shell script that executes `$TESTS`; it must succeed. Gives what it said.
+    pub(crate) fn run(&self, script: &str, env: &[(&str, &str)]) -> String {
+        let done = std::process::Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(self.0.path())
+            .env("TESTS", self.0.path().join("tests"))
+            .env("TMPDIR", self.0.path())
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+        said
+    }
 }

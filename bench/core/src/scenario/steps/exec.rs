@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{StepTable, Verb, VerbKind};
 use crate::condition::parse_command;
 use crate::groups::Whose;
+use crate::observation::Name;
 use crate::table::{Key, Kind};
 use crate::target::{Purpose, Target};
 use crate::template::{Setting, Template, told};
@@ -17,6 +18,8 @@ pub struct Exec {
     pub command: Vec<Template>,
     /// Once for each of these nodes, in its directory and environment; none: from the bench.
     pub on: Option<Target>,
+    /// From this client of the network.
+    pub as_client: Option<Name>,
     /// The exit code that it must have.
     pub exit: i32,
     /// The longest that it may take.
@@ -25,7 +28,7 @@ pub struct Exec {
 
 pub(super) const EXEC: VerbKind = VerbKind {
     key: Key::new("exec", Kind::Command, "Runs a command: the program and its arguments."),
-    modifiers: &["on", "exit", "within"],
+    modifiers: &["on", "as", "exit", "within"],
     acts: true,
     parse,
 };
@@ -37,20 +40,31 @@ fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
         Some(on) => Setting::NODE.of(on.as_ref().map_or(Whose::Anybody, |on| on.whose(step.names))),
     };
     let command = parse_command(&step.item, setting, step.names);
+    let as_client = step.table.item("as").map(|item| {
+        let instead = "without `as` it runs from the bench";
+        step.names.needs_lab("`as`", &item.key_span(), instead)?;
+        step.names.client(&item.nonempty_text()?)
+    });
+    let as_client = match as_client {
+        None => None,
+        Some(client) => Some(client?),
+    };
+    step.table.at_most_one(&["on", "as"]);
     let exit = step.table.int("exit", 0..=255).map_or(0, |exit| i32::try_from(exit.value).unwrap_or(0));
     let on = match on {
         None => None,
         Some(on) => Some(on?),
     };
-    Some(Verb::Exec(Exec { command: command?, on, exit, within: step.within() }))
+    Some(Verb::Exec(Exec { command: command?, on, as_client, exit, within: step.within() }))
 }
 
 impl fmt::Display for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run `{}`", told(&self.command))?;
-        match &self.on {
-            Some(on) => write!(f, " on {on}"),
-            None => Ok(()),
+        match (&self.on, &self.as_client) {
+            (Some(on), _) => write!(f, " on {on}"),
+            (None, Some(client)) => write!(f, " as {client}"),
+            (None, None) => Ok(()),
         }
     }
 }

@@ -127,6 +127,8 @@ pub const VERBS: &[VerbKind] = &[
     network::UNPLUG,
 ];
 
+const PLACE: Need = Need::AtMostOneOf("where a command runs");
+
 const BEGINS: Need = Need::AtMostOneOf("when it begins");
 
 const MODIFIERS: &[Key] = &[
@@ -157,7 +159,14 @@ const MODIFIERS: &[Key] = &[
         "on",
         Kind::Target,
         "Runs the command once for each of these nodes, as that node; from the bench if not given.",
-    ),
+    )
+    .with(PLACE),
+    Key::new(
+        "as",
+        Kind::Text,
+        "Runs the command as this client of [network]: with an address of its own, that faults of the network can be about.",
+    )
+    .with(PLACE),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
     Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
     Key::new("settle", Kind::Later, "Waits for quiescence: until then, `wait` with `latest` and `each`."),

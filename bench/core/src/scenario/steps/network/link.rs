@@ -141,14 +141,14 @@ fn parse_where(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Where> {
     };
     let sides = |one: Option<Side>, other: Option<Side>, item: &Item<'_, '_>| {
         let (one, other) = (one?, other?);
-        if one == Side::Rest && other == Side::Rest {
+        if one.has_rest && other.has_rest {
             let help = "name one of the two; without `between`, `from` and `to` all links are meant";
             refuse(item, "`*` on both sides", help);
             return None;
         }
         Some((one, other))
     };
-    let side = |key| table.item(key).map_or(Some(Side::Rest), |item| Side::parse(&item, names));
+    let side = |key| table.item(key).map_or(Some(Side::rest()), |item| Side::parse(&item, names));
     match (table.item("between"), table.item("from").or_else(|| table.item("to"))) {
         (None, None) => Some(Where::Everywhere),
         (Some(_), Some(way)) => {

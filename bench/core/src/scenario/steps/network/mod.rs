@@ -4,6 +4,8 @@ mod heal;
 mod link;
 mod partition;
 mod side;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod unplug;
 

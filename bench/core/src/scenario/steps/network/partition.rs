@@ -27,7 +27,7 @@ pub struct Partition {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
     /// These groups from each other. Whoever stands in several reaches all of them, whoever stands in none reaches everybody.
-    Groups(Vec<Vec<Side>>),
+    Groups(Vec<Side>),
     /// Each of these alone, from everybody else and from each other.
     Isolate(Target),
     /// What the first send does not reach the second; the other way stays open.
@@ -101,31 +101,18 @@ fn cuts_nothing<T>(item: &Item<'_, '_>, message: impl Into<String>, help: &str) 
     None
 }
 
-fn parse_groups(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Vec<Vec<Side>>> {
-    let elements = item.array()?;
-    let group = |group: &Item<'_, '_>| -> Option<Vec<Side>> {
-        if !group.is_array() {
-            return Side::parse(group, names).map(|side| vec![side]);
-        }
-        let members = group.array()?;
-        if members.is_empty() {
-            return cuts_nothing(group, "a group of nobody", "name who stands in it, or leave it out");
-        }
-        // A list with `!` is one target: who is taken away is taken away from the others of the list.
-        let has_rest = |member: &Item<'_, '_>| member.is_text() && member.text().is_some_and(|text| text.value == "*");
-        if !members.iter().any(has_rest) {
-            return whole(group, names).map(|target| vec![Side::Of(target)]);
-        }
-        let sides: Vec<_> = members.iter().map(|member| Side::parse(member, names)).collect();
-        sides.into_iter().collect()
+fn parse_groups(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Vec<Side>> {
+    let group = |group: &Item<'_, '_>| match group.is_array() && group.array()?.is_empty() {
+        true => cuts_nothing(group, "a group of nobody", "name who stands in it, or leave it out"),
+        false => Side::parse(group, names),
     };
-    let groups: Vec<_> = elements.iter().map(group).collect();
+    let groups: Vec<_> = item.array()?.iter().map(group).collect();
     let groups = groups.into_iter().collect::<Option<Vec<_>>>()?;
     if groups.len() < 2 {
         let message = "a partition into fewer than two groups";
         return cuts_nothing(item, message, "\"*\" is everybody else: [[\"leader\"], [\"*\"]]");
     }
-    let rests = groups.iter().filter(|group| group.contains(&Side::Rest)).count();
+    let rests = groups.iter().filter(|group| group.has_rest).count();
     if rests > 1 {
         let message = format!("`*` stands in {rests} groups, which then reach each other");
         return cuts_nothing(item, message, "\"*\" is everybody who is not named, in one group");
@@ -135,7 +122,7 @@ fn parse_groups(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Vec<Vec<Side>>
 
 fn parse_shape(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Shape> {
     if table.has("from") || table.has("to") {
-        let side = |key| table.item(key).map_or(Some(Side::Rest), |item| Side::parse(&item, names));
+        let side = |key| table.item(key).map_or(Some(Side::rest()), |item| Side::parse(&item, names));
         let (from, to) = (side("from"), side("to"));
         if let Some(other) = table.at_most_one(&["isolate", "halves", "bridge", "ring"]) {
             let message = format!("`{}` beside one way: only one shape can be meant", other.key());
@@ -143,7 +130,7 @@ fn parse_shape(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Shape> {
             table.report(diagnostic.help("a step has one partition"));
             return None;
         }
-        if from == Some(Side::Rest) && to == Some(Side::Rest) {
+        if [&from, &to].iter().all(|side| side.as_ref().is_some_and(|side| side.has_rest)) {
             let item = table.item("from").or_else(|| table.item("to"))?;
             return cuts_nothing(&item, "one way from everybody else to everybody else", "name one of the two sides");
         }
@@ -219,44 +206,38 @@ impl Partition {
     }
 }
 
-fn apart(groups: &[Vec<Side>], state: &ClusterState, random: &mut Keyed) -> Result<Paths, String> {
-    let mut named: Vec<Vec<Name>> = Vec::new();
+fn apart(groups: &[Side], state: &ClusterState, random: &mut Keyed) -> Result<Paths, String> {
+    let mut named = Vec::new();
     for group in groups {
-        let mut members = Vec::new();
-        for side in group {
-            members.extend(side.resolve(state, random)?.unwrap_or_default());
-        }
-        members.dedup();
-        named.push(members);
+        named.push(group.named(state, random)?);
     }
     let rest = but(state.nodes(), &named.concat());
-    for (group, sides) in named.iter_mut().zip(groups) {
-        if sides.contains(&Side::Rest) {
-            group.extend(rest.iter().cloned());
-        }
+    for (group, _) in named.iter_mut().zip(groups).filter(|(_, side)| side.has_rest) {
+        group.extend(rest.iter().cloned());
     }
     named.retain(|group| !group.is_empty());
     Ok(Paths::Apart(named))
 }
 
-/// Both sides of which at most one is everybody else.
+/// Whoever stands on two sides.
 pub(super) fn both(
     one: &Side,
     other: &Side,
     state: &ClusterState,
     random: &mut Keyed,
 ) -> Result<(Vec<Name>, Vec<Name>), String> {
-    let (one, other) = (one.resolve(state, random)?, other.resolve(state, random)?);
-    let rest = |of: &Option<Vec<Name>>| but(state.nodes(), of.as_deref().unwrap_or_default());
-    Ok((one.clone().unwrap_or_else(|| rest(&other)), other.unwrap_or_else(|| rest(&one))))
+    let (mut these, mut those) = (one.named(state, random)?, other.named(state, random)?);
+    let rest = but(state.nodes(), &[these.as_slice(), those.as_slice()].concat());
+    these.extend(rest.iter().filter(|_| one.has_rest).cloned());
+    those.extend(rest.iter().filter(|_| other.has_rest).cloned());
+    Ok((these, those))
 }
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.shape {
             Shape::Groups(groups) => {
-                let group = |sides: &Vec<Side>| sides.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                let groups: Vec<String> = groups.iter().map(|sides| format!("{{{}}}", group(sides))).collect();
+                let groups: Vec<String> = groups.iter().map(|side| format!("{{{side}}}")).collect();
                 write!(f, "partition {}", groups.join(" | "))?;
             }
             Shape::Isolate(target) => write!(f, "partition {target} from everybody")?,

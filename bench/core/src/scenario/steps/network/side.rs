@@ -11,46 +11,71 @@ use crate::table::Item;
 use crate::target::{Aim, Eligible, Purpose, Target};
 
 /// Who stands on a side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Side {
-    /// These, resolved when the step fires.
-    Of(Target),
-    /// Everybody else.
-    Rest,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Side {
+    /// These nodes, resolved when the step fires.
+    pub target: Option<Target>,
+    /// These clients.
+    pub clients: Vec<Name>,
+    /// Every node that is not named on another side. (Clients are named, or on no side.)
+    pub has_rest: bool,
 }
 
 /// How everybody else is written.
 pub(super) const REST: &str = "*";
 
 impl Side {
-    pub(super) fn parse(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Self> {
-        if item.is_text() && item.text()?.value == REST {
-            return Some(Self::Rest);
-        }
-        whole(item, names).map(Self::Of)
+    /// Everybody else.
+    pub(super) fn rest() -> Self {
+        Self { has_rest: true, ..Self::default() }
     }
 
-    /// Whoever stands here; none for everybody else.
-    pub(super) fn resolve(&self, state: &ClusterState, random: &mut Keyed) -> Result<Option<Vec<Name>>, String> {
-        match self {
-            Self::Of(target) => nodes(target, state, random).map(Some),
-            Self::Rest => Ok(None),
+    /// Reads a target, a client, `"*"` or a list of these.
+    pub(super) fn parse(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Self> {
+        if item.is_array() && item.array()?.is_empty() {
+            // It is no target either, and says so.
+            return Target::parse(item, names, Purpose::Act).and(None);
         }
+        let mut side = Self::default();
+        let mut targets = Vec::new();
+        for member in item.one_or_more() {
+            let word = if member.is_text() { member.text().map(|text| text.value) } else { None };
+            match word {
+                Some(REST) => side.has_rest = true,
+                Some(client) if names.is_client(client) => side.clients.push(client.into()),
+                _ => targets.push(member),
+            }
+        }
+        if !targets.is_empty() {
+            let target = Target::parse_all(&targets, names, Purpose::Act)?;
+            side.target = Some(refuse_processes(target, item)?);
+        }
+        Some(side)
+    }
+
+    /// Whoever is named.
+    pub(super) fn named(&self, state: &ClusterState, random: &mut Keyed) -> Result<Vec<Name>, String> {
+        let mut named = self.target.as_ref().map_or(Ok(Vec::new()), |target| nodes(target, state, random))?;
+        named.extend(self.clients.iter().cloned());
+        Ok(named)
     }
 }
 
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Of(target) => target.fmt(f),
-            Self::Rest => f.write_str(REST),
-        }
+        let target = self.target.as_ref().map(ToString::to_string);
+        let clients = self.clients.iter().map(ToString::to_string);
+        let rest = self.has_rest.then(|| REST.to_owned());
+        f.write_str(&target.into_iter().chain(clients).chain(rest).collect::<Vec<_>>().join(", "))
     }
 }
 
 /// Reads a target that means whole nodes: the processes of a node share its network.
 pub(super) fn whole(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Target> {
-    let target = Target::parse(item, names, Purpose::Act)?;
+    refuse_processes(Target::parse(item, names, Purpose::Act)?, item)
+}
+
+fn refuse_processes(target: Target, item: &Item<'_, '_>) -> Option<Target> {
     if target.is_of_processes() {
         let message = format!("`{target}` is a process, and the network is its node's");
         item.report(
