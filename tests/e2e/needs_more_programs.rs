@@ -82,6 +82,23 @@ fn what_programs_take_for_granted_is_so() {
     passes_for_root_and_for_an_ordinary_user(GRANTED);
 }
 
+#[test]
+#[ignore = "needs python3 and user namespaces"]
+fn who_listens_for_its_own_machine_alone_is_told_so() {
+    let scenario = r#"schema = 1
+name = "alone"
+network.mode = "lab"
+[nodes]
+count = 1
+ports = { http = 80 }
+command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port.http}"]
+ready = { tcp = "{addr.http}", within = "1s" }
+"#;
+    let place = place(scenario);
+    let text = crate::support::stderr(&place.dsbench(&["run", "-q", "x.toml"]).code(5));
+    assert!(text.contains("does it listen on 127.0.0.1 alone? Others reach it at 10.77.0.1"), "{text}");
+}
+
 /// Asks as programs do, and stops at the first answer that is not what they would get on a machine of their own.
 const GRANTED: &str = r#"schema = 1
 name = "granted"
