@@ -101,6 +101,11 @@ impl LabSetting {
         Place { endpoint: node.name.clone(), user, caps }
     }
 
+    /// Where the programs of a client run: on a machine of its own, that faults of the network can be about.
+    pub(crate) fn place_of_client(&self, client: &Name) -> Place {
+        Place::at(client.clone())
+    }
+
     /// Where programs of the bench run that are not for a node: they reach every node, over links that no fault touches.
     pub(crate) fn place_of_bench(&self) -> Place {
         Place::at(self.layout.bench.name.clone())

@@ -21,6 +21,7 @@ mod mistakes_in_files;
 mod needs_more;
 mod needs_more_disks;
 mod needs_more_lab;
+mod needs_more_network;
 mod needs_more_programs;
 mod needs_more_records;
 mod needs_more_tmux;

@@ -37,6 +37,8 @@ pub struct ClusterState {
     /// Whom steps have bound to names.
     bound: BTreeMap<Name, Vec<Aim>>,
     network: InForce,
+    /// Whoever it leaves without a majority, in the order of the scenario: asked for more often than it changes.
+    isolated: Vec<Name>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -101,6 +103,7 @@ impl ClusterState {
             restarted: Vec::new(),
             bound: BTreeMap::new(),
             network: InForce::default(),
+            isolated: Vec::new(),
         };
         for (node, processes) in nodes {
             let processes = processes.iter().map(|process| (process.clone(), ProcessState::default())).collect();
@@ -119,7 +122,10 @@ impl ClusterState {
             What::Event(event) => self.event_said(event),
             What::Action(action) => {
                 self.acted(action);
-                self.network.acted(observation.number, action);
+                if action.verb.is_network() {
+                    self.network.acted(observation.number, action);
+                    self.isolated = self.cut_off();
+                }
             }
             What::Step(StepChange { state: StepState::Bound { name, to }, .. }) => {
                 self.bound.insert(name.clone(), to.iter().map(|aim| Aim::named(aim)).collect());
@@ -229,16 +235,20 @@ impl ClusterState {
 
     /// True if network faults leave the node, both ways, no majority of all nodes, dead or alive, itself among them.
     pub fn is_isolated(&self, node: &str) -> bool {
-        self.isolated().iter().any(|isolated| &***isolated == node)
+        self.isolated.iter().any(|isolated| &**isolated == node)
     }
 
     /// Whoever is isolated, in the order of the scenario.
-    pub fn isolated(&self) -> Vec<&Name> {
-        if self.network.is_empty() {
+    pub fn isolated(&self) -> &[Name] {
+        &self.isolated
+    }
+
+    fn cut_off(&self) -> Vec<Name> {
+        if self.network.cuts_nothing() {
             return Vec::new();
         }
         let nodes: Vec<&Name> = self.order.iter().collect();
-        cut_off(&nodes, |from, to| self.network.is_cut(from, to), |_| false)
+        cut_off(&nodes, |from, to| self.network.is_cut(from, to), |_| false).into_iter().cloned().collect()
     }
 
     /// The network faults in force.

@@ -497,12 +497,18 @@ fn traffic() -> impl Strategy<Value = Traffic> {
         (0..30_u64, counts).prop_map(|(rule, [matched, dropped, delayed, duplicated, reordered, corrupted, reset])| {
             RuleTraffic { rule, matched, dropped, delayed, duplicated, reordered, corrupted, reset }
         });
-    (vec(link, 0..3), vec(rule, 0..3), count()).prop_map(|(links, rules, overruns)| Traffic {
-        links,
-        rules,
-        overruns,
-        ..Traffic::default()
-    })
+    let others = [(); 5].map(|()| count());
+    (vec(link, 0..3), vec(rule, 0..3), others).prop_map(
+        |(links, rules, [overruns, forged, stray, unplugged, unrecorded])| Traffic {
+            links,
+            rules,
+            overruns,
+            forged,
+            stray,
+            unplugged,
+            unrecorded,
+        },
+    )
 }
 
 fn event() -> impl Strategy<Value = Event> {

@@ -98,6 +98,11 @@ impl Setting {
         self.lab.as_ref().map(LabSetting::place_of_bench)
     }
 
+    /// Where in the laboratory a client's programs run.
+    pub(super) fn machine_of_client(&self, client: &Name) -> Option<dsbench_world::Place> {
+        self.lab.as_ref().map(|lab| lab.place_of_client(client))
+    }
+
     fn place(&self) -> Place<'_> {
         Place { addresses: &self.addresses, node: None, life: 1 }
     }

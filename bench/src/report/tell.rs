@@ -186,8 +186,14 @@ pub(crate) fn acted(action: &Action) -> String {
     format!("{verb}{with} {nodes}{nothing}")
 }
 
-/// What rules did to frames; nothing if there were none.
+/// What rules did to frames; at the end, when each has been told, only what went over the links. Nothing if there was nothing.
 fn counted(traffic: &Traffic) -> Option<String> {
+    if !traffic.links.is_empty() {
+        let (frames, dropped) = traffic.links.iter().fold((0_u64, 0_u64), |(all, lost), link| {
+            (all.saturating_add(link.frames), lost.saturating_add(link.dropped))
+        });
+        return Some(format!("{frames} frames over {} links, {dropped} of them lost to faults", traffic.links.len()));
+    }
     let rule = |rule: &RuleTraffic| {
         let did = [
             (rule.dropped, "dropped"),

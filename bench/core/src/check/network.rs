@@ -10,6 +10,7 @@ use super::StepPlace;
 use crate::faults::{Fault, faults};
 use crate::history::History;
 use crate::judgement::Judgement;
+use crate::network::Traffic;
 use crate::observation::{Action, ActionVerb};
 use crate::verdict::{Reason, Warning};
 
@@ -35,15 +36,17 @@ pub(super) fn warnings(history: &History, steps: &[StepPlace]) -> Vec<Warning> {
         line: place(&fault, steps),
         observation: Some(fault.number),
     };
-    let lost = history.traffic().last().filter(|traffic| traffic.what.overruns > 0).map(|traffic| Warning {
-        text: format!(
-            "the bench itself lost {} frames, because the machine was too slow: that was no fault of the scenario",
-            traffic.what.overruns
-        ),
-        line: None,
-        observation: Some(traffic.number),
+    let odd = history.traffic().last().into_iter().flat_map(|traffic| {
+        let Traffic { overruns, forged, unrecorded, .. } = *traffic.what;
+        let told = [
+            (overruns, "frames were lost by the bench itself, because the machine was too slow: that was no fault of the scenario"),
+            (forged, "frames claimed to be from another node's address, and were not carried (`addresses` in [network] names those that may move)"),
+            (unrecorded, "packets and messages are in no record, because the disk was too slow or full"),
+        ];
+        let told = told.into_iter().filter(|(count, _)| *count > 0);
+        told.map(move |(count, what)| Warning { text: format!("{count} {what}"), line: None, observation: Some(traffic.number) })
     });
-    Counted::of(history).idle_beside_others().map(of_idle).chain(lost).collect()
+    Counted::of(history).idle_beside_others().map(of_idle).chain(odd).collect()
 }
 
 /// The faults whose frames were counted, by kind: those that did something, and those that did not.
@@ -115,7 +118,7 @@ fn place(fault: &Fault<'_>, steps: &[StepPlace]) -> Option<crate::source::Source
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{Paths, RuleTraffic, Traffic};
+    use crate::network::{Paths, RuleTraffic};
     use crate::observation::{Origin, What};
     use crate::stories::Story;
 
@@ -164,7 +167,7 @@ mod tests {
         let told = told(&story);
         assert_eq!(told.0, Vec::<String>::new());
         assert_eq!(told.1[0], "link a <-> b at T+1.000s met 3 frames and did nothing to them");
-        assert!(told.1[1].starts_with("the bench itself lost 5 frames"), "{told:?}");
+        assert!(told.1[1].starts_with("5 frames were lost by the bench itself"), "{told:?}");
     }
 
     #[test]

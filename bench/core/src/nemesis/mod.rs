@@ -205,7 +205,7 @@ impl<'n> Schedule<'n> {
         let is_hit = |node: &Name| fault.kind.takes_down() && aims.iter().any(|aim| aim.node == *node);
         let is_down = |node: &Name| cluster.is_down(node) || is_hit(node);
         let members = self.nemesis.of.members(cluster);
-        let cut_off = if network.is_empty() {
+        let cut_off = if network.cuts_nothing() {
             Vec::new()
         } else {
             cut_off(&members, |from, to| network.is_cut(from, to), is_down)

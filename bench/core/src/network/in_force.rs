@@ -38,7 +38,7 @@ impl InForce {
 
     /// True if nothing that `from` sends reaches `to`.
     pub fn is_cut(&self, from: &Name, to: &Name) -> bool {
-        if self.0.is_empty() {
+        if self.cuts_nothing() {
             return false;
         }
         let link = Link { from: from.clone(), to: to.clone() };
@@ -51,9 +51,9 @@ impl InForce {
         self.0.iter().any(|fault| fault.verb == ActionVerb::Unplug && fault.nodes.iter().any(|out| &**out == node))
     }
 
-    /// True if there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// True if everybody reaches everybody, more or less well.
+    pub fn cuts_nothing(&self) -> bool {
+        !self.0.iter().any(|fault| matches!(fault.verb, ActionVerb::Partition | ActionVerb::Unplug))
     }
 }
 
@@ -79,6 +79,6 @@ mod tests {
         network.acted(7, &action(ActionVerb::Plug, &[4]));
         assert!(network.is_cut(&b, &a) && !network.is_unplugged("a"));
         network.acted(8, &action(ActionVerb::Heal, &[6]));
-        assert!(network.is_empty());
+        assert!(network.cuts_nothing());
     }
 }

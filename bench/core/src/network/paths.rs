@@ -1,6 +1,6 @@
 //! Which links a network fault is on, as compactly as people think of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -31,15 +31,7 @@ impl Paths {
     /// The links, each direction by itself. Nobody has a link to itself.
     pub fn links(&self) -> BTreeSet<Link> {
         let pairs: Vec<(&Name, &Name)> = match self {
-            Self::Apart(groups) => {
-                let nodes = self.nodes();
-                let together =
-                    |one: &Name, other: &Name| groups.iter().any(|group| group.contains(one) && group.contains(other));
-                let apart = |one| {
-                    nodes.iter().copied().filter(move |other| !together(one, other)).map(move |other| (one, other))
-                };
-                nodes.iter().copied().flat_map(apart).collect()
-            }
+            Self::Apart(groups) => apart(groups),
             Self::OneWay { from, to } => product(from, to).collect(),
             Self::Between(these, those) => product(these, those).chain(product(those, these)).collect(),
             Self::Among(nodes) => product(nodes, nodes).collect(),
@@ -57,6 +49,21 @@ impl Paths {
             Self::Among(nodes) => nodes.iter().collect(),
         }
     }
+}
+
+/// Every two that are in no group together.
+fn apart(groups: &[Vec<Name>]) -> Vec<(&Name, &Name)> {
+    // Large clusters have a million pairs: where somebody stands is looked up once.
+    let mut places = BTreeMap::<&Name, Vec<usize>>::new();
+    for (place, group) in groups.iter().enumerate() {
+        group.iter().for_each(|node| places.entry(node).or_default().push(place));
+    }
+    let share = |one: &[usize], other: &[usize]| one.iter().any(|place| other.contains(place));
+    let mut pairs = Vec::new();
+    for (from, here) in &places {
+        pairs.extend(places.iter().filter(|(_, there)| !share(here, there)).map(|(to, _)| (*from, *to)));
+    }
+    pairs
 }
 
 fn product<'n>(from: &'n [Name], to: &'n [Name]) -> impl Iterator<Item = (&'n Name, &'n Name)> {

@@ -167,7 +167,7 @@ impl Target {
             }
             Whom::Killed => state.nodes().iter().flat_map(|node| parts(node, state.killed_processes(node))).collect(),
             Whom::Paused => state.nodes().iter().flat_map(|node| parts(node, state.paused_processes(node))).collect(),
-            Whom::Isolated => state.isolated().into_iter().map(whole).collect(),
+            Whom::Isolated => state.isolated().iter().map(whole).collect(),
             Whom::Restarted => state.nodes().iter().filter(|node| state.is_restarted(node)).map(whole).collect(),
             Whom::RandomOf(inner) => {
                 let candidates = self.candidates(inner, state, eligible, random);

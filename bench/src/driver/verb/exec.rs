@@ -14,7 +14,11 @@ impl Driver<'_> {
     pub(super) fn exec_step(&mut self, exec: &Exec, step: usize) -> Result<Acted, String> {
         let Some(on) = &exec.on else {
             let program = self.setting.bench_program(&exec.command);
-            self.exec(program, self.setting.bench_machine(), AskedBy::Step { step, node: None })?;
+            let machine = match &exec.as_client {
+                Some(client) => self.setting.machine_of_client(client),
+                None => self.setting.bench_machine(),
+            };
+            self.exec(program, machine, AskedBy::Step { step, node: None })?;
             return Ok(Acted::Pending);
         };
         let aims = self.aims(on, Eligible::Everybody, step)?;
