@@ -71,6 +71,12 @@ fn a_redis_replica_that_was_cut_off_has_everything_when_that_is_healed() {
 }
 
 #[test]
+#[ignore = "needs curl and python3, and the right to become an ordinary user"]
+fn tcp_hides_loss_repetition_disorder_damage_and_short_cuts() {
+    passes_for_root_and_for_an_ordinary_user(&shipped("transfers"));
+}
+
+#[test]
 #[ignore = "needs python3, and the right to become an ordinary user"]
 fn multicast_and_broadcast_of_both_ips_reach_whom_no_cut_parts() {
     passes_for_root_and_for_an_ordinary_user(&shipped("multicast"));
