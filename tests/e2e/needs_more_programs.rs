@@ -16,18 +16,20 @@ exec setpriv --reuid=nobody --regid=nogroup --clear-groups ./dsbench run -q x.to
 /// checkout lies.
 fn place(scenario: &str) -> Place {
     let place = Place::new();
-    for file in std::fs::read_dir(SCENARIOS).unwrap().map(Result::unwrap) {
+    for file in std::fs::read_dir(SCENARIOS).expect("the scenarios are here").flatten() {
         if file.path().extension().is_some_and(|extension| extension == "py") {
-            std::fs::copy(file.path(), place.path(file.file_name().to_str().unwrap())).unwrap();
+            std::fs::copy(file.path(), place.path(&file.file_name().to_string_lossy())).expect("copy a program");
         }
     }
-    std::fs::copy(env!("CARGO_BIN_EXE_dsbench"), place.path("dsbench")).unwrap();
+    // By another process: a child that another test forks meanwhile must not hold it open for writing, or it cannot be executed.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_dsbench")).arg(place.path("dsbench")).status();
+    assert!(copied.expect("cp exists").success());
     place.write("x.toml", scenario);
     place
 }
 
 fn run(place: &Place, command: &mut Command) -> Output {
-    let done = command.current_dir(place.path("")).env("NO_COLOR", "1").env_remove("CI").output().unwrap();
+    let done = command.current_dir(place.path("")).env("NO_COLOR", "1").env_remove("CI").output().expect("it starts");
     place.wait_until_empty();
     assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
     done
@@ -38,12 +40,14 @@ fn passes_for_root_and_for_an_ordinary_user(scenario: &str) {
     run(&root, Command::new("./dsbench").args(["run", "-q", "x.toml"]));
     let ordinary = place(scenario);
     let dir = ordinary.path("");
-    assert!(Command::new("chown").arg("-R").args([Path::new("nobody"), &dir]).status().unwrap().success());
+    assert!(
+        Command::new("chown").arg("-R").args([Path::new("nobody"), &dir]).status().expect("chown exists").success()
+    );
     run(&ordinary, Command::new("unshare").args(["--mount", "sh", "-c", ORDINARY]));
 }
 
 fn shipped(name: &str) -> String {
-    std::fs::read_to_string(format!("{SCENARIOS}/{name}.toml")).unwrap()
+    std::fs::read_to_string(format!("{SCENARIOS}/{name}.toml")).expect("it is shipped")
 }
 
 #[test]
