@@ -12,7 +12,7 @@ use crate::names::Names;
 use crate::observation::Name;
 use crate::table::{Item, Key, Kind, Need, Table};
 use crate::target::{Purpose, Target};
-use crate::template::{Setting, Template};
+use crate::template::{Setting, Template, told};
 
 /// How long a step waits for its condition if it does not say: long enough for a slow machine, short enough to be watched.
 pub const WITHIN: Duration = Duration::from_secs(30);
@@ -137,10 +137,7 @@ pub enum Probe {
 impl std::fmt::Display for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Exec { command, .. } => {
-                let words: Vec<String> = command.iter().map(ToString::to_string).collect();
-                write!(f, "`{}`", words.join(" "))
-            }
+            Self::Exec { command, .. } => write!(f, "`{}`", told(command)),
             Self::Tcp { address } => write!(f, "a connection to {address}"),
         }
     }

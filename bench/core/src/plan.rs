@@ -20,7 +20,7 @@ use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
 use crate::scenario::{Artifacts, Node, Process, Scenario, Step};
 use crate::stage::Stage;
-use crate::template::{Addresses, NodeAddress, Place, Template};
+use crate::template::{Addresses, NodeAddress, Place, Template, told};
 use crate::verdict::{Expectation, Severity};
 
 /// What will be run.
@@ -203,7 +203,7 @@ impl Plan {
                 } else {
                     format!("{}/{}", node.name, process.name)
                 };
-                writeln!(text, "{indent}{name:<14} {}", join(&process.command))?;
+                writeln!(text, "{indent}{name:<14} {}", told(&process.command))?;
                 for (what, value) in about(process) {
                     writeln!(text, "{indent}{:<14} {what} {value}", "")?;
                 }
@@ -393,7 +393,7 @@ fn node_json(node: &Node, addresses: Option<&Addresses>) -> Json {
 fn about(process: &Process) -> Vec<(&'static str, String)> {
     let mut about = Vec::new();
     if let Some(prepare) = &process.prepare {
-        about.extend(prepare.commands.iter().map(|command| ("prepared by", join(command))));
+        about.extend(prepare.commands.iter().map(|command| ("prepared by", told(command))));
     }
     if !process.after.is_empty() {
         about.push(("starts after", process.after.join(", ")));
@@ -405,8 +405,4 @@ fn about(process: &Process) -> Vec<(&'static str, String)> {
         (_, Some(_)) => about.push(("ends by itself", exits.to_string())),
     }
     about
-}
-
-fn join(command: &[Template]) -> String {
-    command.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -234,7 +234,10 @@ impl Driver<'_> {
         }
         let mut why = format!("waited {} for {}", humantime::format_duration(within), wanted.join(" and "));
         if let Some(answer) = readiness.last_answer {
-            why.push_str(&format!(" (last answer: {answer})"));
+            let hint = readiness.tcp.filter(|_| process.spec.machine.is_some() && answer.contains("refused"));
+            let hint =
+                hint.map(|addr| format!("; does it listen on 127.0.0.1 alone? Others reach it at {}", addr.ip()));
+            why.push_str(&format!(" (last answer: {answer}{})", hint.unwrap_or_default()));
         }
         why.push_str(&self.last_words(life, None));
         self.record_change(life, Change::NotReady { why: why.clone() }, at);

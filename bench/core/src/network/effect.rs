@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Effect, Filter, Loss, SeenBy};
 
 impl fmt::Display for Effect {
-    /// `delay 100ms +- 50ms, loss 10% in bursts of 3, rate 1mbit (queue 64 KiB)`; `cut` of a partition.
+    /// `delay 100ms +- 50ms, loss 10% in bursts of 3, rate 1mbit with a queue of 64KiB`; `cut` of a partition.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |time: Duration| humantime::format_duration(time).to_string();
         let mut words: Vec<String> = Vec::new();
@@ -31,7 +31,11 @@ impl fmt::Display for Effect {
             words.push(format!("corrupt {}{whose}", percent(corrupt.share)));
         }
         if let Some(rate) = self.rate {
-            words.push(format!("rate {} (queue {} bytes)", bits(rate.bits_per_second), rate.queue_bytes));
+            words.push(format!(
+                "rate {} with a queue of {}",
+                bits(rate.bits_per_second),
+                crate::size::shown(rate.queue_bytes)
+            ));
         }
         if let Some(mtu) = self.mtu {
             words.push(format!("mtu {mtu}"));
@@ -103,7 +107,7 @@ mod tests {
         assert_eq!(
             effect.to_string(),
             "delay 100ms +- 50ms, loss 10% in bursts of 3, duplicate 7%, corrupt 0.1%, as the program sees it, \
-             rate 1.5mbit (queue 65536 bytes), mtu 600, reset"
+             rate 1.5mbit with a queue of 64KiB, mtu 600, reset"
         );
         assert_eq!(Effect { cut: true, ..Effect::default() }.to_string(), "cut");
     }

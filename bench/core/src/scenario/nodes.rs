@@ -215,7 +215,7 @@ fn warn_of_numbers(ports: &Item<'_, '_>, entries: &[Item<'_, '_>]) {
     let message = "in host mode these port numbers are replaced";
     let names = entries.iter().map(|entry| format!("\"{}\"", entry.key())).collect::<Vec<_>>().join(", ");
     let help = format!(
-        "every node gets free ports of 127.0.0.1: {{port.{0}}} and {{addr.{0}}} name them; `ports = [{names}]` says the same without numbers",
+        "every node gets free ports of 127.0.0.1: {{port.{0}}} and {{addr.{0}}} name them; `ports = [{names}]` says the same without numbers; with `[network] mode = \"lab\"` every node has a network of its own, and these numbers",
         first.key()
     );
     let label = "the nodes get other numbers";

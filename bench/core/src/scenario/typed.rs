@@ -133,7 +133,10 @@ mod tests {
                 "link peer1 <-> peer2 peer3 loss.share=0.1 loss.burst=3",
                 "link peer1 <-> peer2, peer3 (loss 10% in bursts of 3)",
             ),
-            ("link -> peer1 rate=1mbit only.port=80", "link * -> peer1 (rate 1mbit (queue 65536 bytes); only port 80)"),
+            (
+                "link -> peer1 rate=1mbit only.port=80",
+                "link * -> peer1 (rate 1mbit with a queue of 64KiB; only port 80)",
+            ),
             ("unplug peer1 peer2", "unplug peer1, peer2"),
             ("heal", "heal all"),
         ] {

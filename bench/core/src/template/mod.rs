@@ -6,9 +6,11 @@
 
 mod addresses;
 mod reading;
+mod told;
 
 pub use addresses::{Addresses, NodeAddress, Of, Place, Var};
 pub use reading::{PLACEHOLDERS, Setting};
+pub use told::told;
 
 use self::addresses::{lacking, values, variable};
 use self::reading::{Reading, placeholder_word};

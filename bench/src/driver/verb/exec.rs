@@ -3,6 +3,7 @@
 use dsbench_core::observation::{Event, Exit, LogLine, Name, What};
 use dsbench_core::scenario::{Exec, Verb};
 use dsbench_core::target::Eligible;
+use dsbench_core::template::told;
 use dsbench_world::Executed;
 
 use super::Acted;
@@ -41,7 +42,7 @@ impl Driver<'_> {
         }
         if result.ended != Ok(Exit::Code(exec.exit)) {
             let on = node.map(|node| format!(" on {node}")).unwrap_or_default();
-            self.step_failed(step, format!("`{}`{on}: {}", words(exec), outcome(result)));
+            self.step_failed(step, format!("`{}`{on}: {}", told(&exec.command), outcome(result)));
         } else if !self.step_has_execs(step) {
             self.step_acted(step);
         }
@@ -62,8 +63,4 @@ impl Driver<'_> {
             }
         }
     }
-}
-
-fn words(exec: &Exec) -> String {
-    exec.command.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

@@ -9,7 +9,7 @@ use crate::groups::Whose;
 use crate::observation::Name;
 use crate::table::{Key, Kind};
 use crate::target::{Purpose, Target};
-use crate::template::{Setting, Template};
+use crate::template::{Setting, Template, told};
 
 /// A command to run.
 #[derive(Debug, Clone)]
@@ -60,8 +60,7 @@ fn parse(step: &StepTable<'_, '_, '_>) -> Option<Verb> {
 
 impl fmt::Display for Exec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.command.iter().map(ToString::to_string).collect();
-        write!(f, "run `{}`", words.join(" "))?;
+        write!(f, "run `{}`", told(&self.command))?;
         match (&self.on, &self.as_client) {
             (Some(on), _) => write!(f, " on {on}"),
             (None, Some(client)) => write!(f, " as {client}"),

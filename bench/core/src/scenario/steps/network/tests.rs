@@ -83,7 +83,7 @@ fn a_link_is_where_it_is_said_to_be_or_everywhere() {
     let words = |step: &str| harm(step, 1).unwrap().action().with.unwrap();
     assert_eq!(
         words("link = { jitter = '5ms', rate = '1.5mbit', queue = '1KiB' }"),
-        "delay 0s +- 5ms, rate 1.5mbit (queue 1024 bytes)"
+        "delay 0s +- 5ms, rate 1.5mbit with a queue of 1.0KiB"
     );
     assert_eq!(
         words("link = { loss = { share = 0.5, burst = 4 }, only = { protocol = 'udp', payload = 'x+' } }"),
