@@ -1,5 +1,6 @@
 //! The network laboratory end to end, where that needs root, an ordinary user to become, or Python: what a machine refuses, who nodes run
 //! as, exposed ports, and that nothing is left of a run that was killed. `.ci/run` runs them all.
+#![expect(clippy::unwrap_used, reason = "test code outside of test functions")]
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -201,11 +202,16 @@ mark = "never reached"
 sometimes = { event = "up", at_least = 3 }
 "#;
 
-/// What a laboratory could leave on the host.
-fn traces() -> (String, BTreeSet<String>) {
-    let links = std::fs::read_dir("/sys/class/net").unwrap().flatten();
-    let links = links.map(|link| link.file_name().into_string().unwrap()).collect();
-    (std::fs::read_to_string("/proc/self/mounts").unwrap(), links)
+/// What a laboratory could leave on the host: mounts where machines have some, and links called as theirs. Whatever else comes and goes
+/// meanwhile is not its.
+fn traces() -> BTreeSet<String> {
+    const MOUNTED: [&str; 5] = ["/run", "/dev/shm", "/etc/hosts", "/etc/resolv.conf", "/proc"];
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("/proc");
+    let is_ours = |mount: &&str| mount.split(' ').nth(1).is_some_and(|at| MOUNTED.contains(&at));
+    let mounts: Vec<_> = mounts.lines().filter(is_ours).map(str::to_owned).collect();
+    let links = std::fs::read_dir("/sys/class/net").expect("/sys").flatten();
+    let links = links.map(|link| link.file_name().to_string_lossy().into_owned());
+    links.filter(|link| link.starts_with("eth") || link.starts_with("port")).chain(mounts).collect()
 }
 
 /// The processes of a run: those that have its mark in their environment, and the nodes, who are at home in its place.
@@ -233,7 +239,7 @@ fn namespaces(pid: u32) -> BTreeSet<String> {
 /// or holds them so.
 fn kill_at_many_instants(user: &str) {
     const KILLS: u32 = 50;
-    const APART: Duration = Duration::from_millis(12);
+    const APART: Duration = Duration::from_millis(24);
     let before = traces();
     let own = namespaces(std::process::id());
     let place = open_place(CUT);
@@ -250,7 +256,10 @@ fn kill_at_many_instants(user: &str) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // The instant is the test's subject, so this waits for nothing else.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the instant is the test's subject: there is nothing else to wait for"
+        )]
         std::thread::sleep(APART * number);
         let held: BTreeSet<String> = processes(&place, &mark).into_iter().flat_map(namespaces).collect();
         let held: BTreeSet<String> = held.difference(&own).cloned().collect();
@@ -265,6 +274,10 @@ fn kill_at_many_instants(user: &str) {
         });
     }
     assert!(instants > KILLS / 3, "only {instants} of {KILLS} runs were killed when their laboratory stood");
+    let runs = std::fs::read_dir(place.path("logs/runs/cut")).unwrap().flatten();
+    let histories = runs.map(|run| std::fs::read_to_string(run.path().join("history.jsonl")).unwrap_or_default());
+    let cut = histories.filter(|history| history.contains("partition")).count();
+    assert!(cut > 5, "only {cut} runs were killed in their partition");
     assert_eq!(traces(), before);
 }
 

@@ -40,16 +40,16 @@ sometimes = { event = "ready" }
 
 /// Interface and comments of every packet.
 fn packets(place: &Place, path: &str) -> Vec<(String, Vec<String>)> {
-    let mut reader = PcapNgReader::new(File::open(place.path(path)).unwrap()).unwrap();
+    let mut reader = PcapNgReader::new(File::open(place.path(path)).expect("packets")).expect("a section");
     let (mut names, mut packets) = (Vec::new(), Vec::new());
     while let Some(block) = reader.next_block() {
-        match block.unwrap().into_owned() {
+        match block.expect("a sound block").into_owned() {
             Block::InterfaceDescription(interface) => {
                 let name = interface.options.into_iter().find_map(|option| match option {
                     InterfaceDescriptionOption::IfName(name) => Some(name.into_owned()),
                     _ => None,
                 });
-                names.push(name.unwrap());
+                names.push(name.expect("every interface has a name"));
             }
             Block::EnhancedPacket(packet) => {
                 let comment = |option| match option {

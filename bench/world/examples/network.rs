@@ -4,7 +4,7 @@
 //! cargo build --release -p dsbench-world --example network && sudo target/release/examples/network
 //! ```
 //!
-//! Needs root (for the bridge), `ip`, and two processors that nothing else uses. The programs that speak are this one, with a role.
+//! Only the part that carries datagrams: with the word `datagrams`. Needs root (for the bridge), `ip`, and two processors that nothing else uses. The programs that speak are this one, with a role.
 #![expect(clippy::unwrap_used, reason = "an example that measures, and stops at the first surprise")]
 
 use std::collections::BTreeSet;
@@ -29,7 +29,14 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [] => measure(),
+        [] => {
+            let bridge = Bridge::new();
+            round_trips(&bridge);
+            streams(&bridge);
+            datagrams();
+            times();
+        }
+        ["datagrams"] => datagrams(),
         ["no-offloads", card] => no_offloads(card),
         ["stream-server"] => stream_server(),
         ["stream", seconds] => stream(Duration::from_secs(seconds.parse().unwrap())),
@@ -43,8 +50,8 @@ fn main() {
     }
 }
 
-fn measure() {
-    let bridge = Bridge::new();
+/// Leaves the bridge without offloads.
+fn streams(bridge: &Bridge) {
     let exact = RuleSet { rules: vec![on_both(9, Some(never()), Effect { cut: true, ..Effect::default() })] };
     println!("one TCP stream, Gbit/s, median of 3");
     let with = median(3, || bridge.pair(&["stream-server"], &["stream", &SECONDS.to_string()]));
@@ -64,7 +71,9 @@ fn measure() {
         "  the same, all recorded   {recorded:6.2}   {:.1} % less (aim 10)",
         100.0 - recorded / one_by_one * 100.0
     );
+}
 
+fn round_trips(bridge: &Bridge) {
     println!("round trip of a datagram, us: p50, p99");
     let (base, base_tail) = two(&bridge.said(&["echo-server"], &["echo", "20000"]));
     let mut lab = Lab::new(true, None);
@@ -74,7 +83,11 @@ fn measure() {
 
     let idle = lab.idle(Duration::from_secs(2));
     println!("idle switch: {idle:.3} ms of processor time in 2 s (aim 0)");
+    lab.end();
+}
 
+fn datagrams() {
+    let mut lab = Lab::new(true, None);
     println!("datagrams of 100 bytes: offered per second, came, lost of them by the bench");
     for rate in [50_000, 100_000, 200_000, 300_000] {
         let (before, worked) = (lab.world.traffic().unwrap(), worked());
@@ -85,13 +98,16 @@ fn measure() {
         };
         let carried = frames(&after) - frames(&before);
         let lost = after.overruns - before.overruns;
+        let each = (self::worked() - worked) / carried as f64 / 1e3;
         println!(
-            "  {rate:7}: sent {:.0}, switched {carried}, read by the program {came:.0}, lost by the bench {lost}",
-            sent
+            "  {rate:7}: sent {sent:.0}, switched {carried} ({each:.2} us of a processor each), read by the program {came:.0}, \
+             lost by the bench {lost}"
         );
     }
     lab.end();
+}
 
+fn times() {
     let mut lab = Lab::new(true, None);
     let delay = Delay { mean: Duration::from_millis(50), jitter: Duration::ZERO };
     lab.set(&RuleSet { rules: vec![one_way(1, Effect { delay: Some(delay), ..Effect::default() })] });

@@ -239,12 +239,15 @@ for number in {numbers}: s.sendto(struct.pack('!I', number), ('10.77.0.1', 7))
     // While a kernel asks where its neighbour is, later packets can overtake those that wait for the answer.
     lab.ask("peer2", &send("[1000]"));
     lab.stage.until_said_by(&server, "1000");
-    lab.stage.world.set_rules(&rule(1, &BOTH[1..], effect.clone())).unwrap();
+    lab.stage.world.set_rules(&rule(1, &BOTH[1..], effect.clone())).expect("a switch");
     lab.ask("peer2", &send("range(120)"));
-    while lab.stage.world.traffic().unwrap().rules[0].matched < 120 {
+    let counted = loop {
+        let traffic = lab.stage.world.traffic().expect("a switch");
+        if traffic.rules[0].matched == 120 {
+            break traffic.rules[0].clone();
+        }
         std::thread::yield_now();
-    }
-    let counted = lab.stage.world.traffic().unwrap().rules[0].clone();
+    };
     let said = |what: &Happening| match what {
         Happening::Event(event) => event.name.parse().ok().filter(|number| *number < 1000),
         _ => None,
