@@ -19,8 +19,8 @@ fn cluster(head: &str, steps: &str) -> String {
 
 /// Every line of the history that has this key.
 fn seen(place: &Place, key: &str) -> Vec<Value> {
-    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
-    let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("the run was recorded");
+    let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
     lines.filter_map(|line| line.get(key).cloned()).collect()
 }
 
@@ -71,7 +71,8 @@ fn a_partition_takes_the_place_of_the_one_before_and_its_time_undoes_only_its_ow
         [[steps]]\nheal = 'first'\n\
         [[steps]]\nafter = '300ms'\nheal = 'all'\n";
     place.write("x.toml", &cluster("", steps));
-    place.dsbench(&["run", "x.toml"]).success();
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    assert!(!text.contains("lost by the bench"), "what is dropped because a cable is out was asked for: {text}");
     let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).unwrap();
     let lines: Vec<Value> = history.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
     let actions: Vec<&Value> = lines.iter().filter(|line| line.get("action").is_some()).collect();
@@ -132,6 +133,10 @@ fn a_network_is_broken_and_mended_by_hand() {
     place.wait_until("there is a leader", |place| log(place, "peer3").contains("became the Group Leader"));
     let done = |args: &[&str]| stderr(&place.beside(args).success()).trim().to_owned();
     assert_eq!(done(&["partition", "leader", "|", "*"]), "partition {peer3} | {peer1, peer2}");
+    let ps = stdout(&place.beside(&["ps"]).success());
+    let state =
+        |node: &str| ps.lines().find(|line| line.trim_start().starts_with(node)).map(|line| line.contains("cut off"));
+    assert_eq!((state("peer1"), state("peer3")), (Some(false), Some(true)), "{ps}");
     place.wait_until("the minority stops leading", |place| log(place, "peer3").contains("stepped down"));
     place.wait_until("the majority leads", |place| log(place, "peer2").contains("became the Group Leader"));
     assert_eq!(done(&["partition", "peer1", "->", "peer2"]), "partition peer1 -> peer2");

@@ -19,6 +19,7 @@ macro_rules! targets {
             "  leader                 whoever holds this role of the scenario now\n",
             "  all  any  random       everybody; one at random\n",
             "  killed  paused         whoever is killed; whoever is paused\n",
+            "  isolated               whoever has no majority because of network faults\n",
             "  restarted              whoever the newest restart has brought back\n",
             "  minority  majority     as many at random\n",
             "  '!leader'              everybody else; several targets are all of them, without those with `!`",

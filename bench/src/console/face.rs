@@ -217,13 +217,16 @@ pub(super) fn help(face: &Face) -> String {
     ] {
         text.push_str(&format!("  {style}{keys:<13}{style:#} {what}\n"));
     }
-    text.push_str("  Targets: a node, a role, a group, all, random, killed, paused, restarted, minority, majority, !x");
+    text.push_str(
+        "  Targets: a node, a role, a group, all, random, killed, paused, restarted, isolated, minority, majority, !x",
+    );
     text
 }
 
 /// The completions of a word that is being typed: of commands at the beginning of a line, of targets behind it.
 pub(super) fn completions(face: &Face, before: &str, word: &str) -> Vec<String> {
-    let targets = ["all", "random", "killed", "paused", "restarted", "minority", "majority"].map(str::to_owned);
+    let targets =
+        ["all", "random", "killed", "paused", "restarted", "isolated", "minority", "majority"].map(str::to_owned);
     let candidates: Vec<String> = if before.trim().is_empty() {
         super::command::WORDS.iter().map(|word| (*word).to_owned()).collect()
     } else {

@@ -105,7 +105,7 @@ const GROUP_KEYS: &[Key] = &[
     Key::new(
         "expose",
         Kind::Texts,
-        "Ports of it, by name, that this machine can reach on a port of 127.0.0.1, over no link that a fault could be on; which one it is, the run tells, and exposed.txt in its directory. Needs the network laboratory.",
+        "Ports of it, by name, that this machine can reach on a port of 127.0.0.1, over no link that a fault could be on; `dsbench ps` and run.json tell which one. Needs the network laboratory.",
     ),
     Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
 ];

@@ -197,6 +197,8 @@ impl Driver<'_> {
             "waits"
         } else if processes().any(|process| process.life > 0 && !is_alive(process.state)) {
             "EXITED"
+        } else if self.cluster.is_isolated(node) {
+            "cut off"
         } else {
             "up"
         }

@@ -226,7 +226,7 @@ pub(crate) fn state_style(state: &str) -> Style {
     match state {
         "up" => AnsiColor::Green.on_default(),
         "EXITED" => AnsiColor::Red.on_default(),
-        "killed" | "stopped" | "paused" => AnsiColor::Yellow.on_default(),
+        "killed" | "stopped" | "paused" | "cut off" => AnsiColor::Yellow.on_default(),
         _ => Style::new(),
     }
 }

@@ -5,16 +5,48 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dsbench_core::observation::Name;
+
 use super::port::{Port, PortKind};
 
 /// Where the kernel counts.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
-    /// For each endpoint that has it, `/proc/net/dev`, and what stood there at first.
-    devices: Vec<(File, u64)>,
+    /// One for each endpoint that has it.
+    devices: Vec<Device>,
     /// Packet sockets. What they tell they forget.
     sockets: Vec<OwnedFd>,
     of_sockets: AtomicU64,
+}
+
+/// The card of an endpoint.
+#[derive(Debug)]
+struct Device {
+    endpoint: Name,
+    /// Its `/proc/net/dev`.
+    statistics: File,
+    /// What stood there at first, and what was dropped since because its cable was out.
+    forgiven: AtomicU64,
+    /// What stood there when its cable was pulled; [`PLUGGED`] while it is in.
+    at_unplugged: AtomicU64,
+}
+
+/// No count of frames.
+const PLUGGED: u64 = u64::MAX;
+
+impl Device {
+    fn now(&self) -> u64 {
+        dropped_by_device(&self.statistics).unwrap_or_else(|| self.forgiven.load(Ordering::Relaxed))
+    }
+
+    /// How many frames it has dropped while its cable was in.
+    fn count(&self) -> u64 {
+        let now = match self.at_unplugged.load(Ordering::Relaxed) {
+            PLUGGED => self.now(),
+            then => then,
+        };
+        now.saturating_sub(self.forgiven.load(Ordering::Relaxed))
+    }
 }
 
 impl Losses {
@@ -23,10 +55,34 @@ impl Losses {
         if let Some(Ok(statistics)) = port.statistics.as_ref().map(OwnedFd::try_clone) {
             let statistics = File::from(statistics);
             let before = dropped_by_device(&statistics).unwrap_or(0);
-            self.devices.push((statistics, before));
+            self.devices.push(Device {
+                endpoint: port.name.clone(),
+                statistics,
+                forgiven: before.into(),
+                at_unplugged: PLUGGED.into(),
+            });
         }
         if let (PortKind::Packet, Ok(socket)) = (port.kind, port.fd.try_clone()) {
             self.sockets.push(socket);
+        }
+    }
+
+    /// The cable of this endpoint is about to be pulled: what its kernel drops from here on is what was asked for.
+    pub(super) fn unplugs(&self, endpoint: &str) {
+        for device in self.devices.iter().filter(|device| &*device.endpoint == endpoint) {
+            let now = device.now();
+            // Out is out: a second pull forgives nothing that the first did not.
+            let _ = device.at_unplugged.compare_exchange(PLUGGED, now, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// The cable of this endpoint is in again.
+    pub(super) fn plugged(&self, endpoint: &str) {
+        for device in self.devices.iter().filter(|device| &*device.endpoint == endpoint) {
+            let then = device.at_unplugged.swap(PLUGGED, Ordering::Relaxed);
+            if then != PLUGGED {
+                device.forgiven.fetch_add(device.now().saturating_sub(then), Ordering::Relaxed);
+            }
         }
     }
 
@@ -34,8 +90,7 @@ impl Losses {
     pub(super) fn count(&self) -> u64 {
         let now: u64 = self.sockets.iter().map(dropped_by_socket).sum();
         let of_sockets = self.of_sockets.fetch_add(now, Ordering::Relaxed) + now;
-        let device = |(file, before): &(File, u64)| dropped_by_device(file).unwrap_or(*before).saturating_sub(*before);
-        of_sockets + self.devices.iter().map(device).sum::<u64>()
+        of_sockets + self.devices.iter().map(Device::count).sum::<u64>()
     }
 }
 
@@ -107,5 +162,16 @@ Inter-|   Receive                                                |  Transmit
         assert_eq!(losses.count(), 0);
         std::fs::write(&path, TABLE.replace("    3    0", "   13    0")).unwrap();
         assert_eq!((losses.count(), losses.count()), (10, 10));
+
+        // What is dropped while the cable is out is no loss, before and after it is in again.
+        losses.unplugs("n1");
+        std::fs::write(&path, TABLE.replace("    3    0", "   40    0")).unwrap();
+        assert_eq!(losses.count(), 10);
+        losses.unplugs("n1");
+        losses.plugged("n1");
+        assert_eq!(losses.count(), 10);
+        std::fs::write(&path, TABLE.replace("    3    0", "   41    0")).unwrap();
+        losses.plugged("n1");
+        assert_eq!(losses.count(), 11);
     }
 }

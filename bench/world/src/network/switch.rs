@@ -90,7 +90,15 @@ impl Switch {
     /// [`Carrier`](super::Carrier).
     pub fn plug(&self, endpoint: &str, is_plugged: bool) -> Option<RunTime> {
         let number = self.wiring.number(endpoint)?;
-        self.ask(|answer| Task::Plug(number, is_plugged, answer))
+        // What a kernel drops because its cable is out is no loss of the bench: counted until before, and from after.
+        if !is_plugged {
+            self.losses.unplugs(endpoint);
+        }
+        let at = self.ask(|answer| Task::Plug(number, is_plugged, answer));
+        if is_plugged {
+            self.losses.plugged(endpoint);
+        }
+        at
     }
 
     /// What went over the links so far, and what the rules did. None if the thread is gone.
