@@ -105,8 +105,9 @@ fn what_a_machine_refuses_ends_a_run_before_anything_starts_and_is_named_with_it
     // The doctor who is asked for this scenario says so before.
     let (code, _) = shell(&place, &no_users.replace("run", "doctor"));
     assert_eq!(code, Some(5));
-    let (code, text) = shell(&place, "exec $D doctor x.toml");
+    let (code, text) = shell(&place, "exec $D doctor x.toml >&2");
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("two machines joined by TAP devices"), "{text}");
 }
 
 #[test]

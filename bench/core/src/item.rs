@@ -175,9 +175,10 @@ impl<'d, 's> Item<'d, 's> {
     pub fn share(&self) -> Option<f64> {
         let share = self.float()?;
         if !(0.0..=1.0).contains(&share.value) {
-            let message = format!("`{}` is out of range", self.key);
-            let diagnostic = Diagnostic::error(diagnostic::OUT_OF_RANGE, message, share.span, "0 to 1");
-            self.report(diagnostic.help("0.1 is one in ten"));
+            // `loss = 2` is short for a table, and its key is nowhere in the file.
+            let diagnostic =
+                Diagnostic::error(diagnostic::OUT_OF_RANGE, "this share is out of range", share.span, "0 to 1");
+            self.report(diagnostic.help("a share is no percentage: 0.1 is one in ten"));
             return None;
         }
         Some(share.value)

@@ -222,6 +222,6 @@ pub fn lab_trial(guardian: &Guardian) -> Result<LabTrial, LabError> {
     let since = Monotonic::now();
     let lab = guardian.build_lab(&spec)?;
     let took = Monotonic::now().since(since);
-    let has_tap = lab.cables.iter().all(|cable| matches!(cable.kind, CableKind::Tap));
+    let has_tap = lab.cables.iter().all(|cable| !matches!(cable.kind, CableKind::Packet(_)));
     Ok(LabTrial { took, has_tap, has_ip6: lab.has_ip6 })
 }
