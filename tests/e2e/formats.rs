@@ -391,3 +391,12 @@ fn nothing_on_standard_output_commands_a_terminal_or_a_runner() {
         assert!(text.contains(said), "{format} keeps {said:?}: {text}");
     }
 }
+
+#[test]
+fn packets_that_are_not_recorded_are_told() {
+    let place = Place::new();
+    place.write("x.toml", PASSES);
+    let told = stderr(&place.dsbench(&["run", "x.toml", "--pcap"]).success());
+    assert!(told.contains("no packets are recorded: in host mode"), "{told}");
+    assert!(!place.run_dir().join("packets.pcapng").exists());
+}

@@ -108,6 +108,9 @@ pub(crate) fn run(order: &Order, live: Option<Box<dyn Live>>, keep: Option<KeepU
     };
     let mut world = World::new(guardian, clock, config)?;
     let mut live = live.unwrap_or_else(|| Box::new(Silent));
+    if order.pcap && setting.lab.is_none() {
+        live.told("no packets are recorded: in host mode the nodes have no network of their own (mode = \"lab\" in [network])");
+    }
     setting.exposed = lab::expose(&mut world, plan)?;
     if !setting.exposed.is_empty() {
         file.exposed = setting.exposed.clone();
