@@ -11,7 +11,7 @@ use crate::error::BenchError;
 use crate::report::{diagnostics, github, terminal};
 
 /// The largest scenario that is read: far beyond what a person writes, far below what hurts.
-const LARGEST_BYTES: u64 = 16 * 1024 * 1024;
+const LARGEST_BYTES: u64 = 1024 * 1024;
 
 /// A scenario's file, and what it says.
 #[derive(Debug, Clone)]
@@ -139,10 +139,10 @@ fn read_text(path: &Path) -> Result<String, BenchError> {
     }
     if meta.len() > LARGEST_BYTES {
         return Err(BenchError::Usage(format!(
-            "{} has {} MB; a scenario has at most {}",
+            "{} has {} KiB, and a scenario at most {} (is it the right file? data for nodes belongs in files of its own)",
             path.display(),
-            meta.len() >> 20,
-            LARGEST_BYTES >> 20
+            meta.len().div_ceil(1024),
+            LARGEST_BYTES / 1024
         )));
     }
     let bytes = std::fs::read(path).map_err(BenchError::file("read", path))?;

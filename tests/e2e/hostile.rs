@@ -201,3 +201,15 @@ fn a_value_that_makes_no_sense_is_a_mistake_that_is_named() {
     }
     place.dsbench(&["run", "x.toml", "--seed", "99999999999999999999999"]).code(2);
 }
+
+#[test]
+fn a_huge_file_is_refused_at_once_and_of_a_thousand_mistakes_the_first_are_shown() {
+    let place = Place::new();
+    let step = "[[steps]]\nkil = \"peer1\"\n";
+    place.write("huge.toml", &step.repeat(500_000)).write("wrong.toml", &step.repeat(40_000));
+    let told = stderr(&place.dsbench(&["check", "huge.toml"]).code(2));
+    assert!(told.contains("KiB, and a scenario at most 1024"), "{told}");
+    let told = stderr(&place.dsbench(&["check", "wrong.toml"]).code(2));
+    assert_eq!(told.matches("error[DS").count(), 100, "{}", &told[..2_000]);
+    assert!(told.contains("more\n") && told.contains("errors in the scenario; nothing was started"), "{told}");
+}

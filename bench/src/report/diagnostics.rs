@@ -1,6 +1,7 @@
 //! Mistakes in a scenario, as rustc shows them.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use dsbench_core::diagnostic::Diagnostic;
@@ -8,12 +9,15 @@ use dsbench_core::source::{SourceFile, Sources};
 
 use super::terminal::clean_line;
 
+/// As many are shown at once; whoever has more mends these first. Each is drawn from the whole text, so a hundred thousand would take hours.
+const SHOWN_MOST: usize = 100;
+
 /// Text with ANSI styles (the stream that prints it strips them where they are not wanted). `scenario` is the path of the scenario's own file.
 pub fn render(scenario: &str, sources: &Sources, diagnostics: &[Diagnostic]) -> String {
     let renderer = Renderer::styled();
     let files: Vec<Shown> = sources.files().iter().map(|file| Shown::of(file, scenario)).collect();
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(SHOWN_MOST) {
         let level = if diagnostic.is_error { Level::ERROR } else { Level::WARNING };
         let code = diagnostic.code.to_string();
         let group = level.primary_title(diagnostic.message.as_str()).id(code.as_str());
@@ -23,19 +27,22 @@ pub fn render(scenario: &str, sources: &Sources, diagnostics: &[Diagnostic]) -> 
             files.iter().filter(|shown| is(shown, primary)).chain(files.iter().filter(|shown| !is(shown, primary)));
         let mut elements = Vec::new();
         for shown in in_order {
-            let mut annotations = Vec::new();
+            let mut marks = Vec::new();
             if is(shown, primary) {
                 let (span, label) = &diagnostic.at;
-                annotations.push(AnnotationKind::Primary.span(shown.file.local(span)).label(label.as_str()));
+                marks.push((AnnotationKind::Primary, shown.file.local(span), label.as_str()));
             }
             for (span, label) in &diagnostic.also {
                 if is(shown, sources.file_at(span.start)) {
-                    annotations.push(AnnotationKind::Context.span(shown.file.local(span)).label(label.as_str()));
+                    marks.push((AnnotationKind::Context, shown.file.local(span), label.as_str()));
                 }
             }
-            if !annotations.is_empty() {
-                let snippet = Snippet::source(&*shown.text).line_start(1).path(&*shown.path).fold(true);
-                elements.push(snippet.annotations(annotations));
+            if let Some((part, start, line)) = shown.around(marks.iter().map(|(_, span, _)| span)) {
+                let mark = |(kind, span, label): (AnnotationKind, Range<usize>, _)| {
+                    kind.span(span.start - start..span.end - start).label(label)
+                };
+                let snippet = Snippet::source(part).line_start(line).path(&*shown.path).fold(true);
+                elements.push(snippet.annotations(marks.into_iter().map(mark)));
             }
         }
         let mut group = {
@@ -48,6 +55,9 @@ pub fn render(scenario: &str, sources: &Sources, diagnostics: &[Diagnostic]) -> 
         }
         out.push_str(&renderer.render(&[group]));
         out.push_str("\n\n");
+    }
+    if diagnostics.len() > SHOWN_MOST {
+        out.push_str(&format!("... and {} more\n\n", diagnostics.len() - SHOWN_MOST));
     }
     out
 }
@@ -62,6 +72,20 @@ struct Shown<'s> {
 impl<'s> Shown<'s> {
     fn of(file: &'s SourceFile, scenario: &str) -> Self {
         Self { file, path: clean_line(&file.shown(scenario)).into_owned(), text: harmless(&file.text) }
+    }
+}
+
+impl Shown<'_> {
+    /// The lines that have these spans, where they begin, and the number of the first: the renderer looks at all that it is given.
+    fn around<'r>(&self, spans: impl Iterator<Item = &'r Range<usize>>) -> Option<(&str, usize, usize)> {
+        let (start, end) = spans.fold(None, |found: Option<(usize, usize)>, span| {
+            let (start, end) = found.unwrap_or((span.start, span.end));
+            Some((start.min(span.start), end.max(span.end)))
+        })?;
+        let start = self.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = self.text[end..].find('\n').map_or(self.text.len(), |newline| end + newline);
+        let line = 1 + self.text[..start].bytes().filter(|byte| *byte == b'\n').count();
+        Some((&self.text[start..end], start, line))
     }
 }
 

@@ -99,11 +99,7 @@ impl Suite {
             }
         }
         let mut diagnostics = problems.into_sorted();
-        for diagnostic in gathered.into_diagnostics() {
-            if !diagnostics.contains(&diagnostic) {
-                diagnostics.push(diagnostic);
-            }
-        }
+        diagnostics.extend(gathered.into_diagnostics());
         super::forgive_broken_lines(&mut diagnostics, sources);
         diagnostic::sort(&mut diagnostics);
         if diagnostics.iter().any(|diagnostic| diagnostic.is_error) {
