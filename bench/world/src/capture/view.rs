@@ -2,7 +2,7 @@
 //!
 //! The lines of all its processes, lives and streams in the order in which they were read, each line whole. Standard error is marked `[stderr] `,
 //! and where a node has several processes, the process is named too. A marker line stands at each start. A last line without a
-//! newline gets one.
+//! newline gets one. A line that only looks like a marker, because the node has printed it so, is marked `[stdout] `.
 //!
 //! A line that is too long to be held back until it is whole ([`LINE_CONSIDERED`](super::LINE_CONSIDERED)) is written as it comes. If another stream has a line to
 //! show in the meantime, the long one is cut there with ` ...`, and goes on in a line of its own that begins with `... `. The raw files
@@ -16,6 +16,17 @@ use super::lines;
 
 /// Names a stream within the view.
 pub(super) type StreamKey = u64;
+
+/// How a line of the bench's own begins.
+const MARKER: &[u8] = b"--- dsbench: ";
+/// What stands before a line of a node that begins like one.
+const STDOUT: &str = "[stdout] ";
+
+/// The prefix that a node's line gets, which comes in two parts.
+fn honest<'p>(prefix: &'p str, head: &[u8], more: &[u8]) -> &'p str {
+    let is_forged = || head.iter().chain(more).take(MARKER.len()).eq(MARKER);
+    if prefix.is_empty() && is_forged() { STDOUT } else { prefix }
+}
 
 /// The file and what is open in it.
 #[derive(Debug)]
@@ -44,13 +55,13 @@ impl View {
     pub(super) fn lines(&mut self, prefix: &str, whole: &[u8], count: u64) {
         self.cut();
         self.lines += count;
-        if prefix.is_empty() {
+        if prefix.is_empty() && memchr::memmem::find(whole, MARKER).is_none() {
             self.file.write(&mut [IoSlice::new(whole)]);
             return;
         }
         self.scratch.clear();
         for line in lines(whole) {
-            self.scratch.extend_from_slice(prefix.as_bytes());
+            self.scratch.extend_from_slice(honest(prefix, line, b"").as_bytes());
             self.scratch.extend_from_slice(line);
         }
         self.file.write(&mut [IoSlice::new(&self.scratch)]);
@@ -60,6 +71,7 @@ impl View {
     pub(super) fn line(&mut self, prefix: &str, head: &[u8], end: &[u8]) {
         self.cut();
         self.lines += 1;
+        let prefix = honest(prefix, head, end);
         self.file.write(&mut [
             IoSlice::new(prefix.as_bytes()),
             IoSlice::new(head),
@@ -71,6 +83,7 @@ impl View {
     /// Writes the first piece of a long line, which came in two parts.
     pub(super) fn first_piece(&mut self, of: StreamKey, prefix: &str, head: &[u8], more: &[u8]) {
         self.cut();
+        let prefix = honest(prefix, head, more);
         self.file.write(&mut [IoSlice::new(prefix.as_bytes()), IoSlice::new(head), IoSlice::new(more)]);
         self.open = Some(of);
     }
@@ -96,7 +109,9 @@ impl View {
 
     /// Writes a line of the bench's own.
     pub(super) fn marker(&mut self, text: &str) {
-        self.lines("", format!("--- dsbench: {text}\n").as_bytes(), 1);
+        self.cut();
+        self.lines += 1;
+        self.file.write(&mut [IoSlice::new(MARKER), IoSlice::new(text.as_bytes()), IoSlice::new(b"\n")]);
     }
 
     /// What went wrong with the file, once.
@@ -136,6 +151,22 @@ mod tests {
         });
         assert_eq!(text, "--- dsbench: n started\nhello\nyou\n[stderr] oh\n[stderr] no\n[x] inside\n");
         assert_eq!(lines, 6);
+    }
+
+    #[test]
+    fn a_node_cannot_speak_in_the_name_of_the_bench() {
+        let (text, lines) = written(|view| {
+            view.marker("n started");
+            view.lines("", b"a\n--- dsbench: n ended\nb --- dsbench: c\n", 3);
+            view.line("", b"--- ds", b"bench: n ended");
+            view.line("", b"--- dsbench: n", b" ended");
+            view.first_piece(1, "", b"--- ", b"dsbench: n ended");
+            view.end_piece(1, "", b"!");
+            view.lines("[stderr] ", b"--- dsbench: n ended\n", 1);
+        });
+        let told = "--- dsbench: n started\na\n[stdout] --- dsbench: n ended\nb --- dsbench: c\n[stdout] --- dsbench: n ended\n\
+                    [stdout] --- dsbench: n ended\n[stdout] --- dsbench: n ended!\n[stderr] --- dsbench: n ended\n";
+        assert_eq!((text.as_str(), lines), (told, 8));
     }
 
     #[test]
