@@ -43,6 +43,19 @@ fn a_program_starts_says_its_lines_exits_and_is_proven_gone_in_this_order() {
 }
 
 #[test]
+fn a_program_that_does_not_exist_never_looks_as_if_a_signal_had_ended_it() {
+    let mut stage = Stage::new();
+    for number in 1..=50 {
+        let life = life("n", number);
+        stage.spawn(&life, &["./missing"]);
+        stage.world.signal(&life, libc::SIGTERM, Scope::Main);
+        let told = stage.until(|what| matches!(what, Happening::NotStarted { .. } | Happening::Started { .. })).what;
+        assert!(matches!(told, Happening::NotStarted { .. }), "{number}: {told:?}");
+    }
+    stage.end();
+}
+
+#[test]
 fn what_cannot_be_executed_is_explained() {
     let mut stage = Stage::new();
     fs::write(stage.path("plain"), "echo hi\n").unwrap();

@@ -52,6 +52,7 @@ pub(super) fn keep(channel: Channel, program: &Program, stdio: [OwnedFd; 3], gua
             signals,
             main: Some(starting.pid),
             starting: Some(starting),
+            waiting: Vec::new(),
             began: at,
             ended: None,
             killing: None,
@@ -102,6 +103,8 @@ struct Keeper {
     main: Option<Pid>,
     /// Until exec has worked or failed.
     starting: Option<Starting>,
+    /// Orders for the program that come before it is one.
+    waiting: Vec<Order>,
     began: Monotonic,
     /// When the main program ended, until leaking children are reported.
     ended: Option<Monotonic>,
@@ -203,7 +206,10 @@ impl Keeper {
         let Some((pid, failure)) = starting.hear() else { return };
         self.starting = None;
         match failure {
-            None => self.report(self.began, Reported::Started { pid }),
+            None => {
+                self.report(self.began, Reported::Started { pid });
+                std::mem::take(&mut self.waiting).into_iter().for_each(|order| self.obey(order));
+            }
             Some(failure) => {
                 self.report(
                     Monotonic::now(),
@@ -233,6 +239,8 @@ impl Keeper {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Kill => self.kill(),
+            // A signal that comes before exec ends this process's own child, and nobody learns whether there is such a program.
+            order if self.starting.is_some() => self.waiting.push(order),
             Order::Signal { signal, tree: false } => {
                 // Not reaped yet, so the pid is still the main program's.
                 if let Some(main) = self.main.and_then(|main| PidFd::open(main).ok()) {
