@@ -90,6 +90,23 @@ fn close_range(first: u32, last: u32, flags: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
 }
 
+/// What this starts will have a session of its own, and be killed when the thread that has started it ends, in whatever way.
+pub(crate) fn tie(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt as _;
+    let parent = nix::unistd::getpid();
+    let become_tied = move || {
+        nix::unistd::setsid()?;
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        // The parent may have ended before the line above.
+        if nix::unistd::getppid() != parent {
+            return Err(Errno::ESRCH.into());
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes plain system calls only: no allocation, no lock.
+    unsafe { command.pre_exec(become_tied) };
+}
+
 /// A handle on a process that never comes to mean another one.
 #[derive(Debug)]
 pub(crate) struct PidFd(OwnedFd);
