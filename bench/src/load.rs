@@ -53,6 +53,11 @@ impl Source {
         }
     }
 
+    /// One that was read before, and whose mistakes were told then.
+    pub(crate) fn known(path: PathBuf, sources: Sources) -> Self {
+        Self { path, sources, is_quiet: true }
+    }
+
     fn read_extended(&self, extended: &Extended, directory: &Path, read: &mut Vec<PathBuf>) -> Result<String, String> {
         let path = directory.join(&extended.path);
         let cause = |error: std::io::Error| error.to_string();

@@ -31,6 +31,7 @@ mod processes;
 mod promises;
 mod scenarios;
 mod series;
+mod side_by_side;
 mod stages;
 mod stored_runs;
 mod support;

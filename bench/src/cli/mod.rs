@@ -27,6 +27,7 @@ mod stored;
 mod told;
 mod up;
 mod values;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -105,6 +106,9 @@ Examples:
     Completions(completions::CompletionsArgs),
     /// Print the man page, or write those of all commands
     Man(man::ManArgs),
+    /// Make one of the runs of `dsbench run --jobs`
+    #[command(hide = true)]
+    Worker,
     /// The reference node: small distributed systems to try dsbench on
     #[command(after_help = "\
 Examples:
@@ -168,6 +172,7 @@ fn answer(cli: Cli) -> u8 {
         Command::Man(args) => man::man(&args),
         Command::Runs { verb } => runs::runs(&verb),
         Command::Schema(args) => schema::schema(&args),
+        Command::Worker => worker::worker(),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
     done.unwrap_or_else(|error| {

@@ -26,12 +26,19 @@ Examples:
   dsbench run -t smoke -k 'leader*' --shard 2/4           the second quarter of these
   dsbench run x.toml --repeat 200                         how often does it fail?
   dsbench run x.toml --for 1h -x                          until it fails, or the hour is over
+  dsbench run scenarios -j 4                              four at the same time
   dsbench run --last-failed                               again what failed, with its seeds
   dsbench run x.toml --keep-running                       if it fails, its cluster stays up
 
 Repetitions have a fresh seed each. With --seed (or a seed in the scenario) all have that one: the same \
 schedule each time, so only timing differs. There are no retries: what passes sometimes is flaky, and \
 that is a failure (exit code 1).
+
+With --jobs a line stands for each run that passes, and all of one that does not; its nodes' logs are in its \
+own directory, and none in logs/. Runs on one machine disturb each other's timing: give it the number of cores at \
+most, and ask again without it before you believe a missed deadline. With -x no further run is begun; those that go \
+on are finished. Ctrl-C ends all of them in good order, a second one kills their nodes, a third the runs themselves; \
+nothing of them is left in any case.
 
 With --keep-running the first run that does not pass is the last. Its nodes stay as it left them: a killed \
 one is down, a paused one paused. At a terminal it goes on as in `dsbench up`; otherwise dsbench returns, and \
@@ -43,6 +50,9 @@ pub(super) struct RunArgs {
     /// Leave the cluster of the first run that does not pass up, to look at it; no run follows
     #[arg(long)]
     keep_running: bool,
+    /// Make N runs at the same time, each in a process, a laboratory and on ports of its own
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value = "1", hide_default_value = true)]
+    jobs: u16,
     #[command(flatten)]
     select: SelectArgs,
     /// Stop after the first run that is not a pass
@@ -64,6 +74,15 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<u8, BenchError> {
+    if args.jobs > 1 {
+        let refused =
+            args.keep_running.then_some("--keep-running: the cluster of one run would stay up among those of others");
+        let refused =
+            refused.or(args.reports.is_verbose().then_some("--verbose: the lines of several runs would be mixed"));
+        if let Some(why) = refused {
+            return Err(BenchError::Usage(format!("--jobs {} does not go with {why}", args.jobs)));
+        }
+    }
     if !args.keep_running {
         return make(args, None);
     }
@@ -89,9 +108,22 @@ fn make(args: &RunArgs, keeper: Option<UnixStream>) -> Result<u8, BenchError> {
         keep: args.storage.keep,
         keeper,
         pcap: args.pcap,
+        jobs: args.jobs.into(),
     };
+    warn_of_few_cores(series.side_by_side());
     let mut audience = args.reports.audience()?;
     audience.push(Box::new(Memory::new(&series.logs)));
     audience.push(args.storage.housekeeper()?);
     Ok(series::run(&series, &mut audience).exit_code())
+}
+
+/// A deadline that is missed because the machine is busy is the machine's miss, and looks like the cluster's.
+fn warn_of_few_cores(jobs: usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if jobs > cores {
+        let plural = if cores == 1 { "" } else { "s" };
+        say!(
+            "warning: {jobs} runs at the same time on {cores} core{plural} disturb each other: deadlines may be missed for that alone"
+        );
+    }
 }

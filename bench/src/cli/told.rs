@@ -52,6 +52,11 @@ impl ReportArgs {
         Ok(audience)
     }
 
+    /// True if everything is to be shown, line by line.
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     fn detail(&self) -> Detail {
         // A stream on the same terminal is the live view.
         let streams_here = self.format == Format::Jsonl && std::io::stdout().is_terminal();

@@ -22,7 +22,8 @@ const VERSION: u32 = 1;
 #[derive(Debug)]
 pub struct Json {
     outlet: Outlet,
-    runs: Vec<Entry>,
+    /// With their places in the series: repetition and number.
+    runs: Vec<((u64, usize), Entry)>,
 }
 
 #[derive(Serialize)]
@@ -31,7 +32,7 @@ struct Document<'r> {
     dsbench: &'static str,
     #[serde(flatten)]
     sum: Sum,
-    runs: &'r [Entry],
+    runs: Vec<&'r Entry>,
 }
 
 impl Json {
@@ -42,17 +43,20 @@ impl Json {
 }
 
 impl Audience for Json {
-    fn run_ended(&mut self, _: &Order, outcome: &Outcome) {
-        self.runs.push(Entry::of(outcome));
+    fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        self.runs.push(((order.round, order.index), Entry::of(outcome)));
     }
 
     fn cannot_run(&mut self, order: &Order, error: &BenchError) {
-        self.runs.push(Entry::impossible(order, error));
+        self.runs.push(((order.round, order.index), Entry::impossible(order, error)));
     }
 
     fn ended(&mut self, tally: &Tally) {
         let (dsbench, sum) = (env!("CARGO_PKG_VERSION"), Sum::of(tally));
-        let document = Document { dsbench_report: VERSION, dsbench, sum, runs: &self.runs };
+        // Runs that are made side by side end in any order.
+        self.runs.sort_by_key(|(place, _)| *place);
+        let runs = self.runs.iter().map(|(_, entry)| entry).collect();
+        let document = Document { dsbench_report: VERSION, dsbench, sum, runs };
         self.outlet.send(&harmless(&serde_json::to_string_pretty(&document).expect("plain data has JSON")));
         if let Some(error) = self.outlet.close() {
             say!("warning: the JSON on standard output is not whole: {error}; no verdict is affected");

@@ -11,6 +11,7 @@
 //!
 //! `docs/machines.md` has every line. An observation stands as in `history.jsonl`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dsbench_core::lines;
@@ -35,16 +36,22 @@ pub struct Stream {
     outlet: Arc<Outlet>,
     /// The number of the next run, from 0.
     next: u64,
+    /// The numbers of those that go on, by what was selected and by repetition.
+    going_on: BTreeMap<(usize, u64), u64>,
 }
 
 impl Stream {
     /// For whoever reads standard output.
     pub fn new(outlet: Outlet) -> Self {
-        Self { outlet: Arc::new(outlet), next: 0 }
+        Self { outlet: Arc::new(outlet), next: 0, going_on: BTreeMap::new() }
     }
 
-    fn run(&self) -> u64 {
-        self.next.saturating_sub(1)
+    fn run(&self, order: &Order) -> u64 {
+        self.going_on.get(&(order.index, order.round)).copied().unwrap_or_default()
+    }
+
+    fn end(&mut self, order: &Order) -> u64 {
+        self.going_on.remove(&(order.index, order.round)).unwrap_or_default()
     }
 }
 
@@ -55,21 +62,28 @@ impl Audience for Stream {
     }
 
     fn run_begins(&mut self, order: &Order) {
+        self.going_on.insert((order.index, order.round), self.next);
         self.next += 1;
-        self.outlet.send(&of_run(self.run(), "begun", Begun::of(order)));
+        self.outlet.send(&of_run(self.run(order), "begun", Begun::of(order)));
     }
 
-    fn live(&mut self, _: &Order) -> Option<Box<dyn Live>> {
-        let (outlet, run) = (Arc::clone(&self.outlet), self.run());
+    fn follows(&self) -> bool {
+        true
+    }
+
+    fn live(&mut self, order: &Order) -> Option<Box<dyn Live>> {
+        let (outlet, run) = (Arc::clone(&self.outlet), self.run(order));
         Some(Box::new(Follower { outlet, run, missing: 0, scratch: Vec::new() }))
     }
 
-    fn run_ended(&mut self, _: &Order, outcome: &Outcome) {
-        self.outlet.send(&of_run(self.run(), "ended", Entry::of(outcome)));
+    fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        let run = self.end(order);
+        self.outlet.send(&of_run(run, "ended", Entry::of(outcome)));
     }
 
     fn cannot_run(&mut self, order: &Order, error: &BenchError) {
-        self.outlet.send(&of_run(self.run(), "impossible", Entry::impossible(order, error)));
+        let run = self.end(order);
+        self.outlet.send(&of_run(run, "impossible", Entry::impossible(order, error)));
     }
 
     fn ended(&mut self, tally: &Tally) {
@@ -125,6 +139,10 @@ impl Live for Follower {
 
     fn told(&mut self, text: &str) {
         self.outlet.send(&of_run(self.run, "told", text));
+    }
+
+    fn missing(&mut self, count: u64) {
+        self.missing += count;
     }
 
     fn close(&mut self) {

@@ -73,7 +73,7 @@ impl Outlet {
     }
 
     /// Sends a line, without its end.
-    pub(super) fn send(&self, line: &str) {
+    pub(crate) fn send(&self, line: &str) {
         self.send_all(&[line, "\n"]);
     }
 
@@ -98,12 +98,12 @@ impl Outlet {
     }
 
     /// False if the reader is so far behind that what can be left out should be.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.shared.state().waiting.len() < ROOM
     }
 
     /// Waits until the reader has everything. Gives why it has not; a reader that left had enough.
-    pub(super) fn close(&mut self) -> Option<io::Error> {
+    pub(crate) fn close(&mut self) -> Option<io::Error> {
         let writer = self.writer.take()?;
         self.shared.end();
         // A panic of the thread has been told by then.

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dsbench_core::judgement::Judgement;
+use dsbench_core::observation::Observation;
 
 use super::excerpt::excerpt;
+use super::live::block::Block;
 use super::live::{self, Cast, Detail, Live};
 use super::screen::{Screen, headline};
 use super::summary::summary;
-use super::terminal::{self, clean, say};
+use super::terminal::{self, clean, clean_line, say};
 use crate::error::BenchError;
 use crate::load::seed_text;
 use crate::run::{Order, Outcome};
-use crate::series::{Audience, Kinds, Series, Tally};
+use crate::series::{Audience, Kinds, Series, Tally, Underway};
 
 /// Failures that are shown once more at the end, where there is no screen to scroll back on.
 const SHOWN_AGAIN: usize = 10;
@@ -34,6 +37,10 @@ pub struct People {
     failures: Vec<String>,
     /// The last run was no pass, so its screen stands right above.
     ends_with_failure: bool,
+    /// Runs are made side by side: each that passes is one line.
+    side_by_side: usize,
+    /// The line that says which runs go on, on a terminal.
+    progress: Option<Block>,
 }
 
 impl People {
@@ -44,9 +51,11 @@ impl People {
 
     /// True if a run that ended so deserves more than a line.
     fn is_news(&mut self, order: &Order, outcome: &Outcome) -> bool {
-        !self.repeats
-            || outcome.judgement != Judgement::Pass
-                && self.shown.get_mut(order.index).is_some_and(|shown| shown.is_new(order, outcome))
+        let is_pass = outcome.judgement == Judgement::Pass;
+        if self.side_by_side > 1 && is_pass {
+            return false;
+        }
+        !self.repeats || !is_pass && self.shown.get_mut(order.index).is_some_and(|shown| shown.is_new(order, outcome))
     }
 
     /// In a long log without a screen, what failed stands at the end.
@@ -65,13 +74,16 @@ impl Audience for People {
         self.many = series.planned() != Some(1);
         self.repeats = series.repeats();
         self.shown = series.runs.iter().map(|_| Kinds::default()).collect();
-        if self.repeats {
-            say!("dsbench {}  {}", env!("CARGO_PKG_VERSION"), clean(&repetition(series)));
+        self.side_by_side = series.side_by_side();
+        if self.repeats || self.side_by_side > 1 {
+            say!("dsbench {}  {}", env!("CARGO_PKG_VERSION"), clean(&many(series)));
         }
+        let has_progress = self.side_by_side > 1 && self.detail == Detail::Usual && live::is_terminal();
+        self.progress = has_progress.then(Block::new);
     }
 
     fn run_begins(&mut self, order: &Order) {
-        if self.repeats {
+        if self.repeats || self.side_by_side > 1 {
             return;
         }
         let scenario = &order.plan.scenario;
@@ -85,7 +97,23 @@ impl Audience for People {
         );
     }
 
+    fn underway(&mut self, runs: &[Underway], now: Duration, tally: &Tally) {
+        if let Some(progress) = self.progress.as_mut().filter(|_| !runs.is_empty()) {
+            progress.draw(vec![underway(runs, now, tally)]);
+        }
+    }
+
+    fn interlude(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.clear();
+        }
+    }
+
     fn live(&mut self, order: &Order) -> Option<Box<dyn Live>> {
+        if self.side_by_side > 1 {
+            let is_mute = self.detail == Detail::Result;
+            return (!is_mute).then(|| Box::new(Aside { label: order.label.clone() }) as Box<dyn Live>);
+        }
         // Of a hundred repetitions nobody reads every line; a terminal shows where it is and forgets it.
         let is_drowned = self.repeats && self.detail == Detail::Usual && !live::is_terminal();
         Some(live::screen(Cast::of(&order.plan), if is_drowned { Detail::Result } else { self.detail }))
@@ -93,6 +121,7 @@ impl Audience for People {
 
     /// The details of a run; of one that passed too, because what was looked at is half of a verdict.
     fn run_ended(&mut self, order: &Order, outcome: &Outcome) {
+        self.interlude();
         self.ends_with_failure = false;
         if !self.is_news(order, outcome) {
             say!("{}  seed {}", headline(&outcome.file, outcome.judgement), seed_text(order.plan.seed));
@@ -119,12 +148,17 @@ impl Audience for People {
         }
     }
 
-    fn cannot_run(&mut self, _: &Order, error: &BenchError) {
+    fn cannot_run(&mut self, order: &Order, error: &BenchError) {
+        self.interlude();
         self.ends_with_failure = false;
+        if self.side_by_side > 1 {
+            say!("{}  seed {}: no result", clean(&order.label), seed_text(order.plan.seed));
+        }
         terminal::tell_error(error);
     }
 
     fn ended(&mut self, tally: &Tally) {
+        self.interlude();
         if !self.many {
             return;
         }
@@ -145,6 +179,40 @@ impl Audience for People {
         let (passed, failed, undecided) = (tally.passed(), tally.failed(), tally.undecided());
         let all = tally.planned.unwrap_or_else(|| tally.begun());
         say!("{passed} passed, {failed} failed, {undecided} undecided{impossible}{not_run} of {all}");
+    }
+}
+
+/// What is told of one of several runs at the same time while it goes on: what it does not do every time, and which it is.
+struct Aside {
+    label: String,
+}
+
+impl Live for Aside {
+    fn observed(&mut self, _: &Observation) {}
+
+    fn told(&mut self, text: &str) {
+        say!("{}: {}", clean(&self.label), clean(text));
+    }
+}
+
+/// `  3 passed, 1 failed; underway: leader-election 4s, cuts[nodes.count=5] 12s`
+fn underway(runs: &[Underway], now: Duration, tally: &Tally) -> String {
+    let (passed, failed, others) = (tally.passed(), tally.failed(), tally.undecided() + tally.impossible());
+    let others = if others == 0 { String::new() } else { format!(", {others} undecided") };
+    let of = tally.planned.map(|planned| format!(" of {planned}")).unwrap_or_default();
+    let runs: Vec<_> = runs
+        .iter()
+        .map(|run| format!("{} {}s", clean_line(&run.label), now.saturating_sub(run.since).as_secs()))
+        .collect();
+    format!("  {passed} passed, {failed} failed{others}{of}; underway: {}", runs.join(", "))
+}
+
+/// `3 runs 50 times, each time with a fresh seed`, `6 runs, 3 at the same time`
+fn many(series: &Series) -> String {
+    let repetition = if series.repeats() { repetition(series) } else { format!("{} runs", series.runs.len()) };
+    match series.side_by_side() {
+        1 => repetition,
+        jobs => format!("{repetition}, {jobs} at the same time"),
     }
 }
 

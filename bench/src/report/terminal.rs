@@ -67,16 +67,8 @@ pub(crate) fn tell_error(error: &BenchError) {
         say!("  because: {}", clean(&why.to_string()));
         cause = why.source();
     }
-    if let BenchError::World(error) = error
-        && error.is_of_machine()
-    {
-        let remedy = error.remedy().map(|remedy| format!("{remedy}; ")).unwrap_or_default();
-        say!("  help: {remedy}dsbench doctor says what a run needs from this machine");
-    }
-    if let BenchError::File { doing: "create", source, .. } = error
-        && source.kind() == io::ErrorKind::PermissionDenied
-    {
-        say!("  help: runs are stored in ./logs; start dsbench in a directory that you may write to");
+    if let Some(help) = error.help() {
+        say!("  help: {}", clean(&help));
     }
 }
 

@@ -51,6 +51,9 @@ pub struct Order {
     pub index: usize,
     /// Which repetition of it, from 1.
     pub round: u64,
+    /// So many runs are made at the same time, with this one: what belongs to one at a time - the terminal, the logs directly in `logs` -
+    /// is this run's only if it is 1.
+    pub jobs: usize,
     /// In whose process it is made.
     pub(crate) host: Host,
 }

@@ -35,10 +35,15 @@ impl Prepared {
 
         // Before any thread: the guardian is a fork of this process, and threads inherit the blocked signals.
         let is_own = order.host.is_own();
-        let guardian = if has_terminal && is_own { Guardian::fork()? } else { Guardian::fork_without_terminal()? };
+        let guardian = if has_terminal && is_own && order.jobs == 1 {
+            Guardian::fork()?
+        } else {
+            Guardian::fork_without_terminal()?
+        };
         let signals = is_own.then(Signals::block).transpose()?;
         let clock = Clock::start();
-        let store = Store::create(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
+        let make = if order.jobs == 1 { Store::create } else { Store::create_beside_others };
+        let store = make(&order.logs, &plan.scenario.name, clock.wall_start(), plan.seed)?;
         let (setting, ports) = setting::settle(plan, &store, &scenario_dir, &executable, order.pcap)?;
         let lab = setting.lab.as_ref().map(|lab| lab.build(&guardian)).transpose()?;
         let file = run_json::begun(order, clock.wall_start(), &scenario_dir);

@@ -28,7 +28,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
         up: false,
         exposed: Exposed::new(),
-        environment: Environment::here(scenario.network.is_lab()),
+        environment: Environment::here(scenario.network.is_lab(), order.jobs),
         end: None,
     }
 }

@@ -1,6 +1,8 @@
 //! Who is told how a series goes: people on standard error, and machines in whatever format they asked for.
 
-use super::{Series, Tally};
+use std::time::Duration;
+
+use super::{Series, Tally, Underway};
 use crate::error::BenchError;
 use crate::report::live::Live;
 use crate::run::{Order, Outcome};
@@ -15,6 +17,14 @@ pub trait Audience {
     fn live(&mut self, _order: &Order) -> Option<Box<dyn Live>> {
         None
     }
+    /// True if [`live`](Self::live) is to be told every observation, also of a run that another process makes.
+    fn follows(&self) -> bool {
+        false
+    }
+    /// These of several runs at the same time go on at this time of the series.
+    fn underway(&mut self, _runs: &[Underway], _now: Duration, _tally: &Tally) {}
+    /// Something else is about to be said to people.
+    fn interlude(&mut self) {}
     /// A run has a verdict.
     fn run_ended(&mut self, _order: &Order, _outcome: &Outcome) {}
     /// A run could not take place: there is no verdict. (Also the only run of a series; its error is told here and nowhere else.)
@@ -39,6 +49,18 @@ impl Audience for Vec<Box<dyn Audience>> {
             0 | 1 => followers.pop(),
             _ => Some(Box::new(followers)),
         }
+    }
+
+    fn follows(&self) -> bool {
+        self.iter().any(|one| one.follows())
+    }
+
+    fn underway(&mut self, runs: &[Underway], now: Duration, tally: &Tally) {
+        self.iter_mut().for_each(|one| one.underway(runs, now, tally));
+    }
+
+    fn interlude(&mut self) {
+        self.iter_mut().for_each(|one| one.interlude());
     }
 
     fn run_ended(&mut self, order: &Order, outcome: &Outcome) {

@@ -6,14 +6,16 @@ mod housekeeper;
 mod kinds;
 mod memory;
 mod selected;
+mod side_by_side;
 mod tally;
+mod turns;
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use dsbench_core::judgement::Judgement;
-use dsbench_world::{Clock, Signals};
+use dsbench_world::Signals;
 
 pub use audience::Audience;
 pub use filter::{Filter, Pattern, Shard, Tag};
@@ -21,10 +23,12 @@ pub use housekeeper::Housekeeper;
 pub use kinds::{Kind, Kinds};
 pub use memory::{Failed, Memory};
 pub use selected::{Selected, distinguish};
+pub use side_by_side::Underway;
+pub(crate) use side_by_side::work;
 pub use tally::{Record, Tally};
 
-use crate::error::BenchError;
-use crate::run::{KeepUp, Order, Outcome, run as run_one};
+use self::turns::Turns;
+use crate::run::{KeepUp, Outcome, run as run_one};
 use crate::store::Keep;
 
 /// What is run, and how often.
@@ -40,6 +44,8 @@ pub struct Series {
     pub logs: PathBuf,
     /// When the data directories of a run's nodes are kept.
     pub keep: Keep,
+    /// So many runs are made at the same time, at most.
+    pub jobs: usize,
     /// Who takes over the cluster of the first run that is no pass, if anybody does.
     pub(crate) keeper: Option<UnixStream>,
     /// Every packet between nodes is recorded, where they have a network of their own.
@@ -64,6 +70,12 @@ impl Series {
         }
     }
 
+    /// How many runs are made at the same time: never more than there are.
+    pub fn side_by_side(&self) -> usize {
+        let planned = self.planned().map_or(usize::MAX, |planned| usize::try_from(planned).unwrap_or(usize::MAX));
+        self.jobs.min(planned).max(1)
+    }
+
     /// True if more than one run is made of each.
     pub fn repeats(&self) -> bool {
         self.rounds != Rounds::Times(1)
@@ -83,53 +95,49 @@ impl Series {
 ///
 /// One scenario that cannot run here does not hide what the others find; a world that cannot be controlled ends the series.
 pub fn run(series: &Series, audience: &mut dyn Audience) -> Tally {
+    match series.side_by_side() {
+        1 => one_by_one(series, audience),
+        _ => side_by_side::run(series, audience),
+    }
+}
+
+fn one_by_one(series: &Series, audience: &mut dyn Audience) -> Tally {
     // Also between two runs a signal ends the series, and not dsbench before its last word.
     let signals = Signals::block();
-    let clock = Clock::start();
     let mut tally = Tally::new(series);
     audience.begins(series);
-    'rounds: for round in 1.. {
-        for (index, selected) in series.runs.iter().enumerate() {
-            if !series.goes_on(round, clock.now().elapsed()) {
-                break 'rounds;
-            }
-            if let Some(signal) = Signals::take_pending() {
-                tally.interrupted(signal);
-                break 'rounds;
-            }
-            // Made just before it is run: a series of any length holds one plan at a time.
-            let order = Order { keep: series.keep, pcap: series.pcap, ..selected.order(&series.logs, index, round) };
-            audience.run_begins(&order);
-            let live = audience.live(&order);
-            // Of a run that is kept up everything is told before its cluster is left to people: it is the last one.
-            let mut told = |outcome: &Outcome| {
-                audience.run_ended(&order, outcome);
-                tally.ended(&order, outcome);
-                audience.ended(&tally);
-            };
-            let keeper = series.keeper.as_ref().and_then(|keeper| keeper.try_clone().ok());
-            let judgement = match run_one(&order, live, keeper.map(|owner| KeepUp { owner, told: &mut told })) {
-                Ok(outcome) if outcome.was_kept => return tally,
-                Ok(outcome) => {
-                    audience.run_ended(&order, &outcome);
-                    tally.ended(&order, &outcome);
-                    outcome.judgement
-                }
-                Err(error) => {
-                    audience.cannot_run(&order, &error);
-                    tally.could_not_run(&order, &error);
-                    if !matches!(error, BenchError::Environment(_) | BenchError::File { .. }) {
-                        break 'rounds;
-                    }
-                    Judgement::Environment
-                }
-            };
-            let stops = series.stops_early && judgement != Judgement::Pass;
-            if stops || matches!(judgement, Judgement::Interrupted { .. }) {
-                break 'rounds;
-            }
+    for order in Turns::of(series) {
+        if let Some(signal) = Signals::take_pending() {
+            tally.interrupted(signal);
+            break;
         }
-        if series.runs.is_empty() {
+        audience.run_begins(&order);
+        let live = audience.live(&order);
+        // Of a run that is kept up everything is told before its cluster is left to people: it is the last one.
+        let mut told = |outcome: &Outcome| {
+            audience.run_ended(&order, outcome);
+            tally.ended(&order, outcome);
+            audience.ended(&tally);
+        };
+        let keeper = series.keeper.as_ref().and_then(|keeper| keeper.try_clone().ok());
+        let judgement = match run_one(&order, live, keeper.map(|owner| KeepUp { owner, told: &mut told })) {
+            Ok(outcome) if outcome.was_kept => return tally,
+            Ok(outcome) => {
+                audience.run_ended(&order, &outcome);
+                tally.ended(&order, &outcome);
+                outcome.judgement
+            }
+            Err(error) => {
+                audience.cannot_run(&order, &error);
+                tally.could_not_run(&order, &error);
+                if error.ends_series() {
+                    break;
+                }
+                Judgement::Environment
+            }
+        };
+        let stops = series.stops_early && judgement != Judgement::Pass;
+        if stops || matches!(judgement, Judgement::Interrupted { .. }) {
             break;
         }
     }

@@ -78,6 +78,7 @@ impl Selected {
             pcap: false,
             index,
             round,
+            jobs: 1,
             host: Host::Own,
         }
     }

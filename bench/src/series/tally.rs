@@ -78,6 +78,11 @@ impl Tally {
         self.impossible = Some(error.exit_code());
     }
 
+    /// No run can be made, for a reason with this exit code.
+    pub(super) fn broken(&mut self, exit_code: u8) {
+        self.impossible = Some(exit_code);
+    }
+
     /// A signal came between two runs.
     pub(super) fn interrupted(&mut self, signal: i32) {
         self.worst = self.worst.max(Some(Judgement::Interrupted { signal }));

@@ -49,6 +49,8 @@ use crate::error::BenchError;
 pub struct Store {
     logs: PathBuf,
     dir: PathBuf,
+    /// Its readable logs are the ones that lie directly in `logs`.
+    is_shown: bool,
     /// Held while the run goes on; none for a stored run, and where the file system has no locks.
     _running: Option<Arc<Lock>>,
 }
@@ -56,8 +58,21 @@ pub struct Store {
 impl Store {
     /// Makes the directory for a new run below `logs`, and clears what the last run left directly in `logs`.
     pub fn create(logs: &Path, scenario: &str, started: SystemTime, seed: u64) -> Result<Self, BenchError> {
+        let store = Self { is_shown: true, ..Self::create_beside_others(logs, scenario, started, seed)? };
+        forget_last_logs(logs);
+        Ok(store)
+    }
+
+    /// Makes the directory for one of several runs at the same time: what lies directly in `logs` is none of theirs.
+    pub fn create_beside_others(
+        logs: &Path,
+        scenario: &str,
+        started: SystemTime,
+        seed: u64,
+    ) -> Result<Self, BenchError> {
         let of_scenario = logs.join("runs").join(scenario);
         fs::create_dir_all(&of_scenario).map_err(BenchError::file("create", &of_scenario))?;
+        let mut times_gone = 0;
         let stamp = compact_utc(started);
         let mut attempt = 1;
         let dir = loop {
@@ -70,23 +85,32 @@ impl Store {
                 Ok(()) => break dir,
                 // Two runs with one seed within a second: both are kept.
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => attempt += 1,
+                // It was empty, and whoever removes old runs beside this one took it for one that nobody needs.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && times_gone < TIMES_GONE => {
+                    times_gone += 1;
+                    fs::create_dir_all(&of_scenario).map_err(BenchError::file("create", &of_scenario))?;
+                }
                 Err(e) => return Err(BenchError::file("create", dir)(e)),
             }
         };
         // Before anything makes the directory a run: what is not locked may be removed.
         let running = Lock::take(&dir.join(RUNNING)).ok().flatten().map(Arc::new);
-        let store = Self { logs: logs.to_owned(), dir, _running: running };
+        let store = Self { logs: logs.to_owned(), dir, is_shown: false, _running: running };
         for sub in [store.log_dir(), store.nodes_dir()] {
             fs::create_dir(&sub).map_err(BenchError::file("create", &sub))?;
         }
-        store.forget_last_logs();
         store.point_latest(&of_scenario);
         Ok(store)
     }
 
     /// A stored run: a path, a prefix of its name, `-1` for the last one, `-2` for the one before; none for the last.
     pub fn open(logs: &Path, selector: Option<&str>) -> Result<Self, BenchError> {
-        Ok(Self { logs: logs.to_owned(), dir: select::find(logs, selector)?, _running: None })
+        Ok(Self::stored(logs, select::find(logs, selector)?))
+    }
+
+    /// The run in this directory.
+    pub(crate) fn stored(logs: &Path, dir: PathBuf) -> Self {
+        Self { logs: logs.to_owned(), dir, is_shown: false, _running: None }
     }
 
     /// The directories of the stored runs that a selector fits, oldest first; of all without one.
@@ -233,6 +257,9 @@ impl Store {
     /// Makes the readable logs of this run the ones that lie directly in `logs`. A hard link, so that it grows with the run and outlives
     /// the run's directory; a copy where the file system has no hard links (`at_end` repeats those).
     pub fn show_logs<'n>(&self, nodes: impl Iterator<Item = &'n str>, at_end: bool) {
+        if !self.is_shown {
+            return;
+        }
         let mut shown = Vec::new();
         for node in nodes {
             let (from, to) = (self.log_dir().join(log_name(node)), self.shown_log(node));
@@ -254,14 +281,6 @@ impl Store {
         let _ = runs::remove_tree(&self.nodes_dir());
     }
 
-    fn forget_last_logs(&self) {
-        let shown = fs::read_to_string(self.logs.join(SHOWN)).unwrap_or_default();
-        // Only plain names that dsbench could have written: the list is a file that anyone may have edited.
-        for name in shown.lines().filter(|name| name.ends_with("_log.txt") && !name.contains('/')) {
-            let _ = fs::remove_file(self.logs.join(name));
-        }
-    }
-
     fn point_latest(&self, of_scenario: &Path) {
         let Some(run) = self.dir.file_name() else { return };
         let Some(scenario) = of_scenario.file_name() else { return };
@@ -275,10 +294,22 @@ impl Store {
     }
 }
 
+/// Removes the logs that the last run left directly in `logs`: they are not those of the runs that begin now.
+pub(crate) fn forget_last_logs(logs: &Path) {
+    let shown = fs::read_to_string(logs.join(SHOWN)).unwrap_or_default();
+    // Only plain names that dsbench could have written: the list is a file that anyone may have edited.
+    for name in shown.lines().filter(|name| name.ends_with("_log.txt") && !name.contains('/')) {
+        let _ = fs::remove_file(logs.join(name));
+    }
+}
+
 fn from_here(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).unwrap_or_else(|_| Path::new("/").into());
     path.strip_prefix(here).unwrap_or(path).to_owned()
 }
+
+/// How often the directory of a scenario may be removed between its making and that of the run's own in it.
+const TIMES_GONE: u32 = 100;
 
 /// The file that is locked while a run goes on.
 const RUNNING: &str = "running";

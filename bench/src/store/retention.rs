@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::runs::{StoredRun, count, stored, tidy};
 use crate::error::BenchError;
 
 /// When the bulk of a run is kept: the data directories of its nodes, and with `never` the raw logs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 pub enum Keep {
     /// Everything, whatever the run comes to
     Always,

@@ -92,16 +92,29 @@ pub struct Environment {
     pub cores: usize,
     /// The mode of the network.
     pub network: String,
+    /// So many runs were made at the same time; not there if it was this one alone.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub jobs: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_one(jobs: &usize) -> bool {
+    *jobs == 1
 }
 
 impl Environment {
     /// Looks at the machine.
-    pub fn here(is_lab: bool) -> Self {
+    pub fn here(is_lab: bool, jobs: usize) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         Self {
             kernel: format!("Linux {} {}", read("/proc/sys/kernel/osrelease"), std::env::consts::ARCH),
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             network: if is_lab { "lab" } else { "host" }.into(),
+            jobs,
         }
     }
 }

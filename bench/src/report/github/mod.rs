@@ -39,7 +39,8 @@ pub struct GitHub {
     summary: Summary,
     /// What was annotated: what many runs have in common is one mistake.
     annotated: BTreeSet<(String, Option<SourceLine>)>,
-    repeats: bool,
+    /// There is one line of each run, or runs are made side by side: nothing is folded.
+    has_no_folds: bool,
 }
 
 impl GitHub {
@@ -47,18 +48,17 @@ impl GitHub {
     pub fn if_here() -> Option<Self> {
         let path = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from);
         let (summary, annotated) = (Summary::default(), BTreeSet::new());
-        is_here().then_some(Self { path, summary, annotated, repeats: false })
+        is_here().then_some(Self { path, summary, annotated, has_no_folds: false })
     }
 }
 
 impl Audience for GitHub {
     fn begins(&mut self, series: &Series) {
-        self.repeats = series.repeats();
+        self.has_no_folds = series.repeats() || series.side_by_side() > 1;
     }
 
     fn run_begins(&mut self, order: &Order) {
-        // Of a run that is repeated there is one line; it needs no fold.
-        if self.repeats {
+        if self.has_no_folds {
             return;
         }
         let Begun { label, seed, .. } = Begun::of(order);
@@ -120,7 +120,7 @@ impl Audience for GitHub {
 
 impl GitHub {
     fn close_group(&self) {
-        if !self.repeats {
+        if !self.has_no_folds {
             command::close_group();
         }
     }

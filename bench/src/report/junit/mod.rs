@@ -34,6 +34,8 @@ pub struct JUnit {
 /// All runs of one scenario with the same values.
 #[derive(Debug)]
 struct Suite {
+    /// Which of the selected runs it is.
+    index: usize,
     label: String,
     /// The first that are no pass, and the last that is.
     runs: Vec<Run>,
@@ -74,10 +76,12 @@ impl JUnit {
         Ok(Self { targets, suites: Vec::new() })
     }
 
-    fn suite(&mut self, label: String) -> &mut Suite {
+    /// In the order in which they were selected: side by side, runs end in any order.
+    fn suite(&mut self, index: usize, label: String) -> &mut Suite {
         let at = self.suites.iter().position(|suite| suite.label == label).unwrap_or_else(|| {
-            self.suites.push(Suite::new(label));
-            self.suites.len() - 1
+            let at = self.suites.partition_point(|suite| suite.index < index);
+            self.suites.insert(at, Suite::new(index, label));
+            at
         });
         &mut self.suites[at]
     }
@@ -113,7 +117,7 @@ impl Audience for JUnit {
             dir: outcome.store.shown_dir().display().to_string(),
             reproduce: file.end.as_ref().map_or_else(String::new, |end| end.reproduce.clone()),
         };
-        let suite = self.suite(file.label().to_owned());
+        let suite = self.suite(order.index, file.label().to_owned());
         suite.add_run(run, text);
         cases.into_iter().for_each(|case| suite.add(case));
     }
@@ -128,7 +132,7 @@ impl Audience for JUnit {
             dir: String::new(),
             reproduce: String::new(),
         };
-        let suite = self.suite(label);
+        let suite = self.suite(order.index, label);
         suite.add_run(run, String::new());
         let message = told(error);
         suite.add(Case {
@@ -176,9 +180,9 @@ fn seconds(seconds: f64) -> String {
 }
 
 impl Suite {
-    fn new(label: String) -> Self {
+    fn new(index: usize, label: String) -> Self {
         let (runs, cases, screens) = (Vec::new(), Vec::new(), Vec::new());
-        Self { label, runs, count: 0, seconds: 0.0, cases, screens, passed: None }
+        Self { index, label, runs, count: 0, seconds: 0.0, cases, screens, passed: None }
     }
 
     fn add_run(&mut self, run: Run, screen: String) {
@@ -288,7 +292,7 @@ mod tests {
     use super::*;
 
     fn suite(judgements: &[Judgement]) -> Suite {
-        let mut suite = Suite::new("x".into());
+        let mut suite = Suite::new(0, "x".into());
         for (index, judgement) in judgements.iter().enumerate() {
             suite.add(Case {
                 name: "one leader".into(),

@@ -33,6 +33,8 @@ pub trait Live {
     fn told(&mut self, text: &str) {
         say!("{}", clean(text));
     }
+    /// So many observations could not be handed on: whoever should have taken them was too slow.
+    fn missing(&mut self, _count: u64) {}
     /// The run is over; leaves the screen clean.
     fn close(&mut self) {}
 }
@@ -53,6 +55,10 @@ impl Live for Vec<Box<dyn Live>> {
 
     fn told(&mut self, text: &str) {
         self.iter_mut().for_each(|one| one.told(text));
+    }
+
+    fn missing(&mut self, count: u64) {
+        self.iter_mut().for_each(|one| one.missing(count));
     }
 
     fn close(&mut self) {
