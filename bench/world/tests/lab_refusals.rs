@@ -36,19 +36,8 @@ fn inside() {
     }
 }
 
-/// Executes this program where no packet socket can be opened: a seccomp filter as containers have them.
-const NO_PACKETS: &str = r#"
-import ctypes, os, platform, struct
-socket = {"x86_64": 41, "aarch64": 198}[platform.machine()]
-load, equal, give = 0x20, 0x15, 0x06
-packet, refuse, allow = 17, 0x00050001, 0x7fff0000
-program = [(load, 0, 0, 0), (equal, 0, 3, socket), (load, 0, 0, 16), (equal, 0, 1, packet), (give, 0, 0, refuse), (give, 0, 0, allow)]
-filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
-header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(filters))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, header, 0, 0) == 0, os.strerror(ctypes.get_errno())
-os.execv(os.environ["TESTS"], ["tests", "--exact", "inside", "--nocapture"])
-"#;
+/// Executes what follows where no packet socket can be opened.
+const NO_PACKETS: &str = include_str!("../../../tests/no_packets.py");
 
 /// A run of this program in a role.
 const INSIDE: &str = "$TESTS --exact inside --nocapture";
@@ -78,7 +67,7 @@ fn without_tun_pairs_of_devices_take_its_place_and_without_both_the_ways_to_both
     let script = format!("exec unshare --mount sh -ec '{no_tun}; exec {INSIDE}'");
     let said = Elsewhere::new().run(&script, &[(ROLE, "packet")]);
     assert!(said.contains("Packet("), "{said}");
-    let script = format!("exec unshare --mount sh -ec '{no_tun}; exec python3 -c \"$NO_PACKETS\"'");
+    let script = format!("exec unshare --mount sh -ec '{no_tun}; exec python3 -c \"$NO_PACKETS\" {INSIDE}'");
     let said = Elsewhere::new().run(&script, &[(ROLE, "refused"), ("NO_PACKETS", NO_PACKETS)]);
     assert!(said.contains("chmod 0666 /dev/net/tun") && said.contains("modprobe -a veth af_packet"), "{said}");
 }

@@ -12,7 +12,7 @@ use dsbench_core::observation::Exit;
 use dsbench_world::{Happening, Place, SpawnSpec};
 
 use stage::doomed::{Doomed, MARK, children, kill, name, parent, role, say};
-use stage::lab::{LabStage, again_as_an_ordinary_user, three};
+use stage::lab::{LabStage, Tap, again_as_an_ordinary_user, three};
 use stage::{PATIENCE, is_alive, life, marked, words};
 
 /// Heeds no signal, and detaches daemons that do not either.
@@ -194,5 +194,5 @@ fn when_the_process_of_the_laboratory_is_killed_the_bench_is_told_and_nothing_is
 #[test]
 #[ignore = "needs root, setpriv and user namespaces"]
 fn all_of_this_is_true_for_an_ordinary_user() {
-    again_as_an_ordinary_user("all_of_this_is_true_for_an_ordinary_user");
+    again_as_an_ordinary_user("all_of_this_is_true_for_an_ordinary_user", Tap::AsItIs);
 }

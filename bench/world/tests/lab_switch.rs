@@ -8,7 +8,7 @@ use std::time::Duration;
 use dsbench_core::network::{Corrupt, Delay, Effect, Link, Loss, Rule, RuleSet, RuleTraffic, SeenBy};
 use dsbench_world::{Happening, LabSpec, LinkKind};
 
-use stage::lab::{LabStage, three};
+use stage::lab::{ECHO, LabStage, Tap, again_as_an_ordinary_user, megabyte, three};
 use stage::life;
 
 const BOTH: [(&str, &str); 2] = [("peer1", "peer2"), ("peer2", "peer1")];
@@ -31,35 +31,6 @@ fn kinds() -> [LabSpec; 3] {
         LabSpec { offloads: false, ..three() },
         LabSpec { link: LinkKind::Packet, ..three() },
     ]
-}
-
-/// Answers whoever connects to port 80 with what it was sent.
-const ECHO: &str = "exec python3 -c \"
-import socket
-s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)
-print('say up', flush=True)
-while True:
-    c, a = s.accept()
-    try:
-        while d := c.recv(65536): c.sendall(d)
-    except ConnectionResetError:
-        print('say reset', flush=True)
-    c.close()
-\"";
-
-/// Sends a megabyte to an address and says whether it came back as it was.
-fn megabyte(to: &str) -> String {
-    format!(
-        "python3 -c \"
-import socket, threading
-c = socket.create_connection(('{to}', 80), timeout=60)
-sent = bytes(range(256)) * 4000
-threading.Thread(target=lambda: c.sendall(sent)).start()
-got = b''
-while len(got) < len(sent): got += c.recv(65536)
-print(got == sent)
-\""
-    )
 }
 
 /// Sends datagrams to an address, each with its number, and says which come back from port 7 there.
@@ -328,4 +299,16 @@ print(struct.unpack('16xH', fcntl.ioctl(s, 0x8913, b'eth0' + bytes(28))[:18])[0]
         lab.until_asked("peer2", &datagrams("10.77.0.1", 1), "1");
         lab.end();
     }
+}
+
+#[test]
+#[ignore = "needs root, setpriv and user namespaces"]
+fn all_of_this_is_true_for_an_ordinary_user() {
+    again_as_an_ordinary_user("all_of_this_is_true_for_an_ordinary_user", Tap::AsItIs);
+}
+
+#[test]
+#[ignore = "needs root, setpriv, unshare and /dev/net/tun"]
+fn all_of_this_is_true_for_an_ordinary_user_who_may_use_tap_devices() {
+    again_as_an_ordinary_user("all_of_this_is_true_for_an_ordinary_user", Tap::ForEverybody);
 }

@@ -16,8 +16,13 @@ use nix::unistd::{read, write};
 
 use super::{Stage, words};
 
-/// What carries frames in this process's laboratories: TAP where it may, as every run does.
-pub(crate) const LINK: LinkKind = LinkKind::Any;
+/// Says that TAP devices must be had, for whoever runs this program once more where they can.
+const NEEDS_TAP: &str = "DSBENCH_TEST_NEEDS_TAP";
+
+/// What carries frames in this process's laboratories: TAP where it may, as every run does; or TAP and nothing else, where it must.
+fn link() -> LinkKind {
+    if std::env::var_os(NEEDS_TAP).is_some() { LinkKind::Tap } else { LinkKind::Any }
+}
 
 pub(crate) fn endpoint(number: u16, name: &str) -> EndpointSpec {
     let [high, low] = number.to_be_bytes();
@@ -42,11 +47,40 @@ pub(crate) fn machines(count: u16) -> LabSpec {
         prefix: 16,
         mtu: 1500,
         hosts: vec!["10.77.0.1 primary".to_owned()],
-        link: LINK,
+        link: link(),
         offloads: false,
         root_user: None,
         visible: Vec::new(),
     }
+}
+
+/// Answers whoever connects to port 80, over IPv4 and IPv6, with what it was sent.
+pub(crate) const ECHO: &str = "exec python3 -c \"
+import socket
+s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)
+print('say up', flush=True)
+while True:
+    c, a = s.accept()
+    try:
+        while d := c.recv(65536): c.sendall(d)
+    except ConnectionResetError:
+        print('say reset', flush=True)
+    c.close()
+\"";
+
+/// Sends a megabyte to an address and says whether it came back as it was.
+pub(crate) fn megabyte(to: &str) -> String {
+    format!(
+        "python3 -c \"
+import socket, threading
+c = socket.create_connection(('{to}', 80), timeout=60)
+sent = bytes(range(256)) * 4000
+threading.Thread(target=lambda: c.sendall(sent)).start()
+got = b''
+while len(got) < len(sent): got += c.recv(65536)
+print(got == sent)
+\""
+    )
 }
 
 /// A world with machines, and the thread that carries frames between them.
@@ -212,10 +246,25 @@ pub(crate) fn place(on: &str, user: Option<&str>, caps: &[&str]) -> Place {
     Place { endpoint: on.into(), user: user.map(Name::from), caps: caps.iter().map(|name| Name::from(*name)).collect() }
 }
 
-/// Runs the tests of this file once more, all but the named one, as somebody who has no rights: nobody.
-pub(crate) fn again_as_an_ordinary_user(but: &str) {
-    let said = Elsewhere::new()
-        .run("exec setpriv --reuid=65534 --regid=65534 --clear-groups $TESTS --ignored --skip $BUT", &[("BUT", but)]);
+/// Who may make TAP devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tap {
+    /// Whoever may on this machine.
+    AsItIs,
+    /// Everybody, as far as the tests can see.
+    ForEverybody,
+}
+
+/// Runs the tests of this file once more, all but those with this in their name, as somebody who has no rights: nobody.
+pub(crate) fn again_as_an_ordinary_user(but: &str, tap: Tap) {
+    let run = "exec setpriv --reuid=65534 --regid=65534 --clear-groups $TESTS --ignored --skip $BUT";
+    let script = match tap {
+        Tap::AsItIs => run.to_owned(),
+        Tap::ForEverybody => format!(
+            "mknod tun c 10 200; chmod 0666 tun; export {NEEDS_TAP}=1; exec unshare --mount sh -ec 'mount --bind tun /dev/net/tun; {run}'"
+        ),
+    };
+    let said = Elsewhere::new().run(&script, &[("BUT", but)]);
     assert!(said.contains("test result: ok"), "{said}");
 }
 
