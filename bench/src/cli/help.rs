@@ -5,36 +5,18 @@ use std::fmt::Write as _;
 use clap::{Command, CommandFactory as _};
 
 use super::Cli;
+use crate::control::typed_verbs;
 
 /// Every command that people are to know, under the heading where it is looked for.
-const GROUPS: &[(&str, &[&str])] = &[
-    ("Begin", &["init", "doctor", "explain"]),
-    ("Run and judge", &["run", "check", "list", "plan", "config"]),
-    ("Look at runs", &["show", "recheck", "runs"]),
-    (
-        "A cluster by hand",
-        &[
-            "up",
-            "attach",
-            "ps",
-            "logs",
-            "kill",
-            "restart",
-            "pause",
-            "resume",
-            "stop",
-            "start",
-            "signal",
-            "input",
-            "partition",
-            "link",
-            "unplug",
-            "heal",
-            "down",
-        ],
-    ),
-    ("Tools", &["schema", "completions", "man", "node"]),
-];
+fn grouped() -> [(&'static str, Vec<&'static str>); 5] {
+    [
+        ("Begin", vec!["init", "doctor", "explain"]),
+        ("Run and judge", vec!["run", "check", "list", "plan", "config"]),
+        ("Look at runs", vec!["show", "recheck", "runs"]),
+        ("A cluster by hand", ["up", "attach", "ps", "logs"].into_iter().chain(typed_verbs()).collect()),
+        ("Tools", vec!["schema", "completions", "man", "node"]),
+    ]
+}
 
 /// The command line with its commands in groups.
 pub(super) fn command() -> Command {
@@ -53,7 +35,7 @@ fn groups(command: &Command) -> String {
     let known = |name: &str| command.find_subcommand(name).filter(|command| !command.is_hide_set());
     let longest = command.get_subcommands().map(|command| command.get_name().len()).max().unwrap_or_default();
     let mut text = String::new();
-    for (heading, names) in GROUPS {
+    for (heading, names) in grouped() {
         let _ = writeln!(text, "{header}{heading}:{header:#}");
         for command in names.iter().filter_map(|name| known(name)) {
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
@@ -69,7 +51,7 @@ fn groups(command: &Command) -> String {
 mod tests {
     use clap::Command;
 
-    use super::{GROUPS, command};
+    use super::{command, grouped};
 
     fn all(command: &Command, path: &str) -> Vec<(String, Command)> {
         let path = format!("{path} {}", command.get_name());
@@ -83,8 +65,8 @@ mod tests {
     fn every_command_stands_in_one_group() {
         let command = command();
         for known in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-            let groups = GROUPS.iter().filter(|(_, names)| names.contains(&known.get_name())).count();
-            assert_eq!(groups, 1, "`{}`: put it into one of GROUPS in bench/src/cli/help.rs", known.get_name());
+            let groups = grouped().iter().filter(|(_, names)| names.contains(&known.get_name())).count();
+            assert_eq!(groups, 1, "`{}`: put it into one of the groups in bench/src/cli/help.rs", known.get_name());
         }
     }
 

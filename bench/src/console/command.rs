@@ -2,7 +2,7 @@
 
 use dsbench_core::observation::ActionVerb;
 
-use crate::control::{Ask, no_such_verb};
+use crate::control::{Ask, no_such_verb, typed_verbs};
 
 /// A typed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,25 +19,9 @@ pub(super) enum Command {
 }
 
 /// Every first word, for completion.
-pub(super) const WORDS: &[&str] = &[
-    "kill",
-    "restart",
-    "pause",
-    "resume",
-    "stop",
-    "start",
-    "signal",
-    "input",
-    "partition",
-    "link",
-    "unplug",
-    "heal",
-    "status",
-    "down",
-    "detach",
-    "help",
-    "quit",
-];
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    typed_verbs().chain(["detach", "help", "quit"])
+}
 
 impl Command {
     /// Reads a line; none if nothing was typed. The error is for people.
@@ -112,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_word_that_is_completed_is_one_that_is_read() {
-        for word in WORDS {
+        for word in words() {
             assert!(Command::read(&format!("{word} x y")).is_ok(), "{word}");
         }
     }

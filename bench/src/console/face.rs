@@ -228,7 +228,7 @@ pub(super) fn completions(face: &Face, before: &str, word: &str) -> Vec<String> 
     let targets =
         ["all", "random", "killed", "paused", "restarted", "isolated", "minority", "majority"].map(str::to_owned);
     let candidates: Vec<String> = if before.trim().is_empty() {
-        super::command::WORDS.iter().map(|word| (*word).to_owned()).collect()
+        super::command::words().map(str::to_owned).collect()
     } else {
         let nodes = face.status.nodes.iter().map(|node| node.name.clone());
         nodes.chain(face.status.roles.iter().cloned()).chain(targets).collect()

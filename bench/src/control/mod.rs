@@ -8,7 +8,7 @@ pub(crate) mod clusters;
 mod request;
 mod word;
 
-pub(crate) use request::{Ask, Request, no_such_verb};
+pub(crate) use request::{Ask, Request, no_such_verb, typed_verbs};
 pub(crate) use word::{Done, NodeStatus, Status, Told, Word};
 
 /// The version of the protocol. Within one version it only grows by keys, and a reader passes over keys that it does not know.

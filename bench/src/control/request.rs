@@ -46,16 +46,21 @@ pub(crate) const VERBS: &[(&str, &str)] = &[
     ("stop", "TARGET..."),
     ("start", "TARGET..."),
     ("signal", "SIGNAL TARGET..."),
+    ("input", "TARGET TEXT"),
     ("partition", "TARGET... | TARGET..."),
     ("link", "TARGET <-> TARGET KEY=VALUE..."),
     ("unplug", "TARGET..."),
     ("heal", ""),
-    ("input", "TARGET TEXT"),
     ("status", ""),
     ("watch", ""),
     ("down", ""),
     ("release", ""),
 ];
+
+/// The words of them that people type; the others are what two programs say to each other.
+pub(crate) fn typed_verbs() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().map(|(verb, _)| *verb).filter(|verb| !matches!(*verb, "watch" | "release"))
+}
 
 /// Why something that was said is no request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +155,7 @@ impl Line {
 
 /// Why a word is nothing that can be asked.
 pub(crate) fn no_such_verb(word: &str) -> String {
-    let known = VERBS.iter().map(|(verb, _)| *verb).filter(|verb| !matches!(*verb, "watch" | "release"));
+    let known = typed_verbs();
     format!("nothing is called `{}` here ({})", word.escape_debug(), suggestion(word, "commands", known))
 }
 
