@@ -6,11 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bytes=${1:-2000000000} rounds=${2:-3}
-[ -n "${DSBENCH_BUILT:-}" ] || cargo build --release --quiet
-dsbench=$PWD/target/release/dsbench
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-cd "$place"
+. bench/benches/place.sh
 # A pipe into `head` ends with a signal to its writer, which is no failure here.
 set +o pipefail
 line='2026-11-21T10:00:00.123Z peer1 INFO applied entry index=123456 term=7 bytes=512 from=peer3'

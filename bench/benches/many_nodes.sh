@@ -7,11 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 nodes=${1:-200} rounds=${2:-5}
-[ -n "${DSBENCH_BUILT:-}" ] || cargo build --release --quiet
-dsbench=$(readlink -f "${DSBENCH_BUILT:-target/release/dsbench}")
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-cd "$place"
+. bench/benches/place.sh
 
 cat > many.toml <<TOML
 schema  = 1

@@ -6,11 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${1:-41}
-[ -n "${DSBENCH_BUILT:-}" ] || cargo build --release --quiet
-dsbench=$PWD/target/release/dsbench
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-cd "$place"
+. bench/benches/place.sh
 
 cat > three.toml <<'TOML'
 schema  = 1

@@ -6,11 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 turns=${1:-10}
-[ -n "${DSBENCH_BUILT:-}" ] || cargo build --release --quiet
-dsbench=${DSBENCH_BUILT:-$PWD/target/release/dsbench}
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-cd "$place"
+. bench/benches/place.sh
 
 cat > second.toml <<'TOML'
 schema  = 1
