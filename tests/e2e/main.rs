@@ -11,6 +11,7 @@ mod extremes;
 mod formats;
 mod groups;
 mod hostile;
+mod http;
 mod interrupts;
 mod junit;
 mod keeping;

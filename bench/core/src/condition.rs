@@ -132,6 +132,58 @@ pub enum Probe {
         /// `host:port`.
         address: Template,
     },
+    /// A GET is answered well.
+    Http(Http),
+}
+
+/// A GET, and the answer that is good.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `http://host:port/path`.
+    pub url: Template,
+    /// The status that is good; any 2xx if none.
+    pub status: Option<u16>,
+}
+
+impl Http {
+    /// Reads the keys `http` and `status` of a table, if there is the first.
+    pub(crate) fn parse(table: &Table<'_, '_>, setting: Setting, names: &Names<'_>) -> Option<Option<Self>> {
+        let status = table.int("status", 100..=599);
+        let Some(item) = table.item("http") else { return Some(None) };
+        let text = item.nonempty_text()?;
+        let url = Template::parse(&text, setting, names)?;
+        let refuse = |label: &str, help: &str| {
+            let message = format!("`{}` is no address to ask", text.value.escape_debug());
+            let diagnostic = Diagnostic::error(diagnostic::BAD_ADDRESS, message, text.span.clone(), label);
+            names.problems().report(diagnostic.help(help));
+            None
+        };
+        let status = status.and_then(|status| u16::try_from(status.value).ok());
+        if text.value.starts_with('{') && url.plain().is_none() {
+            return Some(Some(Self { url, status }));
+        }
+        let Some(rest) = text.value.strip_prefix("http://") else {
+            let encrypted = "what is encrypted is asked by a program: exec = [\"curl\", \"-fsS\", \"https://..\"]";
+            let is_encrypted = text.value.starts_with("https://");
+            return refuse(
+                "no http://",
+                if is_encrypted { encrypted } else { "a whole one: \"http://{addr}/health\"" },
+            );
+        };
+        if rest.is_empty() || rest.starts_with(['/', '?', '#', ':']) {
+            return refuse("nobody is asked", "a host and a port: \"http://{addr}/health\"");
+        }
+        Some(Some(Self { url, status }))
+    }
+}
+
+impl std::fmt::Display for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{} to answer with {status}", self.url),
+            None => write!(f, "{} to answer with 2xx", self.url),
+        }
+    }
 }
 
 impl std::fmt::Display for Probe {
@@ -139,6 +191,7 @@ impl std::fmt::Display for Probe {
         match self {
             Self::Exec { command, .. } => write!(f, "`{}`", told(command)),
             Self::Tcp { address } => write!(f, "a connection to {address}"),
+            Self::Http(http) => http.fmt(f),
         }
     }
 }
@@ -160,7 +213,15 @@ pub const KEYS: &[Key] = &[
     Key::new("on", Kind::Target, "Runs the command once for each of these nodes, as that node."),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that is good; 0 if not given."),
     Key::new("tcp", Kind::Text, "Somebody must accept connections at this address: \"{peer1.addr}\".").with(SUBJECT),
+    Key::new("http", Kind::Text, HTTP).with(SUBJECT),
+    Key::new("status", Kind::IntIn(100, 599), STATUS),
 ];
+
+/// What `http` says, also where a process becomes ready.
+pub(crate) const HTTP: &str = "A GET to this URL must be answered, with any 2xx if `status` is not given: \"http://{addr}/health\". Without encryption, and redirects are answers like others.";
+
+/// What `status` says, beside it.
+pub(crate) const STATUS: &str = "The status of the answer that `http` wants.";
 
 /// The keys of which a condition has exactly one, and those that go with each.
 const SUBJECTS: &[(&str, &[&str])] = &[
@@ -168,6 +229,7 @@ const SUBJECTS: &[(&str, &[&str])] = &[
     ("latest", &["from", "each", "where", "process", "since"]),
     ("exec", &["on", "exit"]),
     ("tcp", &[]),
+    ("http", &["status"]),
 ];
 
 /// Which subjects each of the other keys goes with.
@@ -206,7 +268,7 @@ impl Part {
     fn parse(item: &Item<'_, '_>, origin: &Origin, names: &Names<'_>) -> Option<Self> {
         let table = item.table_or("event", KEYS, "a condition")?;
         let subjects = SUBJECTS.iter().map(|(subject, _)| *subject).collect::<Vec<_>>();
-        let subject = table.exactly_one(&subjects, "a subject", "what must hold: event, latest, exec or tcp")?;
+        let subject = table.exactly_one(&subjects, "a subject", "what must hold: event, latest, exec, tcp or http")?;
         let (subject, allowed) = SUBJECTS.iter().find(|(name, _)| *name == subject.key())?;
         refuse_misplaced(&table, subject, allowed);
         match *subject {
@@ -215,6 +277,7 @@ impl Part {
                 let address = parse_address(&table.nonempty_text("tcp")?, Setting::BENCH, names)?;
                 Some(Self::Probe(Probe::Tcp { address }))
             }
+            "http" => Http::parse(&table, Setting::BENCH, names)?.map(|http| Self::Probe(Probe::Http(http))),
             subject => EventPart::parse(&table, subject, origin, names).map(Self::Event),
         }
     }

@@ -1,4 +1,4 @@
-//! What a condition asks the world itself: an open port, a command that succeeds. Asked again until the answer is good.
+//! What a condition asks the world itself: an open port, a good answer, a command that succeeds. Asked again until the answer is good.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use dsbench_core::condition::{Part, Probe};
 use dsbench_core::observation::{Exit, MAIN};
 use dsbench_core::plan::Plan;
-use dsbench_world::{Executed, ProbeId, ProbeSpec};
+use dsbench_world::{Executed, HttpGet, ProbeId, ProbeSpec};
 
 use super::exec::{AskedBy, outcome};
+use super::http::Question;
 use super::job::ProcessKey;
 use super::program::{Setting, resolve};
 use super::{Driver, Due};
@@ -24,7 +25,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 pub(super) struct Questions {
     /// Every address that a step asks for: a name server that does not answer must not hold up a run.
     addresses: BTreeMap<String, SocketAddr>,
-    tcp: BTreeMap<ProbeId, (usize, usize)>,
+    /// The same for URLs, with what is asked there.
+    urls: BTreeMap<String, Question>,
+    /// Connections on their way, with an HTTP request or without.
+    connections: BTreeMap<ProbeId, (usize, usize)>,
     /// Programs of a question that are not over, and what was wrong with those that are: by (step, question).
     exec: BTreeMap<(usize, usize), (usize, Option<String>)>,
 }
@@ -32,16 +36,25 @@ pub(super) struct Questions {
 impl Questions {
     /// Looks up what the steps will ask for. The error names the step.
     pub(super) fn of(plan: &Plan, setting: &Setting) -> Result<Self, String> {
-        let mut addresses = BTreeMap::new();
+        let (mut addresses, mut urls) = (BTreeMap::new(), BTreeMap::new());
         for step in plan.scenario.all_steps() {
             for part in step.conditions().flat_map(|condition| &condition.parts) {
-                let Part::Probe(Probe::Tcp { address }) = part else { continue };
-                let text = setting.expand(address);
-                let found = resolve(&text).map_err(|why| format!("{}: tcp: {why}", step.label()))?;
-                addresses.insert(text, found);
+                match part {
+                    Part::Probe(Probe::Tcp { address }) => {
+                        let text = setting.expand(address);
+                        let found = resolve(&text).map_err(|why| format!("{}: tcp: {why}", step.label()))?;
+                        addresses.insert(text, found);
+                    }
+                    Part::Probe(Probe::Http(http)) => {
+                        let url = setting.expand(&http.url);
+                        let asked = Question::of(http, &url).map_err(|why| format!("{}: http: {why}", step.label()))?;
+                        urls.insert(url, asked);
+                    }
+                    Part::Probe(Probe::Exec { .. }) | Part::Event(_) => {}
+                }
             }
         }
-        Ok(Self { addresses, ..Self::default() })
+        Ok(Self { addresses, urls, ..Self::default() })
     }
 }
 
@@ -74,8 +87,16 @@ impl Driver<'_> {
             Probe::Tcp { address } => {
                 let text = self.setting.expand(address);
                 let addr = *self.questions.addresses.get(&text).ok_or_else(|| format!("`{text}` was not looked up"))?;
-                let id = self.world.probe_tcp(ProbeSpec { addr, within: CONNECT_WITHIN });
-                self.questions.tcp.insert(id, (step, question));
+                let id = self.world.probe(ProbeSpec { addr, within: CONNECT_WITHIN, http: None });
+                self.questions.connections.insert(id, (step, question));
+            }
+            Probe::Http(http) => {
+                let url = self.setting.expand(&http.url);
+                let asked = self.questions.urls.get(&url).ok_or_else(|| format!("`{url}` was not looked up"))?;
+                // Several steps may want other answers from there.
+                let get = HttpGet { status: http.status, ..asked.get.clone() };
+                let id = self.world.probe(ProbeSpec { addr: asked.addr, within: CONNECT_WITHIN, http: Some(get) });
+                self.questions.connections.insert(id, (step, question));
             }
             Probe::Exec { command, on: None, .. } => {
                 let program = self.setting.bench_program(command);
@@ -105,7 +126,7 @@ impl Driver<'_> {
 
     /// A connection was made or not; true if it was one of these.
     pub(super) fn condition_probed(&mut self, id: ProbeId, result: Result<(), String>) -> bool {
-        let Some((step, question)) = self.questions.tcp.remove(&id) else { return false };
+        let Some((step, question)) = self.questions.connections.remove(&id) else { return false };
         self.answer(step, question, result);
         true
     }

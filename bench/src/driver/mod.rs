@@ -10,6 +10,7 @@ mod condition;
 mod ending;
 mod exec;
 mod hands;
+mod http;
 mod job;
 mod keeping;
 mod nemesis;

@@ -14,6 +14,7 @@ use dsbench_core::scenario;
 use dsbench_core::template::{Addresses, Place, Template};
 use dsbench_world::{FollowSpec, NodeEnv, Program, SpawnSpec, node_env};
 
+use super::http::Question;
 use super::job::ProcessKey;
 use super::patterns::{Output, READY};
 use crate::lab::LabSetting;
@@ -54,9 +55,11 @@ pub(super) struct ProcessSpec<'r> {
     file: Option<Arc<Matcher>>,
     /// Where its `tcp` condition connects.
     pub(super) ready_tcp: Option<SocketAddr>,
+    /// What its `http` condition asks.
+    pub(super) ready_http: Option<Question>,
 }
 
-/// Every process of the plan, in order. `tcp` conditions whose address cannot be resolved are named in the error.
+/// Every process of the plan, in order. `tcp` and `http` conditions whose address cannot be resolved are named in the error.
 pub(super) fn specs<'r>(plan: &'r Plan, setting: &'r Setting) -> Result<Vec<ProcessSpec<'r>>, String> {
     let mut matchers = Matchers { plan, setting, built: BTreeMap::new() };
     let mut specs = Vec::new();
@@ -123,6 +126,13 @@ impl<'r> ProcessSpec<'r> {
             }
             None => None,
         };
+        let ready_http = match process.ready.as_ref().and_then(|ready| ready.http.as_ref()) {
+            Some(http) => {
+                let question = Question::of(http, &http.url.expand(&place));
+                Some(question.map_err(|why| format!("{}: ready.http: {why}", node.name))?)
+            }
+            None => None,
+        };
         let data_dir =
             setting.addresses.nodes.get(&node.name).map(|at| PathBuf::from(&at.data_dir)).unwrap_or_default();
         Ok(Self {
@@ -136,6 +146,7 @@ impl<'r> ProcessSpec<'r> {
             machine: setting.lab.as_ref().map(|lab| lab.place_of(node)),
             label: node.processes.len() > 1,
             ready_tcp,
+            ready_http,
         })
     }
 

@@ -10,6 +10,7 @@ use dsbench_world::{ExecId, ExecSpec, Executed, ProbeId, ProbeSpec, Program};
 use super::agenda::EntryId;
 use super::ending::Blame;
 use super::exec::command_line;
+use super::http::Question;
 use super::job::{ProcessKey, Task};
 use super::process::State;
 use super::{Driver, Due};
@@ -28,6 +29,7 @@ pub(super) struct Readiness {
     ends: bool,
     log: bool,
     tcp: Option<std::net::SocketAddr>,
+    http: Option<Question>,
     exec: Option<Program>,
     retry: Duration,
     deadline: EntryId,
@@ -42,7 +44,8 @@ pub(super) struct Readiness {
 /// Which life a probe under way is for: an answer about one life says nothing about the next.
 #[derive(Debug, Default)]
 pub(super) struct Probes {
-    tcp: BTreeMap<ProbeId, Life>,
+    /// Connections, with an HTTP request or without.
+    connections: BTreeMap<ProbeId, Life>,
     exec: BTreeMap<ExecId, Life>,
 }
 
@@ -58,6 +61,7 @@ impl Driver<'_> {
             ends: process.spec.is_ready_when_it_ends(),
             log: process.spec.ready_log().is_some(),
             tcp: process.spec.ready_tcp,
+            http: process.spec.ready_http.clone(),
             exec: process.spec.ready_exec(process.life),
             retry: RETRY_FIRST,
             deadline,
@@ -96,8 +100,11 @@ impl Driver<'_> {
     pub(super) fn probe(&mut self, life: &Life) {
         let Some(readiness) = self.readiness_of(life) else { return };
         if let Some(addr) = readiness.tcp {
-            let id = self.world.probe_tcp(ProbeSpec { addr, within: PROBE_WITHIN });
-            self.probes.tcp.insert(id, life.clone());
+            let id = self.world.probe(ProbeSpec { addr, within: PROBE_WITHIN, http: None });
+            self.probes.connections.insert(id, life.clone());
+        } else if let Some(Question { addr, get }) = readiness.http.clone() {
+            let id = self.world.probe(ProbeSpec { addr, within: PROBE_WITHIN, http: Some(get) });
+            self.probes.connections.insert(id, life.clone());
         } else if let Some(program) = readiness.exec.clone() {
             let place = self.process(&ProcessKey::of(life)).spec.machine.clone();
             match self.world.exec(ExecSpec { program, place, ..ExecSpec::default() }) {
@@ -107,12 +114,15 @@ impl Driver<'_> {
         }
     }
 
-    /// A TCP probe has its answer; true if it was one of these.
+    /// A connection has its answer; true if it was one of these.
     pub(super) fn probed(&mut self, id: ProbeId, result: Result<(), String>) -> bool {
-        let Some(life) = self.probes.tcp.remove(&id) else { return false };
+        let Some(life) = self.probes.connections.remove(&id) else { return false };
         match (result, self.readiness_of(&life)) {
             (Ok(()), Some(readiness)) => {
-                readiness.tcp = None;
+                // They are asked for one after the other.
+                if readiness.tcp.take().is_none() {
+                    readiness.http = None;
+                }
                 self.probe(&life);
                 self.look_if_ready(&ProcessKey::of(&life));
             }
@@ -150,7 +160,7 @@ impl Driver<'_> {
         let is_met = process
             .readiness
             .as_ref()
-            .is_some_and(|r| r.started && !r.ends && !r.log && r.tcp.is_none() && r.exec.is_none());
+            .is_some_and(|r| r.started && !r.ends && !r.log && r.tcp.is_none() && r.http.is_none() && r.exec.is_none());
         if !is_met || process.state != State::Starting {
             return;
         }
@@ -225,6 +235,10 @@ impl Driver<'_> {
             wanted.push(format!("a line like '{pattern}'"));
         }
         wanted.extend(readiness.tcp.map(|addr| format!("a connection to {addr}")));
+        wanted.extend(readiness.http.as_ref().map(|http| {
+            let status = http.get.status.map_or_else(|| "2xx".to_owned(), |status| status.to_string());
+            format!("http://{}{} to answer with {status}", http.get.authority, http.get.path)
+        }));
         wanted.extend(readiness.exec.map(|program| format!("`{}` to succeed", command_line(&program))));
         if readiness.ends {
             wanted.push("it to end by itself".into());
@@ -234,7 +248,8 @@ impl Driver<'_> {
         }
         let mut why = format!("waited {} for {}", humantime::format_duration(within), wanted.join(" and "));
         if let Some(answer) = readiness.last_answer {
-            let hint = readiness.tcp.filter(|_| process.spec.machine.is_some() && answer.contains("refused"));
+            let asked = readiness.tcp.or(readiness.http.map(|http| http.addr));
+            let hint = asked.filter(|_| process.spec.machine.is_some() && answer.contains("refused"));
             let hint =
                 hint.map(|addr| format!("; does it listen on 127.0.0.1 alone? Others reach it at {}", addr.ip()));
             why.push_str(&format!(" (last answer: {answer}{})", hint.unwrap_or_default()));

@@ -46,6 +46,6 @@ pub use network::{Carrier, Port, PortKind, Switch, SwitchConfig};
 pub use node_dir::{FileSpec, NodeEnv, give_node, node_env, prepare_node};
 pub use outside::{ExecId, Executed, Happening, InputId, Outside, ProbeId};
 pub use ports::Ports;
-pub use process::{ExecInput, ExecSpec, FollowSpec, Guardian, ProbeSpec, Program, SpawnSpec};
+pub use process::{ExecInput, ExecSpec, FollowSpec, Guardian, HttpGet, ProbeSpec, Program, SpawnSpec};
 pub use signals::{Signals, signal_name};
 pub use world::{Scope, World, WorldConfig};

@@ -260,8 +260,8 @@ impl World {
         }
     }
 
-    /// Tries to connect once. `Probed` follows.
-    pub fn probe_tcp(&mut self, spec: ProbeSpec) -> ProbeId {
+    /// Tries to connect once, and asks what it shall ask then. `Probed` follows.
+    pub fn probe(&mut self, spec: ProbeSpec) -> ProbeId {
         let id = ProbeId(self.number());
         self.ask_control(control::Task::Probe(id, spec));
         id

@@ -288,8 +288,8 @@ fn a_probe_is_made_on_the_machine_whose_address_it_asks_for() {
         cable.plug(false).unwrap();
     }
     let mut probe = |addr: &str| {
-        let spec = ProbeSpec { addr: addr.parse().unwrap(), within: Duration::from_secs(30) };
-        let wanted = lab.stage.world.probe_tcp(spec);
+        let spec = ProbeSpec { addr: addr.parse().unwrap(), within: Duration::from_secs(30), http: None };
+        let wanted = lab.stage.world.probe(spec);
         let answer = lab.stage.until(|what| matches!(what, Happening::Probed { id, .. } if *id == wanted)).what;
         match answer {
             Happening::Probed { result, .. } => result,

@@ -20,8 +20,8 @@ fn exec(stage: &mut Stage, program: Program, stdin: ExecInput) -> Executed {
 }
 
 fn probe(stage: &mut Stage, port: u16) -> Result<(), String> {
-    let spec = ProbeSpec { addr: (Ipv4Addr::LOCALHOST, port).into(), within: Duration::from_secs(1) };
-    let wanted = stage.world.probe_tcp(spec);
+    let spec = ProbeSpec { addr: (Ipv4Addr::LOCALHOST, port).into(), within: Duration::from_secs(1), http: None };
+    let wanted = stage.world.probe(spec);
     match stage.until(|what| matches!(what, Happening::Probed { id, .. } if *id == wanted)).what {
         Happening::Probed { result, .. } => result,
         _ => unreachable!(),

@@ -4,6 +4,7 @@
 //! its place between the lines that the program wrote.
 
 mod about;
+mod http;
 mod input;
 mod keepers;
 mod porter;
@@ -25,7 +26,7 @@ use self::about::About;
 use self::input::{Input, Written};
 use self::keepers::Kept;
 use self::porter::Machines;
-use self::probe::Probe;
+use self::probe::{Probe, Progress, TOO_LATE};
 use crate::capture;
 use crate::clock::Clock;
 use crate::error::WorldError;
@@ -213,8 +214,12 @@ impl Listener {
             },
             Task::Probe(id, spec) => {
                 let now = self.clock.now();
-                let is_asked = self.machines.as_mut().is_some_and(|machines| machines.ask(id, spec, now));
-                if !is_asked {
+                // What is no machine's is somewhere on the host's network.
+                let rest = match &mut self.machines {
+                    Some(machines) => machines.ask(id, spec, now),
+                    None => Some(spec),
+                };
+                if let Some(spec) = rest {
                     self.watch_probe(id, Probe::begin(id, spec, now));
                 }
             }
@@ -268,9 +273,18 @@ impl Listener {
     }
 
     fn answer_probe(&mut self, id: u64) {
-        if let Some(probe) = self.probes.remove(&id) {
-            let _ = self.epoll.delete(&probe);
-            self.say(self.clock.now(), Happening::Probed { id: probe.id, result: probe.answer() });
+        let Some(probe) = self.probes.get_mut(&id) else { return };
+        match probe.go_on() {
+            Progress::Waits(flags) => {
+                let mut event = EpollEvent::new(flags, About::Probe(id).number());
+                self.epoll.modify(&*probe, &mut event).expect("it was added when it began");
+            }
+            Progress::Answered(result) => {
+                let _ = self.epoll.delete(&*probe);
+                let id = probe.id;
+                self.probes.remove(&id.0);
+                self.say(self.clock.now(), Happening::Probed { id, result });
+            }
         }
     }
 
@@ -290,11 +304,11 @@ impl Listener {
         for id in late {
             if let Some(probe) = self.probes.remove(&id) {
                 let _ = self.epoll.delete(&probe);
-                self.say(now, Happening::Probed { id: probe.id, result: Err("no answer in time".to_owned()) });
+                self.say(now, Happening::Probed { id: probe.id, result: probe.too_late() });
             }
         }
         for id in self.machines.iter_mut().flat_map(|machines| machines.late(now)).collect::<Vec<_>>() {
-            self.say(now, Happening::Probed { id, result: Err("no answer in time".to_owned()) });
+            self.say(now, Happening::Probed { id, result: Err(TOO_LATE.to_owned()) });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Probes of machines of the laboratory: each needs a socket that was made there, by the laboratory's process.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use dsbench_core::time::RunTime;
@@ -24,7 +24,7 @@ pub(super) struct Machines {
 
 #[derive(Debug)]
 struct Waiting {
-    addr: SocketAddr,
+    spec: ProbeSpec,
     deadline: RunTime,
 }
 
@@ -47,14 +47,15 @@ impl Machines {
         Self { porter, owners: both.collect(), waiting: BTreeMap::new() }
     }
 
-    /// Asks for a socket, if the address is a machine's. False if it is not: then it is somewhere on the host's network.
-    pub(super) fn ask(&mut self, id: ProbeId, spec: ProbeSpec, now: RunTime) -> bool {
-        let Some(machine) = self.owners.get(&spec.addr.ip()) else { return false };
+    /// Asks for a socket, if the address is a machine's. Else the probe is given back.
+    pub(super) fn ask(&mut self, id: ProbeId, spec: ProbeSpec, now: RunTime) -> Option<ProbeSpec> {
+        let Some(machine) = self.owners.get(&spec.addr.ip()) else { return Some(spec) };
         let socket = Socket { id: id.0, machine: *machine, is_ip6: spec.addr.is_ipv6() };
         // If it cannot be asked, it is gone, and its end will be seen.
         let _ = self.porter.ask(socket);
-        self.waiting.insert(id.0, Waiting { addr: spec.addr, deadline: now + spec.within });
-        true
+        let deadline = now + spec.within;
+        self.waiting.insert(id.0, Waiting { spec, deadline });
+        None
     }
 
     pub(super) fn deadlines(&self) -> impl Iterator<Item = RunTime> {
@@ -74,10 +75,10 @@ impl Machines {
             match self.porter.answer() {
                 Received::Message(ToBench::Socket { id, errno }, fds) => {
                     // It may have waited too long.
-                    let Some(Waiting { addr, deadline }) = self.waiting.remove(&id) else { continue };
+                    let Some(Waiting { spec, deadline }) = self.waiting.remove(&id) else { continue };
                     let id = ProbeId(id);
                     let begun = match fds.into_iter().next() {
-                        Some(socket) => Probe::with(socket, id, addr, deadline),
+                        Some(socket) => Probe::with(socket, id, spec, deadline),
                         None => Err(Err(Errno::from_raw(errno).desc().to_owned())),
                     };
                     return Heard::Begun(id, begun);

@@ -21,5 +21,5 @@ pub(crate) use channel::{Channel, Received};
 pub use guardian::Guardian;
 pub(crate) use guardian::in_memory;
 pub(crate) use message::{Notice, Order, Report, Reported};
-pub use spec::{ExecInput, ExecSpec, FollowSpec, ProbeSpec, Program, SpawnSpec};
+pub use spec::{ExecInput, ExecSpec, FollowSpec, HttpGet, ProbeSpec, Program, SpawnSpec};
 pub(crate) use sys::fork;

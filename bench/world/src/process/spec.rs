@@ -74,12 +74,25 @@ pub enum ExecInput {
     File(PathBuf),
 }
 
+/// A GET that must be answered well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGet {
+    /// Whom it asks, as the `Host` of the request: `127.0.0.1:8080`.
+    pub authority: String,
+    /// What it asks for, as it stands in the request: `/health?full=1`.
+    pub path: String,
+    /// The answer that is good; any 2xx if none.
+    pub status: Option<u16>,
+}
+
 /// A look at one TCP port.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ProbeSpec {
     /// Where to connect; the connection is closed at once. If the address is a machine's in the laboratory, it is made on that machine and
     /// crosses no link.
     pub addr: std::net::SocketAddr,
     /// When to give up.
     pub within: Duration,
+    /// What is asked on the connection; none if it is enough that there is one.
+    pub http: Option<HttpGet>,
 }

@@ -283,7 +283,7 @@ impl Step {
     pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
         let probes = self.conditions().flat_map(|condition| &condition.parts).filter_map(|part| match part {
             Part::Probe(Probe::Exec { command, .. }) => Some(command),
-            Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
+            Part::Probe(Probe::Tcp { .. } | Probe::Http(_)) | Part::Event(_) => None,
         });
         let own = match &self.verb {
             Verb::Exec(exec) => Some(&exec.command),
