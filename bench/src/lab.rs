@@ -1,5 +1,6 @@
 //! The laboratory that a run needs: who is where on its network, and where what went over it is recorded.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use dsbench_world::{
 };
 
 use crate::error::BenchError;
+use crate::report::tell;
 use crate::store::{Exposed, Store};
 
 /// What a packet may have, if the scenario does not say: as on Ethernet.
@@ -117,21 +119,39 @@ pub(crate) fn expose(world: &mut World, plan: &Plan) -> Result<Exposed, BenchErr
     let mut exposed = Exposed::new();
     for node in &plan.scenario.nodes {
         let own = node.own_ports();
-        for name in &node.rights.expose {
-            let Some(port) = own.get(name) else { continue };
-            let here = world.expose(&node.name, *port, None)?;
+        for door in &node.rights.expose {
+            let Some(port) = own.get(&door.port) else { continue };
+            let wanted = door.number(node);
+            let here = world.expose(&node.name, *port, wanted).map_err(|error| match wanted {
+                Some(number) => not_to_be_had(node, &door.port, number, &error),
+                None => error.into(),
+            })?;
             let ports = exposed.entry(node.name.to_string()).or_default();
-            ports.insert(name.to_string(), format!("127.0.0.1:{here}"));
+            ports.insert(door.port.to_string(), format!("127.0.0.1:{here}"));
         }
     }
     Ok(exposed)
 }
 
+/// A port of this machine was asked for by its number, and cannot be had.
+fn not_to_be_had(node: &Node, port: &Name, number: u16, error: &WorldError) -> BenchError {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    let why = match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::AddrInUse) => {
+            format!("a program of this machine, or another run, has it (which: ss -ltnp 'sport = :{number}')")
+        }
+        Some(io::ErrorKind::PermissionDenied) => "ports below 1024 are not an ordinary user's".to_owned(),
+        _ => error.told(),
+    };
+    BenchError::Environment(format!(
+        "{}: its port `{port}` cannot be 127.0.0.1:{number} on this machine: {why}; `expose` takes another number, or [\"{port}\"] for any that is free",
+        node.name
+    ))
+}
+
 /// Each exposed port, in words.
 pub(crate) fn tell(exposed: &Exposed) -> impl Iterator<Item = String> {
-    exposed.iter().flat_map(|(node, ports)| {
-        ports.iter().map(move |(port, addr)| format!("{node}: its port `{port}` is {addr} on this machine"))
-    })
+    exposed.iter().flat_map(|(node, ports)| ports.iter().map(move |(port, addr)| tell::exposed(node, port, addr)))
 }
 
 /// Gives a node's data directory to whom the node runs as, where that is somebody else.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -166,6 +166,57 @@ fn an_exposed_port_is_told_and_reached_from_this_machine_and_ends_with_the_clust
     place.beside(&["down"]).success();
     place.wait_until_empty();
     assert!(addrs.iter().all(|addr| TcpStream::connect(addr).is_err()));
+}
+
+#[test]
+#[ignore = "needs user namespaces and python3"]
+fn an_exposed_port_has_the_number_that_was_asked_for_or_it_is_told_why_not() {
+    let serve = "echo up; echo said hello; exec python3 -m http.server 80";
+    let rights = |first: u16| {
+        format!(
+            "ports = {{ web = 80 }}\nexpose = {{ web = {first} }}\nready = {{ http = \"http://{{addr.web}}/\", status = 200, within = \"60s\" }}"
+        )
+    };
+    let scenario = |first| two(serve, &rights(first)).replace("ready = { log = '^up', within = \"20s\" }\n", "");
+    // Two numbers, one after the other, that are free now: somebody may take them first, and then others are.
+    let free = || {
+        let sockets = (20_000..32_000)
+            .step_by(2)
+            .map(|first| (first, [first, first + 1].map(|n| TcpListener::bind(("127.0.0.1", n)))));
+        sockets.into_iter().find(|(_, both)| both.iter().all(Result::is_ok)).expect("two free ports").0
+    };
+    let place = Place::new();
+    let first = free();
+    place.write("x.toml", &scenario(first));
+    let up = place.beside(&["up", "-d", "x.toml"]).success();
+    for (node, number) in [("peer1", first), ("peer2", first + 1)] {
+        let line = format!("{node}: its port `web` is 127.0.0.1:{number} on this machine");
+        assert!(stderr(&up).contains(&line), "{}", stderr(&up));
+        assert!(stdout(&place.beside(&["ps"]).success()).contains(&format!("web=127.0.0.1:{number}")));
+        let mut stream = TcpStream::connect(("127.0.0.1", number)).expect("it is reached");
+        std::io::Write::write_all(&mut stream, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert!(said.contains("200 OK"), "{said}");
+    }
+    // The numbers are the cluster's: a second one cannot have them.
+    let refused = stderr(&place.beside(&["run", "x.toml"]).code(5));
+    let why = format!(
+        "peer1: its port `web` cannot be 127.0.0.1:{first} on this machine: a program of this machine, or another run, has it"
+    );
+    assert!(refused.contains(&why) && refused.contains("[\"web\"] for any that is free"), "{refused}");
+    place.beside(&["down"]).success();
+    place.wait_until_empty();
+
+    let place = open_place(&scenario(80));
+    let (code, text) = shell(&place, &format!("exec {NOBODY} $D run x.toml"));
+    assert_eq!(code, Some(5), "{text}");
+    assert!(text.contains("ports below 1024 are not an ordinary user's"), "{text}");
+    let twice = two(serve, "ports = { web = 80, admin = 81 }\nexpose = { web = 18080, admin = 18081 }");
+    place.write("x.toml", &twice);
+    assert!(stderr(&place.dsbench(&["check", "x.toml"]).code(2)).contains("DS0307"));
+    place.write("x.toml", &twice.replace("18080", "65535"));
+    assert!(stderr(&place.dsbench(&["check", "x.toml"]).code(2)).contains("no 2 ports from 65535 on"));
 }
 
 /// A partition from the first moment on, between nodes that never stop talking and never give up.

@@ -187,6 +187,8 @@ codes! {
         "The laboratory's network is written with its prefix, has nothing beside it, and has room for every node and the bench: \"10.77.0.0/24\". Addresses that may move lie in it.";
     UNKNOWN_PORT = 306, "unknown port",
         "`expose` names ports of the nodes, as `ports` has them.";
+    TAKEN_PORT = 307, "not a port for each node",
+        "`expose = { http = 18080 }` takes a port of 127.0.0.1 for each node of its group, from that number on: none above 65535, and none that another takes. `expose = [\"http\"]` takes any that are free.";
 }
 
 /// One mistake (or warning) in a scenario.

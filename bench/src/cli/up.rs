@@ -139,6 +139,7 @@ fn tell_where(status: &Status) -> Result<(), BenchError> {
 
 fn tell_how_to_go_on(status: &Status) {
     say!("{} is up. From any terminal in this directory:", clean(&status.scenario));
+    status.exposed().for_each(|line| say!("  {}", clean(&line)));
     say!("  dsbench ps                  what every node does");
     say!("  dsbench logs -f             their logs");
     say!("  dsbench attach              all of it here again; dsbench attach NODE: type to a node");

@@ -390,7 +390,11 @@ impl Console {
                 let red = anstyle::AnsiColor::Red.on_default();
                 self.say(&[format!("{red}no{red:#}: {}", clean(&why))]);
             }
-            Word::Ready {} | Word::Kept { .. } | Word::End { .. } => {}
+            Word::Ready {} => {
+                let exposed: Vec<String> = self.face.status.exposed().collect();
+                exposed.iter().for_each(|line| self.say_own(line));
+            }
+            Word::Kept { .. } | Word::End { .. } => {}
         }
     }
 

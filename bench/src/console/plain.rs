@@ -177,7 +177,11 @@ impl Plain {
                 let who = if told.who == DSBENCH { String::new() } else { format!("{} ", told.who) };
                 self.put_own(&format!("{}  {who}{}", told.at, told.what));
             }
-            Word::Ready {} | Word::Kept { .. } | Word::Done(_) | Word::End { .. } => {}
+            Word::Ready {} => {
+                let exposed: Vec<String> = self.status.iter().flat_map(Status::exposed).collect();
+                exposed.iter().for_each(|line| self.put_own(line));
+            }
+            Word::Kept { .. } | Word::Done(_) | Word::End { .. } => {}
             Word::Refused { why, .. } => self.put_own(&why),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
+use crate::report::tell;
 
 /// One line from a cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +89,16 @@ pub(crate) struct Status {
     pub(crate) roles: Vec<String>,
     /// In the order of the scenario.
     pub(crate) nodes: Vec<NodeStatus>,
+}
+
+impl Status {
+    /// Where the ports of its nodes can be reached that can be, in words.
+    pub(crate) fn exposed(&self) -> impl Iterator<Item = String> {
+        let of = |node: &NodeStatus| {
+            node.exposed.iter().map(|(port, addr)| tell::exposed(&node.name, port, addr)).collect::<Vec<_>>()
+        };
+        self.nodes.iter().flat_map(of)
+    }
 }
 
 /// A node as it is now.

@@ -166,6 +166,11 @@ fn answered(exit: Option<Exit>) -> String {
     }
 }
 
+/// Where a port of a node can be reached.
+pub(crate) fn exposed(node: &str, port: &str, addr: &str) -> String {
+    format!("{node}: its port `{port}` is {addr} on this machine")
+}
+
 /// What was done, to whom, and who asked for it: `kill peer2 by the nemesis (fault 3)`.
 pub(crate) fn did(action: &Action) -> String {
     format!("{}{}", acted(action), asked(action))

@@ -154,7 +154,7 @@ impl<'d, 's> Group<'d, 's> {
         let files = files::parse(table, whose, names);
         let aliases = aliases(table, whose, names);
         let processes = processes.into_iter().collect::<Option<_>>();
-        let rights = rights::parse(table, &self.ports, names);
+        let rights = rights::parse(table, &self.ports, self.nodes.len(), names);
         Some(Body {
             processes: processes?,
             files: files?,
@@ -253,6 +253,9 @@ impl Cast<'_, '_> {
                 nodes.push(group.node(name, id, body, names)?);
             }
         }
+        let group_of = |node: &Node| self.groups.iter().find(|group| group.name == node.group);
+        let place = |node: &Node| group_of(node)?.table.item("expose").map(|item| item.span());
+        rights::refuse_shared_doors(&nodes, place, names.problems());
         Some((nodes, start?))
     }
 }

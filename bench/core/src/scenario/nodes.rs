@@ -43,7 +43,24 @@ pub struct Rights {
     /// The user as whom it runs, by name or number; the one who runs dsbench if not given.
     pub user: Option<String>,
     /// Ports that this machine can reach.
-    pub expose: Vec<Name>,
+    pub expose: Vec<Door>,
+}
+
+/// A port of a node that this machine can reach on a port of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// The node's port, by name.
+    pub port: Name,
+    /// The number on 127.0.0.1 for the first node of the group; any if none.
+    pub first: Option<u16>,
+}
+
+impl Door {
+    /// The number on 127.0.0.1 for this node: one more for each that stands before it in its group.
+    pub fn number(&self, node: &Node) -> Option<u16> {
+        let above = u16::try_from(node.id.saturating_sub(1)).ok()?;
+        self.first?.checked_add(above)
+    }
 }
 
 /// A port of a node.
@@ -104,8 +121,8 @@ const GROUP_KEYS: &[Key] = &[
     ),
     Key::new(
         "expose",
-        Kind::Texts,
-        "Ports of it, by name, that this machine can reach on a port of 127.0.0.1, over no link that a fault could be on; `dsbench ps` and run.json tell which one. Needs the network laboratory.",
+        Kind::Either(&[Kind::Texts, Kind::Map(&Kind::IntIn(1, 65_535))]),
+        "Ports of it, by name, that this machine can reach on a port of 127.0.0.1, over no link that a fault could be on: [\"http\"] on any that is free, { http = 18080 } on this one for the first node of the group, 18081 for the second ...; `dsbench ps` and run.json tell which. Needs the network laboratory.",
     ),
     Key::new("process", Kind::Map(&Kind::Table(process::KEYS)), "Further processes of each node, beside its command."),
 ];
