@@ -219,6 +219,38 @@ fn an_exposed_port_has_the_number_that_was_asked_for_or_it_is_told_why_not() {
     assert!(stderr(&place.dsbench(&["check", "x.toml"]).code(2)).contains("no 2 ports from 65535 on"));
 }
 
+/// A server that is cut off from everybody, and started again there.
+const CUT_OFF: &str = r#"schema = 1
+name = "cut-off"
+timeout = "100s"
+network.mode = "lab"
+[nodes]
+count = 2
+ports = { web = 80 }
+command = ["python3", "-m", "http.server", "{port.web}"]
+ready = { http = "http://{addr.web}/", within = "60s" }
+[[steps]]
+partition = { isolate = "peer1" }
+[[steps]]
+exec = ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://peer1/', timeout=1)"]
+on = "peer2"
+exit = 1
+[[steps]]
+restart = "peer1"
+[[steps]]
+wait = [{ http = "http://{peer1.addr.web}/", status = 200 }, { http = "http://{peer1.addr.web}/nothing", status = 404 }]
+[[invariants]]
+process = {}
+"#;
+
+#[test]
+#[ignore = "needs user namespaces and python3"]
+fn readiness_and_conditions_by_http_cross_no_link() {
+    let place = Place::new();
+    place.write("x.toml", CUT_OFF);
+    place.dsbench(&["run", "x.toml"]).success();
+}
+
 /// A partition from the first moment on, between nodes that never stop talking and never give up.
 const CUT: &str = r#"schema = 1
 name = "cut"
