@@ -94,7 +94,11 @@ impl Loop {
                 match event.data() {
                     MAIL => has_mail = true,
                     ALARM => self.alarm.heard(),
-                    port => self.receive(port as usize, &mut batch),
+                    port => {
+                        self.receive(port as usize, &mut batch);
+                        // Not after all ports: what one sends does not wait for what the others have sent.
+                        self.flush();
+                    }
                 }
             }
             self.flush();
