@@ -9,7 +9,7 @@ use super::checksum::{Sum, repaired};
 use super::head::{ETHERNET_BYTES, IPV4, IPV6, UDP, be16};
 use super::offload::{OFFLOAD_BYTES, Offload};
 
-/// So many are handed over together at most: the first waits for the last. What a kernel does once for all is a fraction of its work by then.
+/// So many are handed over together at most, for the first waits for the last: what a kernel does only once is a fraction of its work by then.
 pub const DATAGRAMS_MAX: usize = 16;
 /// What the length of an IP packet can say.
 const PACKET_BYTES_MAX: usize = 65_535;
@@ -56,7 +56,7 @@ impl Coalesced {
     }
 
     /// True if no more of them can wait.
-    pub fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         let payload = self.frame_bytes - self.headers_end;
         self.count >= DATAGRAMS_MAX || self.bytes.len() + payload > OFFLOAD_BYTES + PACKET_BYTES_MAX
     }

@@ -173,7 +173,7 @@ pub(super) fn blast(per_second: u64, bytes: usize, during: Duration) {
                 sent += 1;
             }
         }
-        std::thread::sleep(BETWEEN_BURSTS);
+        std::thread::park_timeout(BETWEEN_BURSTS);
     }
     // When the end is answered, all others are through the switch.
     let worked = worked_here() - worked;

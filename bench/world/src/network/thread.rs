@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::SyncSender;
 
-use dsbench_core::network::{Fabric, Note, Offload, Passage, ReadyRules, Traffic, Wire};
+use dsbench_core::network::{DATAGRAMS_MAX, Fabric, Note, Offload, Passage, ReadyRules, Traffic, Wire};
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -96,7 +96,6 @@ impl Loop {
                     ALARM => self.alarm.heard(),
                     port => {
                         self.receive(port as usize, &mut batch);
-                        // Not after all ports: what one sends does not wait for what the others have sent.
                         self.flush();
                     }
                 }
@@ -115,7 +114,7 @@ impl Loop {
     /// Reads one port, so much and no more that the others have their turn.
     fn receive(&mut self, port: usize, batch: &mut Batch) {
         let one_by_one = self.ports.ports[port].kind() != PortKind::Packet;
-        for _ in 0..if one_by_one { BATCH } else { 1 } {
+        for number in 1..=if one_by_one { BATCH } else { 1 } {
             match self.ports.ports[port].read(batch) {
                 Ok(0) => return,
                 Ok(count) => {
@@ -124,6 +123,10 @@ impl Loop {
                     for index in 0..count {
                         let (frame, offload) = batch.frame(index);
                         self.fabric.receive(now, port, frame, &offload, &mut self.ports);
+                    }
+                    // What waits for others like it waits for so many of any kind, and no longer.
+                    if number % DATAGRAMS_MAX == 0 {
+                        self.flush();
                     }
                 }
                 Err(_) => {
