@@ -87,6 +87,75 @@ fn streams_cross_unharmed_with_rules_and_without_over_every_kind_of_port() {
     }
 }
 
+/// Gets datagrams that begin with their numbers, in their order. Says to whoever asks how many came as they should, and how many frames its
+/// card has had for that.
+const RECKONER: &str = "exec python3 -c \"
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.bind(('::', 7))
+frames = lambda: int([l for l in open('/proc/net/dev') if 'eth0:' in l][0].split(':')[1].split()[1])
+print('say up', flush=True)
+came, before = 0, frames()
+while True:
+    d, a = s.recvfrom(2000)
+    if d == b'?': s.sendto(struct.pack('!II', came, frames() - before), a)
+    elif d == struct.pack('!I', came) * 300: came += 1
+\"";
+
+/// Sends datagrams in bursts, so many in a system call (UDP_SEGMENT), and asks after each. Ends after so many bursts, or the first for which
+/// the card of the other has had fewer frames than there were datagrams. Says whether all came as they should, and whether there was such a one.
+fn bursts(to: &str, most: u32) -> String {
+    format!(
+        "python3 -c \"
+import socket, struct
+s = socket.socket(socket.AF_INET6 if ':' in '{to}' else socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('{to}', 7))
+s.settimeout(60)
+def ask():
+    s.setsockopt(17, 103, 0)
+    s.send(b'?')
+    return struct.unpack('!II', s.recv(100))
+sent, frames = ask()
+is_joined = False
+for burst in range({most}):
+    s.setsockopt(17, 103, 1200)
+    s.send(b''.join(struct.pack('!I', number) * 300 for number in range(sent, sent + 40)))
+    sent += 40
+    before, (came, frames) = frames, ask()
+    is_joined = frames - before < 40
+    if is_joined or came != sent: break
+print(came == sent, is_joined)
+\""
+    )
+}
+
+#[test]
+#[ignore = "needs user namespaces, /dev/net/tun or AF_PACKET, and python3"]
+fn datagrams_that_wait_together_are_handed_over_together_unless_a_rule_has_seen_them() {
+    for spec in kinds() {
+        let mut lab = LabStage::with_switch(&spec, |_| {});
+        lab.sh(&life("peer1", 1), RECKONER);
+        lab.stage.until_said_or_seen("up");
+        for to in ["10.77.0.1", "fd77::1"] {
+            // As often as it takes: a switch that is not late has nothing to join.
+            let (most, joined) = if spec.offloads { (10_000, "True") } else { (20, "False") };
+            assert_eq!(lab.ask("peer2", &bursts(to, most)), format!("True {joined}"), "{to}, {:?}", spec.link);
+        }
+        // A rule that changes nothing: what it has seen is one packet each.
+        let seen = Effect { mtu: Some(1500), ..Effect::default() };
+        lab.stage.world.set_rules(&rule(1, &BOTH, seen)).unwrap();
+        for to in ["10.77.0.1", "fd77::1"] {
+            assert_eq!(lab.ask("peer2", &bursts(to, 20)), "True False", "{to}, {:?}", spec.link);
+        }
+        let traffic = lab.stage.world.traffic().unwrap();
+        assert_eq!((traffic.overruns, traffic.forged), (0, 0));
+        // Each was counted alone.
+        let link = traffic.links.iter().find(|one| &*one.link.from == "peer2" && &*one.link.to == "peer1").unwrap();
+        assert!(link.frames > 1_600 && link.bytes / link.frames < 1_300, "{link:?}");
+        lab.end();
+    }
+}
+
 #[test]
 #[ignore = "needs user namespaces, /dev/net/tun or AF_PACKET, and python3"]
 fn a_healed_partition_is_over_at_once_however_long_it_was() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dsbench_core::network::frames::{Envelope, mac};
 use dsbench_core::network::messages::{self, End};
-use dsbench_core::network::{Delay, Effect, Link, Loss, Rule, RuleSet};
+use dsbench_core::network::{Delay, Effect, Link, Loss, OFFLOAD_BYTES, Rule, RuleSet};
 use dsbench_world::{Clock, Outside, Port, PortKind, Switch, SwitchConfig};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -79,6 +79,19 @@ impl Lab {
     }
 }
 
+/// A datagram as a kernel hands it over whose card completes checksums: behind what is left to do, and with the sum of the pseudo-header only.
+fn left_undone(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; OFFLOAD_BYTES];
+    bytes[0] = 1;
+    bytes[6..8].copy_from_slice(&34_u16.to_ne_bytes());
+    bytes[8..10].copy_from_slice(&6_u16.to_ne_bytes());
+    let mut frame = frame(from, to, payload);
+    let sum = 2 * 0x0a4d + from + to + 17 + 8 + payload.len() as u16;
+    frame[40..42].copy_from_slice(&sum.to_be_bytes());
+    bytes.extend(frame);
+    bytes
+}
+
 fn rule(id: u64, from: u16, to: u16, effect: Effect) -> Rule {
     let link = Link { from: format!("n{from}").into(), to: format!("n{to}").into() };
     Rule { id, links: BTreeSet::from([link]), only: None, effect }
@@ -102,6 +115,33 @@ fn frames_cross_in_both_directions_and_in_their_order() {
         let frames: Vec<_> = traffic.links.iter().map(|link| link.frames).collect();
         assert_eq!((frames, traffic.overruns), (vec![50, 50], 0));
     }
+}
+
+#[test]
+fn datagrams_that_came_together_go_on_together_counted_alone_and_in_their_order() {
+    let (end, fd) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).expect("a pair of sockets");
+    for number in 0..40_u8 {
+        send(end.as_raw_fd(), &left_undone(1, 2, &[7, number]), MsgFlags::empty()).expect("there is room");
+    }
+    // They are there before the switch is.
+    let lab = lab(PortKind::TapWithOffloads, 2, |config| config.ports[0].fd = fd);
+    let mut came = Vec::new();
+    for count in [16, 16, 8] {
+        let bytes = lab.expect(2);
+        // UDP segmentation offload, headers of 42 bytes, datagrams of 2.
+        assert_eq!(
+            (bytes[1], bytes[2..4].to_vec(), bytes[4..6].to_vec()),
+            (5, 42_u16.to_ne_bytes().to_vec(), 2_u16.to_ne_bytes().to_vec())
+        );
+        let payloads = &bytes[OFFLOAD_BYTES + 42..];
+        assert_eq!(payloads.len(), count * 2);
+        came.extend(payloads.chunks(2).map(|payload| payload[1]));
+    }
+    assert_eq!(came, (0..40).collect::<Vec<_>>());
+    let links = lab.switch.stop().expect("it runs").links;
+    let link = links.iter().find(|one| &*one.link.from == "n1").expect("a link");
+    assert_eq!((link.frames, link.bytes), (40, 40 * 44));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod calendar;
 mod chance;
 mod checksum;
+mod coalesce;
 mod corrupt;
 mod effect;
 mod fabric;
@@ -44,6 +45,7 @@ pub use shape::{SMALLEST_RING, bridge, halves, ring};
 
 use crate::observation::Name;
 
+pub use coalesce::{Coalesced, DATAGRAMS_MAX};
 pub use fabric::{Endpoint, Fabric, Passage, Wire};
 pub use fate::{Did, Note};
 pub use head::{ETHERNET_BYTES, Head, IpHead, Mac, TcpHead, Transport};

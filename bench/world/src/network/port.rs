@@ -1,7 +1,7 @@
 //! One endpoint's end at the switch: frames are read from it and written to it.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -9,6 +9,7 @@ use dsbench_core::network::{Mac, OFFLOAD_BYTES, Offload};
 use dsbench_core::observation::Name;
 use nix::errno::Errno;
 
+use super::joining::Joining;
 use crate::error::WorldError;
 use crate::lab::{Cable, CableKind};
 use crate::launch::set_nonblocking;
@@ -86,6 +87,8 @@ pub(super) struct Opened {
     /// Frames that are to be written, one after the other, and where each ends.
     outgoing: Vec<u8>,
     ends: Vec<usize>,
+    /// The same for a TAP with offloads.
+    joining: Joining,
     /// False once it is gone.
     is_open: bool,
 }
@@ -94,7 +97,8 @@ impl Opened {
     /// Takes a port into use.
     pub(super) fn new(fd: OwnedFd, kind: PortKind, carrier: Option<Carrier>) -> Result<Self, WorldError> {
         set_nonblocking(&fd)?;
-        Ok(Self { fd, kind, carrier, outgoing: Vec::new(), ends: Vec::new(), is_open: true })
+        let (outgoing, ends) = (Vec::new(), Vec::new());
+        Ok(Self { fd, kind, carrier, outgoing, ends, joining: Joining::new(), is_open: true })
     }
 
     /// What it is.
@@ -124,10 +128,9 @@ impl Opened {
     /// Writes a frame, now or at the next [`flush`](Self::flush).
     pub(super) fn write(&mut self, frame: &[u8], offload: &Offload) -> Written {
         match self.kind {
-            PortKind::Tap => written(nix::unistd::write(&self.fd, frame)),
+            PortKind::Tap => Written::of(nix::unistd::write(&self.fd, frame), 1),
             PortKind::TapWithOffloads => {
-                let parts = [IoSlice::new(offload.bytes()), IoSlice::new(frame)];
-                written(nix::sys::uio::writev(&self.fd, &parts))
+                self.joining.write(frame, offload, |slices| nix::sys::uio::writev(&self.fd, slices))
             }
             PortKind::Packet => {
                 self.outgoing.extend_from_slice(frame);
@@ -139,6 +142,11 @@ impl Opened {
 
     /// Writes what waits to be written.
     pub(super) fn flush(&mut self) -> Written {
+        let joined = self.joining.flush(|slices| nix::sys::uio::writev(&self.fd, slices));
+        joined.and(self.flush_many())
+    }
+
+    fn flush_many(&mut self) -> Written {
         let mut lost = 0;
         let mut start = 0;
         while start < self.ends.len() {
@@ -146,7 +154,7 @@ impl Opened {
                 Ok(sent) => start += sent.max(1),
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
-                    lost += u64::from(matches!(written(Err(errno)), Written::Lost(_)));
+                    lost += u64::from(Written::of(Err(errno), 1) != Written::Yes);
                     start += 1;
                 }
             }
@@ -158,7 +166,7 @@ impl Opened {
 
     /// True if something waits to be written.
     pub(super) fn is_behind(&self) -> bool {
-        !self.ends.is_empty()
+        !self.ends.is_empty() || self.joining.is_behind()
     }
 
     /// Plugs the cable in or out, as the endpoint sees it.
@@ -196,22 +204,33 @@ pub(super) enum Written {
     Lost(u64),
 }
 
-fn written(result: nix::Result<usize>) -> Written {
-    match result {
-        // A card that its own node has set down takes nothing, and one that is gone belongs to a node that is gone: neither is the bench's
-        // fault. A giant or a runt of a node is not carried by its neighbour's card either.
-        Ok(_)
-        | Err(
-            Errno::EIO
-            | Errno::ENETDOWN
-            | Errno::ENXIO
-            | Errno::EBADFD
-            | Errno::EPIPE
-            | Errno::ECONNRESET
-            | Errno::EINVAL
-            | Errno::EMSGSIZE,
-        ) => Written::Yes,
-        Err(_) => Written::Lost(1),
+impl Written {
+    /// What became of so many frames, by what the kernel said.
+    pub(super) fn of(result: nix::Result<usize>, frames: u64) -> Self {
+        match result {
+            // A card that its own node has set down takes nothing, and one that is gone belongs to a node that is gone: neither is the
+            // bench's fault. A giant or a runt of a node is not carried by its neighbour's card either.
+            Ok(_)
+            | Err(
+                Errno::EIO
+                | Errno::ENETDOWN
+                | Errno::ENXIO
+                | Errno::EBADFD
+                | Errno::EPIPE
+                | Errno::ECONNRESET
+                | Errno::EINVAL
+                | Errno::EMSGSIZE,
+            ) => Self::Yes,
+            Err(_) => Self::Lost(frames),
+        }
+    }
+
+    /// What became of some frames and of others.
+    pub(super) fn and(self, others: Self) -> Self {
+        match (self, others) {
+            (Self::Yes, written) | (written, Self::Yes) => written,
+            (Self::Lost(some), Self::Lost(more)) => Self::Lost(some + more),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::SyncSender;
 
-use dsbench_core::network::{Fabric, Note, Offload, Passage, ReadyRules, Traffic, Wire};
+use dsbench_core::network::{DATAGRAMS_MAX, Fabric, Note, Offload, Passage, ReadyRules, Traffic, Wire};
 use dsbench_core::time::RunTime;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
@@ -94,7 +94,10 @@ impl Loop {
                 match event.data() {
                     MAIL => has_mail = true,
                     ALARM => self.alarm.heard(),
-                    port => self.receive(port as usize, &mut batch),
+                    port => {
+                        self.receive(port as usize, &mut batch);
+                        self.flush();
+                    }
                 }
             }
             self.flush();
@@ -111,7 +114,7 @@ impl Loop {
     /// Reads one port, so much and no more that the others have their turn.
     fn receive(&mut self, port: usize, batch: &mut Batch) {
         let one_by_one = self.ports.ports[port].kind() != PortKind::Packet;
-        for _ in 0..if one_by_one { BATCH } else { 1 } {
+        for number in 1..=if one_by_one { BATCH } else { 1 } {
             match self.ports.ports[port].read(batch) {
                 Ok(0) => return,
                 Ok(count) => {
@@ -120,6 +123,10 @@ impl Loop {
                     for index in 0..count {
                         let (frame, offload) = batch.frame(index);
                         self.fabric.receive(now, port, frame, &offload, &mut self.ports);
+                    }
+                    // What waits for others like it waits for so many of any kind, and no longer.
+                    if number % DATAGRAMS_MAX == 0 {
+                        self.flush();
                     }
                 }
                 Err(_) => {
