@@ -6,6 +6,7 @@ mod beginning;
 mod bites;
 mod by_hand;
 mod ci;
+mod delivery;
 mod environment;
 mod extremes;
 mod formats;

@@ -31,6 +31,8 @@ command = ["node"]
 view = { log = 'view (?<id>\d+) (?<members>\S+)', fields = { id = "int", members = "nodes" } }
 applied = { log = 'applied (?<index>\d+) (?<value>\S+)', fields = { index = "int" } }
 holds = { log = 'holds (?<amount>\d+)', fields = { amount = "int" } }
+delivered = { log = 'delivered (?<seq>\d+) (?<msg>\S+)', fields = { seq = "int", msg = "text" } }
+sent = { log = 'sent (?<msg>\S+)', fields = { msg = "text" } }
 [[invariants]]
 name = "views"
 view_changes = { event = "view", id = "id", members = "members", ids = "increasing", max = 1_000_000 }
@@ -52,6 +54,30 @@ unique = { field = "applied.index", per = "node" }
 [[invariants]]
 name = "conserved"
 conserved = { field = "holds.amount", total = 50, quiet = "1ms" }
+[[invariants]]
+name = "total order"
+total_order = { event = "delivered", message = "msg", joins = "anywhere" }
+[[invariants]]
+name = "total order by position"
+total_order = { event = "delivered", message = "msg", position = "seq", joins = "anywhere" }
+[[invariants]]
+name = "total order without the gap rule"
+total_order = { event = "delivered", message = "msg", prefix = false }
+[[invariants]]
+name = "no_loss"
+no_loss = { sent = "sent.msg", delivered = "delivered.msg", joins = "anywhere" }
+[[invariants]]
+name = "no_duplicates"
+no_duplicates = "delivered.msg"
+[[invariants]]
+name = "fifo"
+fifo = { delivered = "delivered.msg", sent = "sent.msg", joins = "anywhere" }
+[[invariants]]
+name = "causal_order"
+causal_order = { sent = "sent.msg", delivered = "delivered.msg", joins = "anywhere" }
+[[invariants]]
+name = "same-view delivery and virtual synchrony"
+view_changes = { event = "view", id = "id", members = "members", delivered = "delivered.msg" }
 "#;
 
 struct Cluster {
@@ -133,6 +159,31 @@ impl Cluster {
         cluster.history
     }
 
+    /// In every round one node sends a message and all deliver it; every hundred rounds there is another view.
+    fn messages() -> History {
+        let mut cluster = Self::start();
+        let (mut told, mut round) = (0, 0_u64);
+        while told < OCCURRENCES {
+            if round.is_multiple_of(100) {
+                for node in 0..NODES {
+                    let (id, members) = (Value::Int((round / 100) as i64), Value::Nodes(cluster.names.clone()));
+                    cluster.says(node, "view", vec![("id".into(), id), ("members".into(), members)]);
+                }
+            }
+            let message = || vec![("msg".into(), Value::Text(format!("peer/{round}").into()))];
+            cluster.says(round % NODES, "sent", message());
+            for node in 0..NODES {
+                let fields = [vec![("seq".into(), Value::Int(round as i64))], message()].concat();
+                cluster.says(node, "delivered", fields);
+            }
+            told += NODES + 1;
+            round += 1;
+        }
+        cluster.at += 2_000_000_000;
+        cluster.push(What::Run(Phase::Ended { because: Ending::Complete }));
+        cluster.history
+    }
+
     fn up(&self, round: u64) -> Vec<Name> {
         let down = round.is_multiple_of(ROUNDS_OF_A_LIFE).then_some(round / ROUNDS_OF_A_LIFE % NODES);
         (0..NODES).filter(|node| Some(*node) != down).map(|node| self.names[node as usize].clone()).collect()
@@ -152,6 +203,11 @@ fn promises(criterion: &mut Criterion) {
     let holds =
         Cluster::of("holds", |_, round| vec![("amount".into(), int(if round.is_multiple_of(3) { 10 } else { 9 }))]);
 
+    let delivered = Cluster::of("delivered", |_, round| {
+        vec![("seq".into(), int(round)), ("msg".into(), Value::Text(format!("peer1/{round}").into()))]
+    });
+    let messages = Cluster::messages();
+
     let mut group = criterion.benchmark_group("a million occurrences");
     group
         .sample_size(10)
@@ -160,7 +216,10 @@ fn promises(criterion: &mut Criterion) {
         .throughput(Throughput::Elements(OCCURRENCES));
     for invariant in &plan.scenario.invariants {
         let history = match invariant.kind {
+            "view_changes" if invariant.name.starts_with("same-view") => &messages,
             "view_changes" => &views,
+            "total_order" | "no_duplicates" => &delivered,
+            "no_loss" | "fifo" | "causal_order" => &messages,
             "conserved" => &holds,
             _ => &applied,
         };

@@ -30,6 +30,7 @@ pub mod random;
 mod scan;
 pub mod scenario;
 pub mod schema;
+pub mod settle;
 pub mod size;
 pub mod source;
 pub mod stage;

@@ -104,6 +104,18 @@ impl Story {
         self.says(node, "holds", &[("amount", Value::Int(amount))])
     }
 
+    /// Delivers a message at a place of an order, in a view.
+    pub(crate) fn delivers(&mut self, node: &str, message: &str, place: i64, view: i64) -> &mut Self {
+        let from = Value::Node(message.split('/').next().unwrap_or_default().into());
+        let (message, place, view) = (Value::Text(message.into()), Value::Int(place), Value::Int(view));
+        self.says(node, "delivered", &[("msg", message), ("seq", place), ("from", from), ("in", view)])
+    }
+
+    /// Sends a message, or hears that one was accepted.
+    pub(crate) fn tells_of(&mut self, node: &str, event: &str, message: &str) -> &mut Self {
+        self.says(node, event, &[("msg", Value::Text(message.into()))])
+    }
+
     pub(crate) fn act(&mut self, verb: ActionVerb, node: &str, hit: bool) -> &mut Self {
         let hit = if hit { vec![self.life(node)] } else { Vec::new() };
         self.push(What::Action(Action { step: Some(0), ..Action::new(verb, vec![node.into()], hit) }.into()))
@@ -257,6 +269,10 @@ pub(crate) enum Turn {
     Views(u8, i64, u8),
     Applies(u8, i64, u8),
     Holds(u8, i64),
+    Sends(u8, u8),
+    Hears(u8, u8),
+    Delivers(u8, u8, i64),
+    Jumps(u8),
 }
 
 pub(crate) const NODES: [&str; 3] = ["a", "b", "c"];
@@ -293,6 +309,21 @@ pub(crate) fn talkative_within(wait: u64, early: u64, turns: usize) -> impl Stra
         1 => (1..wait).prop_map(Turn::Stall),
     ];
     told(turn, wait, early, turns)
+}
+
+/// A plausible history of nodes that send and deliver messages in views.
+pub(crate) fn messaging() -> impl Strategy<Value = History> {
+    let turn = prop_oneof![
+        2 => (node_index(), 1..3_i64).prop_map(|(node, id)| Turn::Views(node, id, 7)),
+        3 => (node_index(), 0..4_u8).prop_map(|(node, message)| Turn::Sends(node, message)),
+        3 => (node_index(), 0..4_u8).prop_map(|(node, message)| Turn::Hears(node, message)),
+        9 => (node_index(), 0..4_u8).prop_map(|(node, message)| Turn::Delivers(node, message, i64::from(message))),
+        1 => (node_index(), 0..4_u8, 0..4_i64).prop_map(|(node, message, at)| Turn::Delivers(node, message, at)),
+        1 => node_index().prop_map(Turn::Jumps),
+        2 => disturbance(),
+        1 => (1..400_u64).prop_map(Turn::Stall),
+    ];
+    told(turn, 400, 30, 20)
 }
 
 fn node_index() -> std::ops::Range<u8> {
@@ -381,6 +412,16 @@ fn take(story: &mut Story, now: u64, turn: Turn) {
         Turn::Applies(node, index, value) if talks(story, node) => {
             story.applied(name(node), index, ["x", "y"][usize::from(value)]);
         }
+        Turn::Sends(node, message) if talks(story, node) => {
+            story.tells_of(name(node), "sent", &format!("{}/{message}", name(message % 3)));
+        }
+        Turn::Hears(node, message) if talks(story, node) => {
+            story.tells_of(name(node), "acked", &format!("{}/{message}", name(message % 3)));
+        }
+        Turn::Delivers(node, message, place) if talks(story, node) => {
+            story.delivers(name(node), &format!("{}/{message}", name(message % 3)), place, 1);
+        }
+        Turn::Jumps(node) if talks(story, node) => drop(story.says(name(node), "snapshot", &[])),
         Turn::Holds(node, amount) if talks(story, node) => drop(story.holds(name(node), amount)),
         _ => {}
     }
@@ -512,9 +553,25 @@ fn traffic() -> impl Strategy<Value = Traffic> {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let name =
-        prop::sample::select(&["leads", "follows", "stepped_down", "node.panic", "view", "applied", "holds"][..]);
-    let field = prop::sample::select(&["term", "leader", "x", "id", "members", "index", "value", "amount"][..]);
+    let name = prop::sample::select(
+        &[
+            "leads",
+            "follows",
+            "stepped_down",
+            "node.panic",
+            "view",
+            "applied",
+            "holds",
+            "delivered",
+            "delivered",
+            "sent",
+            "acked",
+            "snapshot",
+        ][..],
+    );
+    let field = prop::sample::select(
+        &["term", "leader", "x", "id", "members", "index", "value", "amount", "msg", "seq", "from", "in"][..],
+    );
     let value = prop_oneof![
         any::<i64>().prop_map(Value::Int),
         prop::num::f64::ANY.prop_filter("one NaN is like another on disk", |x| !x.is_nan()).prop_map(Value::Float),

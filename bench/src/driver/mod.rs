@@ -70,6 +70,8 @@ enum Due {
     Nemesis(nemesis::Turn),
     /// The next line of an `input` step.
     InputLine(usize),
+    /// The cluster may be at rest by now; the loop looks at the step.
+    Rest,
     /// A question of a step's condition may be asked again.
     Question { step: usize, question: usize },
     /// A readiness probe may be repeated.
@@ -273,6 +275,7 @@ impl<'r> Driver<'r> {
             Due::Undo(action) => self.undo(action),
             Due::Nemesis(turn) => self.nemesis_turn(turn, due_at),
             Due::InputLine(step) => self.next_input_line(step),
+            Due::Rest => {}
             Due::Question { step, question } => self.ask_condition(step, question),
             Due::ReadyProbe(life) => self.probe(&life),
             Due::ReadyDeadline(life) => self.ready_deadline(&life, now),

@@ -7,6 +7,7 @@ use dsbench_core::cluster::ClusterState;
 use dsbench_core::observation::{Name, Observation, Origin, StepChange, StepState, What};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::{Step, Verb};
+use dsbench_core::settle::Resting;
 use dsbench_core::stage::Stage;
 use dsbench_core::time::RunTime;
 use dsbench_core::watch::Watch;
@@ -33,6 +34,8 @@ pub(super) struct Steps {
     /// When the step before was done.
     pub(super) previous_done: RunTime,
     deadline: Option<EntryId>,
+    /// When a step that waits for rest is looked at next.
+    looks_at: Option<RunTime>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,7 @@ pub(super) enum State {
 struct Watches {
     when: Option<Watch>,
     condition: Option<Watch>,
+    rest: Option<Resting>,
 }
 
 impl Steps {
@@ -63,6 +67,10 @@ impl Steps {
             when: step.timing.when.as_ref().map(|(condition, _)| Watch::new(condition)),
             condition: match &step.verb {
                 Verb::Wait(look) | Verb::Expect(look) => Some(Watch::new(&look.condition)),
+                _ => None,
+            },
+            rest: match &step.verb {
+                Verb::Settle(settle) => Some(Resting::new(settle)),
                 _ => None,
             },
         };
@@ -75,6 +83,7 @@ impl Steps {
             began: BTreeMap::new(),
             previous_done: RunTime::START,
             deadline: None,
+            looks_at: None,
         }
     }
 
@@ -84,6 +93,9 @@ impl Steps {
             let watches = &mut self.watches[*index];
             for watch in [&mut watches.when, &mut watches.condition].into_iter().flatten() {
                 watch.observe(observation, cluster);
+            }
+            if let Some(rest) = &mut watches.rest {
+                rest.observe(observation);
             }
         }
     }
@@ -160,6 +172,7 @@ impl<'r> Driver<'r> {
         self.steps.began.insert(index, now);
         match &step.verb {
             Verb::Wait(look) | Verb::Expect(look) => self.set_deadline(look.within),
+            Verb::Settle(settle) => self.set_deadline(settle.within),
             Verb::Exec(exec) => self.set_deadline(exec.within),
             _ if self.steps.stage == Stage::Teardown => self.set_deadline(super::stages::TEARDOWN_STEP),
             _ => {}
@@ -229,9 +242,13 @@ impl<'r> Driver<'r> {
             if state == State::Settling {
                 return self.look_if_setup_is_done();
             }
+            let now = self.now();
             let is_met = self.steps.watches.get(self.steps.current()).is_some_and(|watches| match state {
                 State::When => watches.when.as_ref().is_some_and(|watch| watch.is_met(&self.cluster)),
-                State::Looking => watches.condition.as_ref().is_some_and(|watch| watch.is_met(&self.cluster)),
+                State::Looking => match &watches.rest {
+                    Some(rest) => rest.rests_at(&self.cluster).is_ok_and(|at| at <= now),
+                    None => watches.condition.as_ref().is_some_and(|watch| watch.is_met(&self.cluster)),
+                },
                 State::Idle | State::Settling | State::Time | State::Acting => false,
             });
             match (is_met, state) {
@@ -241,8 +258,21 @@ impl<'r> Driver<'r> {
                     self.wait_for_time(now);
                 }
                 (true, State::Looking) => self.step_is_over(),
+                (false, State::Looking) => return self.look_again_at_rest(),
                 _ => return,
             }
+        }
+    }
+
+    /// A cluster comes to rest by nothing happening, so the step is looked at again when that has lasted long enough.
+    fn look_again_at_rest(&mut self) {
+        let (step, now) = (self.steps.current(), self.now());
+        let rest = self.steps.watches.get(step).and_then(|watches| watches.rest.as_ref());
+        let Some(Ok(at)) = rest.map(|rest| rest.rests_at(&self.cluster)) else { return };
+        // One that is on the agenda and comes too early asks for the next.
+        if self.steps.looks_at.is_none_or(|looks_at| looks_at <= now || at < looks_at) {
+            self.steps.looks_at = Some(at);
+            self.agenda.push(at, Due::Rest);
         }
     }
 
@@ -282,6 +312,11 @@ impl<'r> Driver<'r> {
 
     fn missing(&mut self) -> String {
         let Self { steps, cluster, .. } = self;
+        if let (State::Looking, Some(Watches { rest: Some(rest), .. })) =
+            (steps.state, steps.watches.get(steps.current()))
+        {
+            return rest.missing(cluster);
+        }
         let Some(watch) = steps.watch() else { return String::new() };
         let missing = watch.missing(cluster);
         let events: Vec<Name> = watch.events().cloned().collect();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use dsbench_core::history::History;
 use dsbench_core::judgement::Judgement;
-use dsbench_core::observation::{LogLine, What};
+use dsbench_core::observation::{Change, LogLine, ProcessChange, What};
 use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Reason, Severity, Verdict, Warning};
 
 use super::faults;
@@ -180,6 +180,8 @@ impl Screen<'_> {
         match seen.map(|seen| (seen.number, &seen.what)) {
             // A log line is evidence; what the bench itself saw is what the reason says.
             Some((observation, What::Event(_))) => self.write_evidence(out, &Evidence { observation, note: None }),
+            // What was never executed has printed nothing.
+            Some((_, What::Process(ProcessChange { change: Change::NotStarted { .. }, .. }))) => Ok(()),
             Some((_, What::Process(process))) => {
                 writeln!(out, "        all that it printed: {}", self.logs.join(log_name(&process.of.node)).display())
             }

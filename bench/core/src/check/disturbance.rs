@@ -6,7 +6,7 @@ use crate::time::RunTime;
 
 /// True for what the bench does to nodes (a fault or the undoing of one, but not a line of input), for a process that starts, becomes
 /// ready or ends, and for the cluster's being ready.
-pub(super) fn disturbs(observation: &Observation) -> bool {
+pub(crate) fn disturbs(observation: &Observation) -> bool {
     match &observation.what {
         What::Action(action) => action.verb != ActionVerb::Input,
         What::Process(process) => {

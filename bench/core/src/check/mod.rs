@@ -3,7 +3,8 @@
 //! The next check is one new file and one line in [`CHECKS`].
 
 mod ascent;
-mod disturbance;
+mod delivery;
+pub(crate) mod disturbance;
 mod due;
 mod invariant;
 mod moment;
@@ -11,6 +12,7 @@ mod must_end;
 mod nemesis;
 mod network;
 mod occurrences;
+pub(crate) mod quiescence;
 mod said;
 mod scope;
 mod since;
@@ -20,16 +22,22 @@ mod trigger;
 mod agree_on;
 mod agreement;
 mod always;
+mod causal_order;
 mod conserved;
 mod deadline;
 mod eventually;
+mod exactly_once;
 pub mod exec;
+mod fifo;
 mod leader_overlap;
 mod monotonic;
 mod never;
+mod no_duplicates;
+mod no_loss;
 pub mod process;
 mod single_leader;
 mod sometimes;
+mod total_order;
 mod unique;
 mod view_changes;
 
@@ -91,6 +99,12 @@ pub const CHECKS: &[CheckKind] = &[
     always::KIND,
     never::KIND,
     sometimes::KIND,
+    total_order::KIND,
+    no_loss::KIND,
+    no_duplicates::KIND,
+    exactly_once::KIND,
+    fifo::KIND,
+    causal_order::KIND,
     view_changes::KIND,
     monotonic::KIND,
     agree_on::KIND,

@@ -27,6 +27,22 @@ struct Run {
     catches_up: (i64, &'static str),
     /// What is left at a node that has given one of ten to another.
     gave: i64,
+    /// What becomes of messages.
+    messages: Messages,
+}
+
+/// What nodes do with the messages that they get.
+#[derive(Clone, Copy, PartialEq)]
+enum Messages {
+    AllInOrder,
+    /// The node that came back never gets what it missed.
+    LosesOnReturn,
+    /// A node never gets the last one.
+    LosesLast,
+    Swaps,
+    Repeats,
+    /// A node takes one for another view's.
+    MovesToAnotherView,
 }
 
 impl Default for Run {
@@ -46,6 +62,7 @@ impl Default for Run {
             shut_out: false,
             catches_up: (2, "y"),
             gave: 9,
+            messages: Messages::AllInOrder,
         }
     }
 }
@@ -55,6 +72,7 @@ impl Run {
         let mut tale = Tale::default();
         self.elections(&mut tale);
         self.group(&mut tale);
+        self.messages(&mut tale);
         tale.at(2000, |story| story.kill("a")).at(5300, |story| story.restart("a"));
         tale.at(6000, |story| story.pause("b")).at(9000, |story| story.resume("b"));
         if self.panics {
@@ -102,6 +120,33 @@ impl Run {
         tale.at(7000, |story| story.view("a", 4, &["a", "c"]).view("c", 4, &["a", "c"]));
     }
 
+    /// One message of each node, each sent when the one before was there, and a second one of c.
+    fn messages(&self, tale: &mut Tale) {
+        let messages = self.messages;
+        for (at, node, message) in [(1300, "a", "a/1"), (3200, "b", "b/2"), (5800, "c", "c/3"), (5810, "c", "c/4")] {
+            tale.at(at, move |story| story.tells_of(node, "sent", message));
+            tale.at(at + 150, move |story| story.tells_of(node, "acked", message));
+        }
+        for node in ["a", "b", "c"] {
+            tale.at(1350, move |story| story.delivers(node, "a/1", 1, 1));
+            // The one that was down then catches up, and knows in which view it was.
+            let at = if node == "a" { 5650 } else { 3250 };
+            if (node, messages) != ("a", Messages::LosesOnReturn) {
+                tale.at(at, move |story| story.delivers(node, "b/2", 2, 2));
+            }
+            let swaps = (node, messages) == ("b", Messages::Swaps);
+            let (third, fourth) = if swaps { (5870, 5860) } else { (5850, 5860) };
+            tale.at(third, move |story| story.delivers(node, "c/3", 3, 3));
+            let view = if (node, messages) == ("b", Messages::MovesToAnotherView) { 5 } else { 3 };
+            if (node, messages) != ("c", Messages::LosesLast) {
+                tale.at(fourth, move |story| story.delivers(node, "c/4", 4, view));
+            }
+            if (node, messages) == ("b", Messages::Repeats) {
+                tale.at(5880, move |story| story.delivers(node, "c/4", 4, 3));
+            }
+        }
+    }
+
     /// The checks that it violates.
     fn violates(&self) -> Vec<&'static str> {
         let story = self.story();
@@ -133,7 +178,7 @@ impl Tale {
     }
 }
 
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 20] = [
     "single_leader = { event = 'leads', per = 'term' }",
     "leader_overlap = { begin = 'leads', end = ['stepped_down', 'follows', 'fault.kill'], limit = '1s' }",
     "agreement = { leads = 'leads', follows = 'follows.leader', within = '3s' }",
@@ -142,12 +187,18 @@ const CHECKS: [&str; 14] = [
     "always = { event = 'leads', where = { term = '>= 1' } }",
     "never = 'node.panic'",
     "sometimes = { event = 'leads', at_least = 3 }",
-    "view_changes = { event = 'view', id = 'id', members = 'members', leave_within = '3s', return_within = '3s', min = 4 }",
+    "view_changes = { event = 'view', id = 'id', members = 'members', leave_within = '3s', return_within = '3s', min = 4, delivered = 'delivered.msg', delivered_in = 'in' }",
     "monotonic = { event = 'applied', field = 'index' }",
     "agree_on = { event = 'applied', key = 'index', value = 'value' }",
     "unique = { field = 'applied.index', per = 'node' }",
     "conserved = { field = 'holds.amount', total = 30 }",
     "process = {}",
+    "total_order = { event = 'delivered', message = 'msg', sent = 'sent.msg' }",
+    "no_loss = { sent = 'acked.msg', delivered = 'delivered.msg' }",
+    "no_duplicates = 'delivered.msg'",
+    "exactly_once = { sent = 'acked.msg', delivered = 'delivered.msg' }",
+    "fifo = { delivered = 'delivered.msg', sent = 'sent.msg' }",
+    "causal_order = { sent = 'sent.msg', delivered = 'delivered.msg' }",
 ];
 
 #[test]
@@ -194,6 +245,31 @@ fn every_mistake_is_caught_by_the_checks_that_are_about_it() {
         ("two entries at one index", Run { catches_up: (2, "z"), ..good() }, vec!["agree_on"]),
         ("energy is lost", Run { gave: 8, ..good() }, vec!["conserved"]),
         ("more is given than there is", Run { gave: -1, ..good() }, vec!["conserved"]),
+        (
+            "what a node missed while it was down is never made up for",
+            Run { messages: Messages::LosesOnReturn, ..good() },
+            vec!["total_order", "no_loss", "exactly_once", "causal_order"],
+        ),
+        (
+            "the last message before a view is lost at one of those who leave it",
+            Run { messages: Messages::LosesLast, ..good() },
+            vec!["view_changes", "no_loss", "exactly_once"],
+        ),
+        (
+            "two messages of one sender are swapped",
+            Run { messages: Messages::Swaps, ..good() },
+            vec!["total_order", "fifo", "causal_order"],
+        ),
+        (
+            "a message is delivered twice",
+            Run { messages: Messages::Repeats, ..good() },
+            vec!["total_order", "no_duplicates", "exactly_once", "fifo"],
+        ),
+        (
+            "a message is delivered in another view",
+            Run { messages: Messages::MovesToAnotherView, ..good() },
+            vec!["view_changes"],
+        ),
         ("a thread crashes", Run { panics: true, ..good() }, vec!["never", "process"]),
     ];
     for (mistake, run, caught_by) in mistakes {

@@ -33,6 +33,11 @@ impl Said {
         Some(Self { event: event?.clone(), of, cluster: names.cluster(), filter: filter? })
     }
 
+    /// All occurrences of an event at these nodes.
+    pub(super) fn at(event: Name, of: Scope, names: &Names<'_>) -> Self {
+        Self { event, of, cluster: names.cluster(), filter: Filter::default() }
+    }
+
     /// All of them, by number.
     pub(super) fn by_number<'h>(&self, history: &'h History) -> impl Iterator<Item = Seen<'h, Event>> + Clone {
         let everybody = self.of == Scope::Target(Target::all());
@@ -41,6 +46,21 @@ impl Said {
             false => (None, Some(self.select(history, everybody))),
         };
         all.into_iter().flatten().chain(some.into_iter().flatten())
+    }
+
+    /// The occurrences of another event at the same nodes, by number.
+    pub(super) fn others<'h>(
+        &self,
+        history: &'h History,
+        event: &Name,
+    ) -> impl Iterator<Item = Seen<'h, Event>> + use<'h> {
+        let others = Self {
+            event: event.clone(),
+            of: self.of.clone(),
+            cluster: self.cluster.clone(),
+            filter: Filter::default(),
+        };
+        others.by_number(history).collect::<Vec<_>>().into_iter()
     }
 
     fn select<'h>(&self, history: &'h History, everybody: bool) -> std::vec::IntoIter<Seen<'h, Event>> {

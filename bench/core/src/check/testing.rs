@@ -9,7 +9,7 @@ use crate::history::History;
 use crate::names::{FieldKind, Names};
 use crate::observation::{Ending, MAIN, Name, PANIC, Phase, What};
 use crate::stage::Stage;
-use crate::stories::{NODES, plausible, renamed, shifted, talkative, wild};
+use crate::stories::{NODES, messaging, plausible, renamed, shifted, talkative, wild};
 use crate::table::{Key, Kind, Table, parse_document};
 use crate::verdict::Outcome;
 
@@ -49,6 +49,12 @@ pub(super) fn read<R>(
     names.add_event("view", [("id".into(), FieldKind::Int), ("members".into(), FieldKind::Nodes)]);
     names.add_event("applied", [("index".into(), FieldKind::Int), ("value".into(), FieldKind::Text)]);
     names.add_event("holds", [("amount".into(), FieldKind::Int)]);
+    let delivered =
+        [("msg", FieldKind::Text), ("seq", FieldKind::Int), ("from", FieldKind::Node), ("in", FieldKind::Int)];
+    names.add_event("delivered", delivered.map(|(name, kind)| (name.into(), kind)));
+    names.add_event("sent", [("msg".into(), FieldKind::Text)]);
+    names.add_event("acked", [("msg".into(), FieldKind::Text)]);
+    names.add_event("snapshot", []);
     names.add_role("leader");
     names.define_roles(&[Role {
         name: "leader".into(),
@@ -105,6 +111,22 @@ const EXAMPLES: &[&str] = &[
     "unique = { field = 'applied.value', per = 'node', where = { index = '>= 2' } }",
     "conserved = { field = 'holds.amount', total = 3 }",
     "conserved = { field = 'holds.amount', total = 3, quiet = '200ms', within = '500ms', of = '!paused' }",
+    "total_order = { event = 'delivered', message = 'msg' }",
+    "total_order = { event = 'delivered', message = 'msg', prefix = false }",
+    "total_order = { event = 'delivered', message = 'msg', position = 'seq', joins = 'late', jumps = 'snapshot', sent = 'sent.msg' }",
+    "total_order = { event = 'delivered', message = 'msg', per = 'view.id', joins = 'anywhere', of = '!killed', where = { seq = '>= 1' } }",
+    "total_order = { event = 'delivered', message = 'msg', per = 'delivered.in' }",
+    "no_loss = { sent = 'acked.msg', delivered = 'delivered.msg' }",
+    "no_loss = { sent = 'acked.msg', delivered = 'delivered.msg', joins = 'late', jumps = ['snapshot'], quiet = '200ms', within = '500ms', of = '!killed' }",
+    "no_duplicates = 'delivered.msg'",
+    "no_duplicates = { delivered = 'delivered.msg', per = 'node', position = 'seq', of = 'all', where = { seq = '>= 1' } }",
+    "exactly_once = { sent = 'acked.msg', delivered = 'delivered.msg', quiet = '300ms' }",
+    "fifo = { delivered = 'delivered.msg', sent = 'sent.msg' }",
+    "fifo = { delivered = 'delivered.seq', sender = 'from', prefix = false }",
+    "causal_order = { sent = 'sent.msg', delivered = 'delivered.msg' }",
+    "causal_order = { sent = 'sent.msg', delivered = 'delivered.msg', prefix = false }",
+    "view_changes = { event = 'view', id = 'id', members = 'members', delivered = 'delivered.msg' }",
+    "view_changes = { event = 'view', id = 'id', members = 'members', delivered = 'delivered.msg', delivered_in = 'in', jumps = 'snapshot' }",
     "process = {}",
     "process = { exit = 'any', of = '!killed', rss_max = '10MiB', open_files_max = 100 }",
     "exec = { command = ['check.py', '--strict'], timeout = '5s' }",
@@ -166,6 +188,37 @@ fn mistakes_are_reported_and_never_give_a_check() {
         "conserved = { field = 'applied.value', total = 3 }",
         "conserved = { field = 'holds.amount', total = 1.5 }",
         "conserved = { field = 'holds.amount', total = 1, quiet = 1 }",
+        "total_order = { event = 'delivered' }",
+        "total_order = { event = 'delivered', message = 'massage' }",
+        "total_order = { event = 'view', message = 'members' }",
+        "total_order = { event = 'delivered', message = 'msg', position = 'msg' }",
+        "total_order = { event = 'delivered', message = 'msg', prefix = 'no' }",
+        "total_order = { event = 'delivered', message = 'msg', joins = 'early' }",
+        "total_order = { event = 'delivered', message = 'msg', jumps = [] }",
+        "total_order = { event = 'delivered', message = 'msg', jumps = 'jump' }",
+        "total_order = { event = 'delivered', message = 'msg', prefix = false, joins = 'late' }",
+        "total_order = { event = 'delivered', message = 'msg', per = 'view.members' }",
+        "total_order = { event = 'delivered', message = 'msg', per = 'view' }",
+        "total_order = { event = 'delivered', message = 'msg', sent = 'holds.amount' }",
+        "no_loss = { sent = 'acked.msg' }",
+        "no_loss = { delivered = 'delivered.msg' }",
+        "no_loss = { sent = 'acked.msg', delivered = 'delivered.seq' }",
+        "no_loss = { sent = 'acked.msg', delivered = 'delivered.msg', quiet = 3 }",
+        "no_loss = { sent = 'acked.msg', delivered = 'delivered.msg', of = 'nobody' }",
+        "no_duplicates = 'delivered'",
+        "no_duplicates = { delivered = 'delivered.msg', per = 'cluster' }",
+        "no_duplicates = { delivered = 'delivered.msg', position = 'place' }",
+        "exactly_once = { sent = 'acked.msg' }",
+        "exactly_once = { sent = 'acked.msg', delivered = 'delivered.msg', per = 'cluster' }",
+        "fifo = { delivered = 'delivered.msg' }",
+        "fifo = { delivered = 'delivered.msg', sender = 'from' }",
+        "fifo = { delivered = 'delivered.seq', sender = 'from', sent = 'sent.msg' }",
+        "fifo = { delivered = 'delivered.msg', sent = 'sent.msg', prefix = false, jumps = 'snapshot' }",
+        "causal_order = { sent = 'sent.msg' }",
+        "causal_order = { sent = 'sent.msg', delivered = 'delivered.seq' }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', delivered_in = 'in' }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', jumps = 'snapshot' }",
+        "view_changes = { event = 'view', id = 'id', members = 'members', delivered = 'delivered.msg', delivered_in = 'msg' }",
         "process = { exit = 'some' }",
         "process = { rss_max = 7 }",
         "process = { open_files_max = 'x' }",
@@ -177,7 +230,7 @@ fn mistakes_are_reported_and_never_give_a_check() {
 }
 
 fn any_plausible() -> impl Strategy<Value = History> {
-    prop_oneof![plausible(), talkative()]
+    prop_oneof![plausible(), talkative(), messaging()]
 }
 
 proptest! {

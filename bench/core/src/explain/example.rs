@@ -13,6 +13,7 @@ pub const GOOD: &[(&str, &str)] = &[
     ("leader-election", include_str!("../../tests/good/leader-election.toml")),
     ("groups", include_str!("../../tests/good/groups.toml")),
     ("promises", include_str!("../../tests/good/promises.toml")),
+    ("delivery", include_str!("../../tests/good/delivery.toml")),
     ("nemesis", include_str!("../../tests/good/nemesis.toml")),
     ("demonstration", include_str!("../../tests/good/demonstration.toml")),
     ("processes", include_str!("../../tests/good/processes.toml")),

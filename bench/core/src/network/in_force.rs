@@ -51,6 +51,11 @@ impl InForce {
         self.0.iter().any(|fault| fault.verb == ActionVerb::Unplug && fault.nodes.iter().any(|out| &**out == node))
     }
 
+    /// True if no fault is in force.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// True if everybody reaches everybody, more or less well.
     pub fn cuts_nothing(&self) -> bool {
         !self.0.iter().any(|fault| matches!(fault.verb, ActionVerb::Partition | ActionVerb::Unplug))

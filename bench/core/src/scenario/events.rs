@@ -198,6 +198,22 @@ mod tests {
             ("RECOVERED peer=peer3 term=2", "recovered peer=peer3"),
             ("election started term=3 reason=leader failed", "election_started term=3"),
             ("election cancelled term=3 reason=higher peer answered", "election_cancelled term=3"),
+            ("requested msg=peer1/3 text=hello world", "requested msg=peer1/3"),
+            (
+                "DELIVERED seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 text=hello world",
+                "delivered seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 text=hello world",
+            ),
+            ("acknowledged msg=peer1/3 seq=7 term=2", "acknowledged msg=peer1/3 seq=7 term=2"),
+            ("refused msg=peer1/4 reason=no leader known", "refused msg=peer1/4 reason=no leader known"),
+            ("unknown msg=peer1/5 reason=the leader is gone", "undecided msg=peer1/5 reason=the leader is gone"),
+            (
+                "VIEW_CHANGE view=4 members=peer3,peer2,peer1 term=2 reason=joined:peer1",
+                "view_change view=4 members=peer3,peer2,peer1 term=2 reason=joined:peer1",
+            ),
+            ("installed snapshot seq=100 index=130", "installed_snapshot seq=100 index=130"),
+            ("recovered entries=120 applied=118 torn=0", "recovered_log entries=120 applied=118 torn=0"),
+            ("ADDED TO NETWORK view=4 by=peer3 term=2", "added view=4 by=peer3"),
+            ("NEW_PEER_REQUEST from=peer9", "asked_to_join from=peer9"),
         ] {
             let found = found(&format!("{stamp} {phrase}"));
             let told: Vec<String> = found
@@ -210,5 +226,9 @@ mod tests {
             assert_eq!(told, [meaning], "{phrase}");
         }
         assert_eq!(found(&format!("{stamp} hello")), []);
+        assert_eq!(found(&format!("{stamp} hello, stepped down term=9")), []);
+        let spoken = "DELIVERED seq=1 term=1 index=1 msg=a/1 from=a view=1 text=stepped down term=9 acknowledged msg=b/1 seq=9";
+        let found = found(&format!("{stamp} {spoken}"));
+        assert_eq!(found.iter().map(|found| &*found.event).collect::<Vec<_>>(), ["delivered"]);
     }
 }

@@ -46,7 +46,7 @@ pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{
     Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
-    Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
+    Settle, Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
 };
 pub use stop::{Signal, Stop, UnknownSignal};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};

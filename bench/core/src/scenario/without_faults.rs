@@ -79,7 +79,7 @@ fn is_about_faults(verb: &Verb) -> bool {
         Verb::Signal(..) | Verb::Network(_) => true,
         // It does nothing in its time.
         Verb::Nemesis(_) => false,
-        Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) => false,
+        Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) | Verb::Settle(_) => false,
         Verb::Mark(_) | Verb::Bind | Verb::End => false,
     }
 }

@@ -164,7 +164,10 @@ impl Target {
                     .map(|name| &**name)
                     .chain(WORDS.iter().copied());
                 let message = format!("nobody is called `{}`", unknown.escape_debug());
-                let help = suggestion(unknown, "targets", known);
+                let mut help = suggestion(unknown, "targets", known);
+                if names.roles().next().is_none() && !help.starts_with("did you mean") {
+                    help += "; no role is defined: leader = { last = \"EVENT\" } in [roles] makes `leader` whoever said that event last";
+                }
                 let diagnostic =
                     Diagnostic::error(diagnostic::UNKNOWN_TARGET, message, text.span.clone(), "unknown target");
                 names.problems().report(diagnostic.help(help));

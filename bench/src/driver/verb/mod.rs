@@ -39,7 +39,7 @@ impl Driver<'_> {
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),
             Verb::Exec(exec) => self.exec_step(exec, step),
-            Verb::Wait(_) | Verb::Expect(_) => Ok(Acted::Looking),
+            Verb::Wait(_) | Verb::Expect(_) | Verb::Settle(_) => Ok(Acted::Looking),
             Verb::Mark(_) | Verb::Bind => Ok(Acted::Done),
             Verb::End => {
                 self.end(dsbench_core::observation::Ending::EndStep);

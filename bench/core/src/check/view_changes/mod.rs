@@ -12,12 +12,13 @@
 //! And with a bound on time, what the paper calls a precise membership, as far as a run can show it: `leave_within` and `return_within`
 //! ([`membership`] says of whom and from when). Nothing is asked while less than a majority runs.
 //!
-//! Below `min` different views the run shows too little, and above `max` the views were not stable. What was delivered in which view is
-//! not looked at.
+//! Below `min` different views the run shows too little, and above `max` the views were not stable. With `delivered` it is also looked at
+//! what was delivered in which view: [`synchrony`] says what is asked of that.
 
 mod calm;
 mod membership;
 mod nodes;
+mod synchrony;
 mod views;
 
 #[cfg(test)]
@@ -27,7 +28,9 @@ use std::time::Duration;
 
 use self::calm::calms;
 use self::membership::{Kept, Limit, Membership, Wrong};
+use self::synchrony::{Deliveries, Synchrony};
 use self::views::{Fault, Found, Views};
+use super::delivery::JUMPS;
 use super::moment::{bound, seconds};
 use super::said::{OF, Said, WHERE};
 use super::{Check, CheckKind};
@@ -71,11 +74,22 @@ pub(super) const KIND: CheckKind = CheckKind {
             "How many different views there are at least, or the run shows nothing.",
         ),
         Key::new("max", Kind::IntIn(1, i64::MAX), "How many different views there are at most."),
+        Key::new(
+            "delivered",
+            Kind::EventField,
+            "An event by which a node delivers a message, and its field that names the message: everybody delivers it in the same view, and who passes from one view to the same next one has delivered the same in the first.",
+        ),
+        Key::new(
+            "delivered_in",
+            Kind::Text,
+            "The field of that event with the view's id; if not said, a delivery belongs to the last view of its node.",
+        ),
+        JUMPS,
         OF,
         WHERE,
     ],
     short: None,
-    doc: "Views hold their own node, their ids rise, one id is one set of members, and who leaves or returns is out or in soon.",
+    doc: "Views hold their own node, their ids rise, one id is one set of members, who leaves or returns is out or in soon, and what is delivered in a view is the same for all who leave it together.",
     parse,
 };
 
@@ -97,6 +111,7 @@ struct ViewChanges {
     return_within: Option<Duration>,
     min: Option<u64>,
     max: Option<u64>,
+    deliveries: Option<Deliveries>,
 }
 
 fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
@@ -122,6 +137,7 @@ impl ViewChanges {
         let field = |key| table.required(key, Table::text).zip(event.as_ref());
         let id = field("id").and_then(|(id, event)| names.field_of_kind(event, &id, id_kinds));
         let members = field("members").and_then(|(name, event)| names.field_of_kind(event, &name, &[FieldKind::Nodes]));
+        let deliveries = Deliveries::parse(table, names, id.as_ref());
         let over_lives = super::optional(table, "per", |_| Some(table.word("per")?.value == "node"));
         let [leave_within, return_within] = ["leave_within", "return_within"]
             .map(|key| super::optional(table, key, |item| Some(item.duration()?.value)));
@@ -144,7 +160,17 @@ impl ViewChanges {
             return_within: return_within?,
             min,
             max,
+            deliveries: deliveries?,
         })
+    }
+
+    /// The deliveries of those whose views are looked at.
+    fn delivered_by<'h>(&self, history: &'h History, event: &Name) -> impl Iterator<Item = Seen<'h, Event>> + use<'h> {
+        self.said.others(history, event)
+    }
+
+    fn synchrony(&self, history: &History) -> Option<Synchrony> {
+        Some(Synchrony::of(self, self.deliveries.as_ref()?, history))
     }
 
     fn limits(&self) -> impl Iterator<Item = Limit> {
@@ -187,7 +213,30 @@ impl ViewChanges {
         (all, different.len() as u64, membership)
     }
 
-    fn held(&self, views: &Views<'_>, different: u64, membership: &[Judged]) -> Finding {
+    /// Why nothing is shown of deliveries, although nothing is wrong with them.
+    fn unshown(&self, synchrony: &Synchrony) -> Option<Finding> {
+        let Deliveries { delivered, in_view, .. } = self.deliveries.as_ref()?;
+        let Synchrony { lines, without, homeless, shared, passages, .. } = synchrony;
+        let event = &delivered.event;
+        if *lines == 0 {
+            return Some(Finding::never_exercised(format_args!("no {event} occurred")));
+        }
+        if *without > 0 {
+            let in_view = in_view.as_ref().map(|field| format!(" and `{field}`")).unwrap_or_default();
+            let summary = format!("{without} of {lines} {event} do not tell their `{}`{in_view}", delivered.field);
+            return Some(Finding::unknown(*shared, summary));
+        }
+        if *homeless > 0 {
+            let summary = format!("{homeless} of {lines} {event} come before any {} of their node", self.said.event);
+            return Some(Finding::unknown(*shared, summary));
+        }
+        if *shared == 0 {
+            return Some(Finding::never_exercised("no message was delivered by two nodes"));
+        }
+        (*passages == 0).then(|| Finding::never_exercised("no two nodes passed from one view to the same next one"))
+    }
+
+    fn held(&self, views: &Views<'_>, different: u64, membership: &[Judged], synchrony: Option<&Synchrony>) -> Finding {
         let told = views.by_number.len() as u64;
         let mut summary = match different {
             1 => format!("1 view, told {told} times"),
@@ -199,6 +248,9 @@ impl ViewChanges {
                 Wrong::Lacks => "back after",
             };
             summary += &format!("; {what} at most {} of {}", seconds(kept.worst), bound(limit.within));
+        }
+        if let Some(Synchrony { lines, passages, .. }) = synchrony {
+            summary += &format!("; {lines} deliveries, each message in one view, compared in {passages} changes");
         }
         Finding::held(told, summary)
     }
@@ -223,7 +275,11 @@ impl Check for ViewChanges {
     fn judge(&self, history: &History) -> Finding {
         let views = Views::of(self, history);
         let checked = views.by_number.len() as u64;
-        let (found, different, membership) = self.found(history, &views);
+        let (mut found, different, membership) = self.found(history, &views);
+        let mut synchrony = self.synchrony(history);
+        if let Some(synchrony) = &mut synchrony {
+            found.join(std::mem::take(&mut synchrony.found));
+        }
         if let Some(first) = found.first {
             let finding = Finding::violated(checked, found.violations, first.at, first.summary.clone());
             return showing(finding, first);
@@ -248,7 +304,10 @@ impl Check for ViewChanges {
         }
         match membership.iter().find_map(unexercised) {
             Some(why) => Finding::never_exercised(why),
-            None => self.held(&views, different, &membership),
+            None => {
+                let unshown = synchrony.as_ref().and_then(|synchrony| self.unshown(synchrony));
+                unshown.unwrap_or_else(|| self.held(&views, different, &membership, synchrony.as_ref()))
+            }
         }
     }
 

@@ -10,6 +10,7 @@ mod mark;
 mod nemesis;
 pub(super) mod network;
 mod read;
+mod settle;
 mod signal;
 mod timing;
 
@@ -24,6 +25,7 @@ pub use nemesis::NemesisVerb;
 pub use network::{Heal, LinkFault, NetworkAct, NetworkVerb, Partition, Shape, Side, Unplug, Where};
 pub(crate) use read::StepTable;
 pub(super) use read::{Stages, declare, parse};
+pub use settle::Settle;
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
 
@@ -85,6 +87,8 @@ pub enum Verb {
     Wait(Look),
     /// Waits for a condition; a miss is a failure.
     Expect(Look),
+    /// Waits until the cluster is at rest; a miss makes the run inconclusive.
+    Settle(Settle),
     /// Leaves a mark in the history, for people.
     Mark(String),
     /// Binds names, and nothing else.
@@ -119,6 +123,7 @@ pub const VERBS: &[VerbKind] = &[
     exec::EXEC,
     look::WAIT,
     look::EXPECT,
+    settle::SETTLE,
     mark::MARK,
     mark::END,
     network::PARTITION,
@@ -169,7 +174,6 @@ const MODIFIERS: &[Key] = &[
     .with(PLACE),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
     Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
-    Key::new("settle", Kind::Later, "Waits for quiescence: until then, `wait` with `latest` and `each`."),
     Key::new(
         "let",
         Kind::Map(&Kind::Target),
@@ -232,7 +236,7 @@ impl Verb {
             Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
                 true
             }
-            Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
+            Self::Wait(_) | Self::Expect(_) | Self::Settle(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
 
@@ -243,7 +247,7 @@ impl Verb {
             Self::Signal(_, to) => Some(to),
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
-            Self::Wait(_) | Self::Expect(_) => None,
+            Self::Wait(_) | Self::Expect(_) | Self::Settle(_) => None,
             Self::Network(_) | Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
@@ -261,6 +265,7 @@ impl fmt::Display for Verb {
             Self::Exec(exec) => exec.fmt(f),
             Self::Wait(look) => write!(f, "wait for {look}"),
             Self::Expect(look) => write!(f, "expect {look}"),
+            Self::Settle(settle) => settle.fmt(f),
             Self::Mark(text) => write!(f, "mark \"{text}\""),
             Self::Bind => f.write_str("bind"),
             Self::End => f.write_str("end"),
