@@ -4,6 +4,14 @@
 //! state or the new one. What cannot be read back exactly is an error and never an empty state: a node that forgets its vote may
 //! vote twice in one term, and then there are two leaders. The directory is locked while the node lives.
 
+mod fault;
+mod frame;
+mod index;
+mod log;
+mod medium;
+mod snapshot;
+mod walk;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -241,7 +249,10 @@ fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) 
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod state_tests {
     use super::*;
     use proptest::prelude::*;
 
