@@ -14,10 +14,10 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
-use dsbench_protocol::{Cx, Effect, Process};
-use dsbench_wire::{Envelope, Message, NodeId};
+use dsbench_protocol::{Answer, Archive, Cx, Effect, Mark, Process};
+use dsbench_wire::{Ballot, Entry, Envelope, Message, NodeId, Record, Recovered, Term};
 use rand_pcg::Pcg64Mcg;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -96,15 +96,9 @@ pub struct Ground {
 ///
 /// # Errors
 /// When its state cannot be saved, or the system refuses what a node needs.
-pub async fn run<P, C>(
-    process: P,
-    recovered: Option<P::Durable>,
-    console: C,
-    ground: Ground,
-) -> Result<(), RuntimeError>
+pub async fn run<P, C>(process: P, recovered: Option<Durable>, console: C, ground: Ground) -> Result<(), RuntimeError>
 where
     P: Process,
-    P::Durable: Serialize + Send + 'static,
     P::Event: Display,
     C: Console<P>,
 {
@@ -118,12 +112,32 @@ where
         timers: Timers::new(),
         effects: Vec::new(),
         disk: Disk::new(storage)?,
+        durable: recovered.clone().unwrap_or_default(),
         held: VecDeque::new(),
         lost: 0,
         transport,
         log,
     };
     runtime.run(recovered, terminal).await
+}
+
+/// What is kept of the records: there is no log on the disk yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durable {
+    incarnation: u64,
+    ballot: Ballot,
+}
+
+/// The archive of a node without a log.
+struct NoLog;
+
+impl Archive for NoLog {
+    fn entries(&self, _: u64, _: usize) -> Vec<Entry> {
+        Vec::new()
+    }
+    fn term_at(&self, _: u64) -> Option<Term> {
+        None
+    }
 }
 
 struct Runtime<P: Process, C> {
@@ -135,7 +149,8 @@ struct Runtime<P: Process, C> {
     timers: Timers<P::Timer>,
     /// Empty between two calls; kept for its capacity.
     effects: Vec<Effect<P>>,
-    disk: Disk<P::Durable>,
+    disk: Disk<Durable>,
+    durable: Durable,
     /// In order, each with the save that it waits for.
     held: VecDeque<(Save, Held<P::Event>)>,
     lost: u64,
@@ -148,6 +163,7 @@ enum Held<E> {
     Send(NodeId, Message),
     Event(E),
     Answer(String),
+    Answered(Answer),
 }
 
 enum Woken {
@@ -162,14 +178,19 @@ enum Woken {
 impl<P, C> Runtime<P, C>
 where
     P: Process,
-    P::Durable: Serialize + Send + 'static,
     P::Event: Display,
     C: Console<P>,
 {
-    async fn run(mut self, recovered: Option<P::Durable>, mut terminal: Terminal) -> Result<(), RuntimeError> {
+    async fn run(mut self, recovered: Option<Durable>, mut terminal: Terminal) -> Result<(), RuntimeError> {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut woke = self.now();
+        let recovered = recovered.map_or_else(Recovered::default, |durable| Recovered {
+            incarnation: Some(durable.incarnation),
+            ballot: durable.ballot,
+            first: 1,
+            ..Recovered::default()
+        });
         self.call(|process, cx| process.start(recovered, cx));
         self.log.prompt();
         let mut burst = 0;
@@ -221,18 +242,32 @@ where
     /// Lets the core handle one thing, and does what it wants done.
     fn call(&mut self, handle: impl FnOnce(&mut P, &mut Cx<'_, P>)) {
         let mut effects = std::mem::take(&mut self.effects);
-        handle(&mut self.process, &mut Cx::new(&self.me, self.started.elapsed(), &mut self.rng, &mut effects));
+        handle(&mut self.process, &mut Cx::new(&self.me, self.started.elapsed(), &mut self.rng, &NoLog, &mut effects));
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist(state) => self.disk.save(state),
+                Effect::Persist(record) => self.persist(record),
                 Effect::SendNow(to, message) => self.transport.send(to, message),
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
                 Effect::Send(to, message) => self.after_saving(Held::Send(to, message)),
                 Effect::Event(event) => self.after_saving(Held::Event(event)),
+                Effect::Answer(_, answer) => self.after_saving(Held::Answered(answer)),
+                // There is no log, no multicast and no dynamic peer yet.
+                Effect::Multicast(_) | Effect::Broadcast(_) | Effect::Connect(_) | Effect::Forget(_) | Effect::More => {
+                }
             }
         }
         self.effects = effects;
+    }
+
+    /// Every record is a save of its own, so that saves count as marks do.
+    fn persist(&mut self, record: Record) {
+        match record {
+            Record::Ballot(ballot) => self.durable.ballot = ballot,
+            Record::Identity { incarnation } => self.durable.incarnation = incarnation,
+            _ => {}
+        }
+        self.disk.save(self.durable.clone());
     }
 
     fn message(&mut self, envelope: Envelope) {
@@ -256,6 +291,7 @@ where
             self.log.warn(format_args!("the disk is slow: votes waited for an fsync took={took}ms"));
         }
         let reached = self.disk.reached();
+        self.call(|process, cx| process.persisted(Mark(reached), cx));
         while self.held.front().is_some_and(|&(save, _)| save <= reached)
             && let Some((_, held)) = self.held.pop_front()
         {
@@ -275,6 +311,7 @@ where
                 self.log.info(event);
             }
             Held::Answer(text) => self.log.answer(text),
+            Held::Answered(answer) => self.log.answer(answer.to_string()),
         }
     }
 

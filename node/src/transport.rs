@@ -5,7 +5,6 @@
 //! or never. To a peer that is not connected or does not read, messages are dropped, because the protocol asks again and an old
 //! message is worth less than none. Whoever connects can cost a bounded amount of memory, and nothing else.
 
-mod address;
 mod incoming;
 mod outgoing;
 mod refused;
@@ -22,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
-pub use address::{Address, AddressError};
+pub use dsbench_wire::{Endpoint as Address, EndpointError as AddressError};
 
 use crate::emit::Log;
 use incoming::Gate;

@@ -3,6 +3,7 @@
 mod console;
 mod options;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -68,6 +69,7 @@ async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorE
     // The directory before the port: of two nodes with the same options, the second is told of the real clash.
     let (storage, recovered) = StateFile::open(&data, &me)?;
     let listener = transport::listen(&listen).await?;
+    let members: BTreeSet<_> = peers.keys().cloned().chain([me.clone()]).collect();
     let transport = Transport::start(listener, &me, peers, config.heartbeat_interval, log)?;
     let local = transport.local();
     let elsewhere = if advertise == listen { String::new() } else { format!(" advertise={advertise}") };
@@ -75,9 +77,9 @@ async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorE
         "listening on {local} quorum={} takeover={} members={}{elsewhere}",
         config.quorum,
         config.takeover,
-        console::list(&config.members),
+        console::list(&members),
     ));
-    let console = SensorConsole::new(me.clone(), config.members.clone());
+    let console = SensorConsole::new(me.clone(), members.clone());
     let process = Sensor::new(config)?;
     let terminal = Terminal::read(stdin)?;
     let ground = Ground { me, rng, storage, transport, terminal, log: log.clone() };

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use dsbench_wire::Term;
+use dsbench_protocol::Asker;
+use dsbench_wire::RequestId;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rand_pcg::rand_core::SeedableRng;
@@ -25,13 +26,15 @@ type OnStart = Box<dyn FnMut(&mut Cx<'_, Scripted>)>;
 type Calls = Arc<Mutex<Vec<&'static str>>>;
 
 impl Process for Scripted {
-    type Durable = u64;
     type Timer = u8;
     type Event = &'static str;
 
-    fn start(&mut self, _: Option<u64>, cx: &mut Cx<'_, Self>) {
+    fn start(&mut self, _: Recovered, cx: &mut Cx<'_, Self>) {
         (self.on_start)(cx);
     }
+    fn persisted(&mut self, _: Mark, _: &mut Cx<'_, Self>) {}
+    fn request(&mut self, _: Asker, _: Option<RequestId>, _: String, _: &mut Cx<'_, Self>) {}
+    fn more(&mut self, _: &mut Cx<'_, Self>) {}
     fn message(&mut self, _: &NodeId, _: Message, _: &mut Cx<'_, Self>) {
         self.calls.lock().unwrap().push("message");
     }
@@ -74,7 +77,7 @@ fn id(name: &str) -> NodeId {
 /// The node `a` with one peer `b`, and where `a` listens.
 async fn ground(data: &Path, peer: &TcpListener, written: &Written) -> (Ground, std::net::SocketAddr) {
     let log = Log::to(id("a"), Some(written.clone()), None).unwrap();
-    let (storage, _) = StateFile::open::<u64>(data, &id("a")).unwrap();
+    let (storage, _) = StateFile::open::<Durable>(data, &id("a")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let peers = [(id("b"), peer.local_addr().unwrap().to_string().parse().unwrap())].into();
@@ -104,7 +107,7 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
         on_start: Box::new(|cx| {
             cx.send(&id("b"), Message::Election { term: Term(1) });
             cx.event("before the save");
-            cx.persist(7);
+            cx.persist(Record::Identity { incarnation: 7 });
             cx.send(&id("b"), Message::Election { term: Term(2) });
             cx.event("after the save");
             cx.send_now(&id("b"), Message::Election { term: Term(3) });

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Cx, Durable, Effect, Event, Process, Sensor, Timer};
-use dsbench_wire::{Envelope, Message, NodeId, Term};
+use dsbench_protocol::{Answer, Asker, Config, Cx, Effect, Event, Mark, Process, Sensor, Timer};
+use dsbench_wire::{Endpoint, Envelope, Message, NodeId, Record as Saved, Term};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 
@@ -80,6 +80,7 @@ enum Held {
     Until(u64),
     Send(NodeId, Message),
     Event(Event),
+    Answer(Asker, Answer),
 }
 
 #[derive(Debug)]
@@ -228,7 +229,7 @@ impl Cluster {
             held: VecDeque::new(),
             paused: None,
         });
-        let recovered = node.disk.read();
+        let recovered = node.disk.recover();
         self.tell(|| format!("{id} ! starts with {recovered:?}"));
         self.call(id, |sensor, cx| sensor.start(recovered, cx));
     }
@@ -248,7 +249,7 @@ impl Cluster {
         if node.running.take().is_some() {
             let is_in_time = node.chance.permille(500);
             node.disk.lose_power(is_in_time);
-            let left = node.disk.read();
+            let left = node.disk.recover();
             self.tell(|| format!("{id} ! loses power, its disk holds {left:?}"));
         }
     }
@@ -349,6 +350,7 @@ impl Cluster {
 
     /// Lets go of what waited for the disk up to `upto`.
     fn release(&mut self, id: &NodeId, upto: u64) {
+        self.call(id, |sensor, cx| sensor.persisted(Mark(upto), cx));
         while let Some(running) = self.running(id)
             && let Some(held) = running.held.front()
             && !matches!(held, Held::Until(ticket) if *ticket > upto)
@@ -357,6 +359,7 @@ impl Cluster {
                 Held::Until(_) => {}
                 Held::Send(to, message) => self.send(id, to, message),
                 Held::Event(event) => self.record(id, event),
+                Held::Answer(asker, answer) => self.answer(id, asker, answer),
             }
         }
     }
@@ -369,7 +372,7 @@ impl Cluster {
         let Some(running) = &mut node.running else { return };
         let now = scaled(true_now - running.started, 1_000_000 + drift, 1_000_000);
         let mut effects = Vec::new();
-        handle(&mut running.sensor, &mut Cx::new(id, now, &mut running.rng, &mut effects));
+        handle(&mut running.sensor, &mut Cx::new(id, now, &mut running.rng, &node.disk, &mut effects));
         for effect in effects {
             self.perform(id, effect);
         }
@@ -377,7 +380,7 @@ impl Cluster {
 
     fn perform(&mut self, id: &NodeId, effect: Effect<Sensor>) {
         match effect {
-            Effect::Persist(durable) => self.persist(id, durable),
+            Effect::Persist(record) => self.persist(id, record),
             Effect::SendNow(to, message) => self.send(id, to, message),
             Effect::Send(to, message) => match self.running(id) {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Send(to, message)),
@@ -387,6 +390,15 @@ impl Cluster {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Event(event)),
                 _ => self.record(id, event),
             },
+            Effect::Answer(asker, answer) => match self.running(id) {
+                Some(running) if !running.held.is_empty() => running.held.push_back(Held::Answer(asker, answer)),
+                _ => self.answer(id, asker, answer),
+            },
+            Effect::Multicast(message) => self.multicast(id, &message),
+            Effect::Broadcast(message) => self.multicast(id, &message),
+            // In memory everybody reaches everybody.
+            Effect::Connect(_) | Effect::Forget(_) => {}
+            Effect::More => self.call(id, Process::more),
             Effect::Arm(timer, at) => self.arm(id, timer, at),
             Effect::Disarm(timer) => {
                 if let Some(running) = self.running(id) {
@@ -396,9 +408,9 @@ impl Cluster {
         }
     }
 
-    fn persist(&mut self, id: &NodeId, durable: Durable) {
+    fn persist(&mut self, id: &NodeId, record: Saved) {
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
-        let ticket = node.disk.write(durable);
+        let ticket = node.disk.write(record);
         if let Some(running) = &mut node.running {
             running.held.push_back(Held::Until(ticket));
         }
@@ -421,6 +433,16 @@ impl Cluster {
         for delay in self.network.carry(from, &to) {
             self.at(self.now + delay, Due::Arrival { to: to.clone(), line: line.clone() });
         }
+    }
+
+    fn multicast(&mut self, from: &NodeId, message: &Message) {
+        for to in self.ids().into_iter().filter(|to| to != from) {
+            self.send(from, to, message.clone());
+        }
+    }
+
+    fn answer(&mut self, id: &NodeId, _asker: Asker, answer: Answer) {
+        self.tell(|| format!("{id} > {answer}"));
     }
 
     fn record(&mut self, id: &NodeId, event: Event) {
@@ -552,6 +574,16 @@ impl Cluster {
     pub(crate) fn leader_of(&self, id: &NodeId) -> Option<NodeId> {
         self.sensor(id)?.leader().cloned()
     }
+}
+
+/// The endpoints of `ids`, such as a static list has them.
+pub(crate) fn endpoints(ids: &[NodeId]) -> BTreeMap<NodeId, Endpoint> {
+    ids.iter().map(|id| (id.clone(), endpoint(id))).collect()
+}
+
+/// `peer3:7000`
+pub(crate) fn endpoint(id: &NodeId) -> Endpoint {
+    format!("{id}:7000").parse().expect("an endpoint")
 }
 
 /// `peer3`

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Event, Quorum, Takeover};
+use dsbench_protocol::{Config, Event, Founding, Quorum, Takeover};
 use dsbench_wire::NodeId;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, endpoint, endpoints};
 use crate::faults::{Fault, Moment, Schedule};
 use crate::oracle::{self, Overlap};
 
@@ -31,13 +31,13 @@ pub(crate) struct Outcome {
 /// How a run differs from the ordinary.
 pub(crate) type Prepare = fn(&mut Cluster);
 
-/// The knobs of the shipped scenario.
+/// The knobs of the shipped scenario, for the first members `members`.
 pub(crate) fn knobs(id: &NodeId, members: Vec<NodeId>) -> Config {
     Config {
         heartbeat_interval: Duration::from_millis(100),
         heartbeat_timeout: Duration::from_millis(400),
         election_timeout: Duration::from_millis(300),
-        ..Config::new(id, members)
+        ..Config::new(endpoint(id), Founding::Members(endpoints(&members)))
     }
 }
 

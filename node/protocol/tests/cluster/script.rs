@@ -19,13 +19,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Cx, Effect, Process, Sensor, Timer};
-use dsbench_wire::{Envelope, Message, NodeId};
+use dsbench_protocol::{Config, Cx, Effect, Mark, Process, Sensor, Timer};
+use dsbench_wire::{Envelope, Message, NodeId, Record, Recovered};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::peer;
+use crate::disk::Disk;
 use crate::schedules::knobs;
 
 /// Plays `transcript` to `peer2` and compares what it does.
@@ -39,6 +40,7 @@ pub(crate) fn plays(change: impl FnOnce(Config) -> Config, transcript: &str) {
         now: Duration::ZERO,
         timers: BTreeMap::new(),
         round: 0,
+        disk: Disk::default(),
         played: String::new(),
     };
     let expected: Vec<_> = transcript.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -58,6 +60,8 @@ struct Stage {
     timers: BTreeMap<Timer, Duration>,
     /// Of the last pre-vote round: an answer names it.
     round: u64,
+    /// Every record is durable at once.
+    disk: Disk,
     played: String,
 }
 
@@ -66,8 +70,8 @@ impl Stage {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["start", ref fields @ ..] => {
-                let durable = durable(fields);
-                self.call(|sensor, cx| sensor.start(durable, cx));
+                let recovered = recovered(fields);
+                self.call(|sensor, cx| sensor.start(recovered, cx));
             }
             ["lead"] => {
                 let said = self.played.len();
@@ -113,7 +117,7 @@ impl Stage {
     fn message(&self, from: &str, kind: &str, fields: &[&str]) -> Message {
         let mut line = json!({
             "from": from, "to": self.me, "type": kind, "term": 0, "seq": 1, "round": self.round, "granted": false,
-            "transfer": false, "last": {"term": 0, "index": 0},
+            "transfer": false, "last": {"term": 0, "index": 0}, "commit": 0, "matched": 0, "incarnation": 1,
         });
         for field in fields {
             let (key, value) = field.split_once('=').expect("key=value");
@@ -123,15 +127,37 @@ impl Stage {
         envelope.message
     }
 
+    /// Lets the core handle one thing, and the end of every fsync that comes of it.
     fn call(&mut self, handle: impl FnOnce(&mut Sensor, &mut Cx<'_, Sensor>)) {
+        let mut written = self.handle(handle);
+        while let Some(upto) = written {
+            self.disk.begin_sync();
+            self.disk.end_sync();
+            written = self.handle(|sensor, cx| sensor.persisted(Mark(upto), cx));
+        }
+    }
+
+    /// Gives the ticket of the last record.
+    fn handle(&mut self, handle: impl FnOnce(&mut Sensor, &mut Cx<'_, Sensor>)) -> Option<u64> {
         let mut effects = Vec::new();
-        handle(&mut self.sensor, &mut Cx::new(&self.me, self.now, &mut self.rng, &mut effects));
+        handle(&mut self.sensor, &mut Cx::new(&self.me, self.now, &mut self.rng, &self.disk, &mut effects));
+        let mut persisted = None;
         for effect in effects {
             let line = match effect {
-                Effect::Persist(durable) => {
-                    let vote = durable.voted_for.map_or("none".to_owned(), |id| id.to_string());
-                    format!("persist term={} vote={vote}", durable.term)
+                Effect::Persist(record) => {
+                    persisted = Some(self.disk.write(record.clone()));
+                    match record {
+                        Record::Ballot(ballot) => {
+                            let vote = ballot.voted_for.map_or("none".to_owned(), |id| id.to_string());
+                            format!("persist term={} vote={vote}", ballot.term)
+                        }
+                        other => format!("persist {other:?}"),
+                    }
                 }
+                Effect::Multicast(message) => format!("all << {}", self.shown(&message)),
+                Effect::Broadcast(message) => format!("anybody << {}", self.shown(&message)),
+                Effect::Answer(_, answer) => format!("! {answer}"),
+                Effect::Connect(_) | Effect::Forget(_) | Effect::More => continue,
                 Effect::Send(to, message) => format!("{to} < {}", self.shown(&message)),
                 Effect::SendNow(to, message) => format!("{to} << {}", self.shown(&message)),
                 Effect::Event(event) => format!("| {event}"),
@@ -146,6 +172,7 @@ impl Stage {
             };
             let _ = writeln!(self.played, "{line}");
         }
+        persisted
     }
 
     /// A message with its fields, but for those that say nothing.
@@ -158,7 +185,8 @@ impl Stage {
             other => panic!("a message is an object, not {other:?}"),
         };
         let says_something = |key: &str, value: &Value| match key {
-            "type" | "round" | "last" => false,
+            "type" | "round" | "last" | "incarnation" => false,
+            "commit" | "matched" => value != 0,
             "transfer" => value == &Value::Bool(true),
             _ => true,
         };
@@ -167,16 +195,17 @@ impl Stage {
     }
 }
 
-fn durable(fields: &[&str]) -> Option<dsbench_protocol::Durable> {
-    let mut durable = dsbench_protocol::Durable::default();
+/// What a node finds that is no new one.
+fn recovered(fields: &[&str]) -> Recovered {
+    let mut recovered = Recovered { incarnation: Some(7), first: 1, ..Recovered::default() };
     for field in fields {
         match field.split_once('=').expect("key=value") {
-            ("term", term) => durable.term.0 = term.parse().expect("a term"),
-            ("vote", id) => durable.voted_for = Some(id.parse().expect("an id")),
+            ("term", term) => recovered.ballot.term.0 = term.parse().expect("a term"),
+            ("vote", id) => recovered.ballot.voted_for = Some(id.parse().expect("an id")),
             other => panic!("{other:?}"),
         }
     }
-    (!fields.is_empty()).then_some(durable)
+    recovered
 }
 
 fn duration(text: &str) -> Duration {

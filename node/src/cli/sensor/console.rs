@@ -99,7 +99,7 @@ pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dsbench_protocol::Config;
+    use dsbench_protocol::{Config, Founding};
     use dsbench_wire::Term;
 
     use super::*;
@@ -107,8 +107,9 @@ mod tests {
     #[test]
     fn a_status_agrees_with_what_the_log_told() {
         let [me, two, three, four] = ["peer1", "peer2", "peer3", "peer4"].map(|id| id.parse::<NodeId>().unwrap());
-        let config = Config::new(&me, [two.clone(), three.clone(), four.clone()]);
-        let mut console = SensorConsole::new(me, config.members.clone());
+        let config = Config::new("127.0.0.1:7001".parse().unwrap(), Founding::Bootstrap);
+        let members = [me.clone(), two.clone(), three.clone(), four.clone()].into();
+        let mut console = SensorConsole::new(me, members);
         let sensor = Sensor::new(config).unwrap();
         let traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
         let term = Term(1);

@@ -1,6 +1,6 @@
 //! The options of a sensor peer, and what makes sense among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use dsbench_protocol::{Config, ConfigError, Quorum, Takeover};
+use dsbench_protocol::{Config, ConfigError, Founding, Quorum, Takeover};
 use dsbench_wire::{IdError, NodeId};
 use rand_pcg::Pcg64Mcg;
 
@@ -170,20 +170,10 @@ impl SensorArgs {
             }
         }
         let listed = peers.remove(&me);
-        let config = Config {
-            quorum: self.quorum,
-            takeover: self.takeover,
-            heartbeat_interval: self.heartbeat_interval,
-            heartbeat_timeout: self.heartbeat_timeout,
-            election_timeout: self.election_timeout,
-            #[cfg(feature = "mistakes")]
-            mistake: self.mistake,
-            ..Config::new(&me, peers.keys().cloned())
-        };
-        config.validate()?;
-        let found = config.members.len();
+        let found = peers.len() + 1;
         if let Some(expected) = self.expect.filter(|&expected| expected != found) {
-            let members = console::list(&config.members);
+            let members: BTreeSet<_> = peers.keys().chain([&me]).collect();
+            let members = console::list(members);
             return Err(UsageError::Expected { me, found, expected, members });
         }
         let Some(listen) = self.listen.or_else(|| listed.clone()) else {
@@ -199,6 +189,18 @@ impl SensorArgs {
         if let Some((other, _)) = peers.iter().find(|(_, taken)| **taken == listen || **taken == advertise) {
             return Err(UsageError::DuplicateAddress { first: me, second: other.clone(), address: listen });
         }
+        let members = peers.clone().into_iter().chain([(me.clone(), advertise.clone())]).collect();
+        let config = Config {
+            quorum: self.quorum,
+            takeover: self.takeover,
+            heartbeat_interval: self.heartbeat_interval,
+            heartbeat_timeout: self.heartbeat_timeout,
+            election_timeout: self.election_timeout,
+            #[cfg(feature = "mistakes")]
+            mistake: self.mistake,
+            ..Config::new(advertise.clone(), Founding::Members(members))
+        };
+        config.validate()?;
         let data = match self.data {
             Some(data) => data,
             // `..` is an id like any other, but not a directory like any other.
@@ -250,8 +252,11 @@ mod tests {
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let settings = settings(&format!("--id peer1 --peers {PEERS}")).unwrap();
-        let members: Vec<NodeId> = ["peer1", "peer2", "peer3"].map(|id| id.parse().unwrap()).into();
-        assert_eq!(settings.config, Config::new(&members[0], members.clone()));
+        let [one, two, three] =
+            [1, 2, 3].map(|n| (format!("peer{n}").parse().unwrap(), format!("127.0.0.1:700{n}").parse().unwrap()));
+        let endpoint: Address = Address::clone(&one.1);
+        let founding = Founding::Members([one, two, three].into());
+        assert_eq!(settings.config, Config::new(endpoint, founding));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:7001");
         assert_eq!(settings.data, PathBuf::from("data/peer1"));
         assert_eq!(settings.peers.len(), 2);

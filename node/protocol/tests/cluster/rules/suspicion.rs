@@ -87,6 +87,7 @@ fn a_leader_that_was_restarted_and_asks_for_votes_is_no_leader_any_more() {
         > peer3 PRE_VOTE_REQUEST term=1
           peer3 < PRE_VOTE granted=true term=1
         > peer3 VOTE_REQUEST term=2
+          persist term=2 vote=none
           persist term=2 vote=peer3
           | voted candidate=peer3 term=2
           peer3 < VOTE granted=true term=2

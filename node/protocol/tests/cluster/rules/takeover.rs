@@ -35,6 +35,7 @@ fn a_leader_offers_its_place_to_a_higher_node_that_answers_steadily() {
           peer1 < COORDINATOR term=1
         > peer3 VOTE_REQUEST term=2
           | stepped down term=1 reason=transfer:peer3
+          persist term=2 vote=none
           persist term=2 vote=peer3
           | voted candidate=peer3 term=2
           peer3 < VOTE granted=true term=2

@@ -10,6 +10,7 @@ fn a_vote_goes_to_the_disk_before_it_goes_out_and_only_one_per_term() {
         "
         > start
         > peer3 VOTE_REQUEST term=1
+          persist term=1 vote=none
           persist term=1 vote=peer3
           | voted candidate=peer3 term=1
           peer3 < VOTE granted=true term=1
@@ -18,6 +19,7 @@ fn a_vote_goes_to_the_disk_before_it_goes_out_and_only_one_per_term() {
         > peer3 VOTE_REQUEST term=1
           peer3 < VOTE granted=true term=1
         > peer1 VOTE_REQUEST term=2
+          persist term=2 vote=none
           persist term=2 vote=peer1
           | voted candidate=peer1 term=2
           peer1 < VOTE granted=true term=2

@@ -6,7 +6,8 @@ use std::time::Duration;
 use dsbench_wire::{Message, NodeId, Position, Term};
 use rand_pcg::rand_core::Rng;
 
-use super::{Sensor, Timer};
+use super::{Replica, Timer};
+use crate::ballot;
 use crate::{Cx, Event, Reason, Takeover, priority};
 
 /// A node's search for a leader.
@@ -39,11 +40,11 @@ enum Stage {
 /// and yet no majority.
 const PATIENCE_WITH_PROMISES: u32 = 2;
 
-impl Sensor {
+impl Replica {
     /// How long a node listens, after its start, before it looks for a leader.
     pub(super) fn wait_before_first_election(&self, cx: &mut Cx<'_, Self>) -> Duration {
         let spread = cx.between(Duration::ZERO, self.config.election_timeout / 4);
-        if self.config.members.len() == 1 {
+        if self.view.members.len() == 1 {
             Duration::ZERO
         } else if !self.needs_votes() && self.config.takeover == Takeover::Sticky {
             // Nobody could refuse it: it has to hear a heartbeat, if there is one, before it stands.
@@ -87,7 +88,7 @@ impl Sensor {
     fn challenge(&mut self, cx: &mut Cx<'_, Self>) {
         let term = self.term();
         let mut is_awaited = false;
-        for id in self.config.members.iter().filter(|id| priority(id) > priority(cx.me)) {
+        for id in self.view.members.keys().filter(|id| priority(id) > priority(cx.me)) {
             cx.send(id, Message::Election { term });
             is_awaited |= !self.suspicions.is_silent(id);
         }
@@ -204,7 +205,7 @@ impl Sensor {
         let is_wanted = if self.is_leader() { self.transfers_to(from) } else { transfer };
         let granted = is_current && last >= self.last() && (is_wanted || !self.hears_leader(cx));
         let term = self.term();
-        cx.send(from, Message::PreVote { term, round, granted });
+        cx.send(from, Message::PreVote { term, round, granted, incarnation: self.incarnation });
         if self.is_leader() && !granted {
             cx.send(from, Message::Coordinator { term });
         }
@@ -223,7 +224,7 @@ impl Sensor {
 
     fn count_pre_votes(&mut self, cx: &mut Cx<'_, Self>) {
         if let Stage::PreVoting { granted, .. } = &self.attempt.stage
-            && granted.len() >= self.config.majority()
+            && granted.len() >= self.view.majority()
         {
             self.vote_round(cx);
         }
@@ -252,9 +253,9 @@ impl Sensor {
             return false;
         }
         self.lose_leader(cx);
-        self.durable.enter(next);
-        self.durable.voted_for = Some(cx.me.clone());
-        self.persist(cx);
+        ballot::enter(&mut self.ballot, next);
+        self.ballot.voted_for = Some(cx.me.clone());
+        self.persist_ballot(cx);
         true
     }
 
@@ -264,16 +265,16 @@ impl Sensor {
             return;
         }
         let term = self.term();
-        let is_free = self.leader.is_none() && self.durable.may_vote_for(from);
+        let is_free = self.leader.is_none() && ballot::may_vote_for(&self.ballot, from);
         let granted = is_current && is_free && last >= self.last();
-        if granted && self.durable.voted_for.is_none() {
+        if granted && self.ballot.voted_for.is_none() {
             self.cancel(Reason::VotedFor(from.clone()), cx);
-            self.durable.voted_for = Some(from.clone());
-            self.persist(cx);
+            self.ballot.voted_for = Some(from.clone());
+            self.persist_ballot(cx);
             cx.event(Event::Voted { candidate: from.clone(), term });
             self.wait_for_leader(cx);
         }
-        cx.send(from, Message::Vote { term, granted });
+        cx.send(from, Message::Vote { term, granted, incarnation: self.incarnation });
     }
 
     /// Upon a granted VOTE of the current term.
@@ -286,7 +287,7 @@ impl Sensor {
 
     fn count_votes(&mut self, cx: &mut Cx<'_, Self>) {
         if let Stage::Voting { granted } = &self.attempt.stage
-            && granted.len() >= self.config.majority()
+            && granted.len() >= self.view.majority()
         {
             let votes = granted.iter().cloned().collect();
             self.lead(votes, cx);

@@ -2,7 +2,8 @@
 
 use dsbench_wire::{Message, NodeId};
 
-use super::{Sensor, Timer};
+use super::{Replica, Timer};
+use crate::ballot;
 use crate::heartbeat::Silence;
 use crate::{Cx, Event, Quorum, Reason, Takeover, priority};
 
@@ -13,7 +14,7 @@ enum Heard {
     ByHeartbeat,
 }
 
-impl Sensor {
+impl Replica {
     /// Upon a message of a higher term: whatever this node was, it is in that term now, without a leader and without a vote.
     pub(super) fn enter_term_of(&mut self, from: &NodeId, message: &Message, cx: &mut Cx<'_, Self>) {
         let reason = match message {
@@ -27,15 +28,16 @@ impl Sensor {
             self.cancel(reason, cx);
             self.lose_leader(cx);
         }
-        self.durable.enter(message.term());
-        self.persist(cx);
+        ballot::enter(&mut self.ballot, message.term());
+        self.persist_ballot(cx);
     }
 
     /// Upon HEARTBEAT: follow its sender and answer, or tell it that its term is over.
     pub(super) fn heartbeat(&mut self, from: &NodeId, is_current: bool, seq: u64, cx: &mut Cx<'_, Self>) {
         if !is_current || self.accepts_leader(from, Heard::ByHeartbeat, cx) {
             // Not `send_now`: the answer says "I am in this term", which must be true after a crash as well.
-            cx.send(from, Message::HeartbeatAck { term: self.term(), seq });
+            let ack = Message::HeartbeatAck { term: self.term(), seq, matched: 0, incarnation: self.incarnation };
+            cx.send(from, ack);
         }
     }
 

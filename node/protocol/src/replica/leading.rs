@@ -5,7 +5,7 @@ use std::time::Duration;
 use dsbench_wire::{Message, NodeId};
 
 use super::standing::Attempt;
-use super::{Sensor, Timer};
+use super::{Replica, Timer};
 use crate::lease::Lease;
 use crate::{Cx, Event, Reason, Takeover, priority};
 
@@ -17,7 +17,7 @@ pub(super) struct Leading {
     transfer_to: Option<NodeId>,
 }
 
-impl Sensor {
+impl Replica {
     /// Leads the current term from now on, by `votes`.
     pub(super) fn lead(&mut self, votes: Vec<NodeId>, cx: &mut Cx<'_, Self>) {
         self.attempt = Attempt::default();
@@ -53,7 +53,7 @@ impl Sensor {
         let Some(leading) = &mut self.leading else { return };
         let seq = leading.lease.round(cx.now);
         for id in self.others(cx.me) {
-            let heartbeat = Message::Heartbeat { term, seq };
+            let heartbeat = Message::Heartbeat { term, seq, commit: 0 };
             // Votes prove that the term has been durable since before they were sent, so no heartbeat needs to wait for a
             // disk. Without votes nothing proves it.
             if needs_votes {
@@ -85,8 +85,8 @@ impl Sensor {
         if self.makes(crate::Mistake::NeverStepsDown) {
             return None;
         }
-        let leading = self.leading.as_ref().filter(|_| self.needs_votes() && self.config.majority() > 1)?;
-        Some(leading.lease.expires(self.config.majority()))
+        let leading = self.leading.as_ref().filter(|_| self.needs_votes() && self.view.majority() > 1)?;
+        Some(leading.lease.expires(self.view.majority()))
     }
 
     /// Hands over to the highest node that has answered steadily, if it is higher than this one. The leader goes on leading
@@ -97,11 +97,11 @@ impl Sensor {
         if is_busy || self.config.quorum != crate::Quorum::Majority || self.config.takeover != Takeover::Bully {
             return;
         }
-        let higher = self.config.members.iter().filter(|id| priority(id) > priority(cx.me));
+        let higher = self.view.members.keys().filter(|id| priority(id) > priority(cx.me));
         let steady = higher.filter(|id| leading.lease.is_steady(id, cx.now));
         let Some(target) = steady.max_by(|a, b| priority(a).cmp(&priority(b))).cloned() else { return };
         self.pacing.offered(cx.now);
-        let term = self.durable.term;
+        let term = self.ballot.term;
         cx.event(Event::Transferring { to: target.clone(), term });
         cx.send(&target, Message::TimeoutNow { term });
         cx.arm(Timer::Transfer, self.config.election_timeout);

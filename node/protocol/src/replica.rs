@@ -14,19 +14,22 @@ mod standing;
 
 use std::time::Duration;
 
-use dsbench_wire::{Message, NodeId, Position, Term};
+use dsbench_wire::{Ballot, Message, NodeId, Peer, Position, Record, Recovered, RequestId, Term, View};
 
 use crate::heartbeat::Suspicions;
 use crate::takeover::Pacing;
-use crate::{Config, ConfigError, Cx, Durable, Event, Process, Quorum, Reason};
+use crate::{Answer, Asker, Config, ConfigError, Cx, Event, Founding, Mark, Process, Quorum, Reason, Refusal};
 use leading::Leading;
+use rand_pcg::rand_core::Rng;
 use standing::Attempt;
 
 /// The application core of one sensor node.
 #[derive(Debug)]
-pub struct Sensor {
+pub struct Replica {
     config: Config,
-    durable: Durable,
+    view: View,
+    incarnation: u64,
+    ballot: Ballot,
     /// Whom it takes for the leader of its term, itself included.
     leader: Option<NodeId>,
     /// What it needs while it leads; then, and only then, it is its own leader.
@@ -51,7 +54,7 @@ pub enum Timer {
     Transfer,
 }
 
-impl Sensor {
+impl Replica {
     /// A node that has not started yet.
     ///
     /// # Errors
@@ -60,7 +63,9 @@ impl Sensor {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         Ok(Self {
-            durable: Durable::default(),
+            view: View::default(),
+            incarnation: 0,
+            ballot: Ballot::default(),
             leader: None,
             leading: None,
             attempt: Attempt::default(),
@@ -74,7 +79,7 @@ impl Sensor {
     /// Its current term.
     #[must_use]
     pub fn term(&self) -> Term {
-        self.durable.term
+        self.ballot.term
     }
 
     /// Whom it takes for the leader of its term, itself included.
@@ -89,8 +94,14 @@ impl Sensor {
         self.leading.is_some()
     }
 
+    /// The latest view that it knows, committed or not; empty while it is in no network.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
     fn others(&self, me: &NodeId) -> Vec<NodeId> {
-        self.config.members.iter().filter(|&id| id != me).cloned().collect()
+        self.view.members.keys().filter(|&id| id != me).cloned().collect()
     }
 
     fn needs_votes(&self) -> bool {
@@ -102,13 +113,13 @@ impl Sensor {
         Position::default()
     }
 
-    fn persist(&self, cx: &mut Cx<'_, Self>) {
+    fn persist_ballot(&self, cx: &mut Cx<'_, Self>) {
         #[cfg(feature = "mistakes")]
         if self.makes(crate::Mistake::ForgetsVote) {
-            cx.persist(Durable::default());
+            cx.persist(Record::Ballot(Ballot::default()));
             return;
         }
-        cx.persist(self.durable.clone());
+        cx.persist(Record::Ballot(self.ballot.clone()));
     }
 
     #[cfg(feature = "mistakes")]
@@ -117,19 +128,35 @@ impl Sensor {
     }
 }
 
-impl Process for Sensor {
-    type Durable = Durable;
+impl Process for Replica {
     type Timer = Timer;
     type Event = Event;
 
-    fn start(&mut self, recovered: Option<Durable>, cx: &mut Cx<'_, Self>) {
-        self.durable = recovered.unwrap_or_default();
+    fn start(&mut self, recovered: Recovered, cx: &mut Cx<'_, Self>) {
+        self.ballot = recovered.ballot;
+        self.incarnation = recovered.incarnation.unwrap_or_else(|| {
+            let incarnation = cx.rng.next_u64().max(1);
+            cx.persist(Record::Identity { incarnation });
+            incarnation
+        });
+        let peer = |(id, endpoint): (&NodeId, &dsbench_wire::Endpoint)| {
+            (id.clone(), Peer { id: id.clone(), endpoint: endpoint.clone(), incarnation: 0 })
+        };
+        let mut members: std::collections::BTreeMap<_, _> = match &self.config.founding {
+            Founding::Members(list) => list.iter().map(peer).collect(),
+            Founding::Bootstrap | Founding::Expect(_) | Founding::Join => std::collections::BTreeMap::new(),
+        };
+        members.insert(cx.me.clone(), peer((cx.me, &self.config.endpoint)).1);
+        self.view = View { id: 1, members, ..View::default() };
+        for peer in self.view.members.values().filter(|peer| peer.id != *cx.me) {
+            cx.connect(peer.clone());
+        }
         let delay = self.wait_before_first_election(cx);
         cx.arm(Timer::Election, delay);
     }
 
     fn message(&mut self, from: &NodeId, message: Message, cx: &mut Cx<'_, Self>) {
-        if from == cx.me || !self.config.members.contains(from) {
+        if from == cx.me || !self.view.has_member(from) {
             return;
         }
         #[cfg(feature = "mistakes")]
@@ -164,6 +191,14 @@ impl Process for Sensor {
             _ => {}
         }
     }
+
+    fn persisted(&mut self, _upto: Mark, _cx: &mut Cx<'_, Self>) {}
+
+    fn request(&mut self, asker: Asker, id: Option<RequestId>, _payload: String, cx: &mut Cx<'_, Self>) {
+        cx.answer(asker, Answer::Refused { id, reason: Refusal::Busy });
+    }
+
+    fn more(&mut self, _cx: &mut Cx<'_, Self>) {}
 
     fn timer(&mut self, timer: Timer, cx: &mut Cx<'_, Self>) {
         match timer {
