@@ -29,24 +29,31 @@ pub(crate) enum Kind {
     Mark,
     /// An entry of the replicated log; one at an index that the log already has replaces it and all that follow.
     Entry,
-    /// Of these, the last one counts.
+    // Of the others, the last one counts.
     Ballot,
-    /// Of these, the last one counts.
     Identity,
-    /// Of these, the last one counts.
+    Pledge,
+    Serials,
     Applied,
 }
 
-const KINDS: [(u8, Kind); 6] = [
+const KINDS: [(u8, Kind); 8] = [
     (b'H', Kind::Head),
     (b'M', Kind::Mark),
     (b'E', Kind::Entry),
     (b'B', Kind::Ballot),
     (b'I', Kind::Identity),
+    (b'P', Kind::Pledge),
+    (b'S', Kind::Serials),
     (b'A', Kind::Applied),
 ];
 
 impl Kind {
+    /// Whether only the last record of this kind counts.
+    pub(super) fn last_counts(self) -> bool {
+        !matches!(self, Self::Head | Self::Mark | Self::Entry)
+    }
+
     fn byte(self) -> u8 {
         KINDS.iter().find(|(_, kind)| *kind == self).expect("every kind has a byte").0
     }
@@ -77,7 +84,11 @@ impl<B> Frame<B> {
 impl Frame<&[u8]> {
     /// Appends the frame to `out`, for `offset` in `segment`.
     pub(super) fn write(&self, segment: u64, offset: u64, out: &mut Vec<u8>) {
-        assert!(self.body.len() <= BODY_MAX, "a record of {} bytes is larger than any that a core keeps", self.body.len());
+        assert!(
+            self.body.len() <= BODY_MAX,
+            "a record of {} bytes is larger than any that a core keeps",
+            self.body.len()
+        );
         let start = out.len();
         out.extend(MAGIC);
         out.extend([0; 4]);
@@ -115,7 +126,9 @@ pub(super) fn read(bytes: &[u8], segment: u64, offset: u64) -> Result<Frame<&[u8
     if u32_at(header, 4) != checksum(segment, offset, &bytes[8..HEADER + length]) {
         return Err(Flaw::Wrong("its checksum does not match its content"));
     }
-    let Some(kind) = Kind::of(header[12]) else { return Err(Flaw::Wrong("it is of a kind that this version does not know")) };
+    let Some(kind) = Kind::of(header[12]) else {
+        return Err(Flaw::Wrong("it is of a kind that this version does not know"));
+    };
     let [durable, index, term] = [16, 24, 32].map(|at| u64_at(header, at));
     Ok(Frame { kind, durable, index, term, body })
 }

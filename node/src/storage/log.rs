@@ -13,12 +13,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::fault::Fault;
 use super::frame::{Frame, HEADER, Kind};
 use super::index::{At, Index, ReadError, Stored};
 use super::medium::{Blob, Medium};
-use super::walk::{End, Step, Walk};
-use super::fault::Fault;
 use super::snapshot;
+use super::walk::{End, Step, Walk};
 
 /// A full segment is closed, and the next one begun.
 const SEGMENT_MAX: u64 = 64 << 20;
@@ -55,6 +55,10 @@ pub(crate) struct Found {
     pub(crate) snapshot: Option<Vec<u8>>,
     /// The first and the last entry; nothing for an empty log.
     pub(crate) entries: Option<(u64, u64)>,
+    /// Index and term of the last entry, or of the snapshot's last one.
+    pub(crate) last: (u64, u64),
+    /// The end of the last installed snapshot, 0 without one.
+    pub(crate) installed: u64,
     pub(crate) torn: Option<Torn>,
 }
 
@@ -79,6 +83,7 @@ pub(crate) struct Log {
     buffer: Vec<u8>,
     /// Entries in the buffer and in what is written but not durable.
     undurable: Vec<(At, u64)>,
+    installed: u64,
     /// After a failed fsync the kernel may have dropped the dirty pages and report success the next time.
     failed: bool,
 }
@@ -148,6 +153,7 @@ impl Log {
             active,
             buffer: Vec::new(),
             undurable: Vec::new(),
+            installed: snapshot.as_ref().map_or(0, |(head, _)| head.installed),
             failed: false,
         };
         log.discard_before(entries_from)?;
@@ -156,18 +162,20 @@ impl Log {
             if index.segments().last() != Some(log.active.number) {
                 index.push_segment(log.active.number, Arc::clone(&log.active.blob));
             }
-            (index.first(), index.last().index)
+            (index.first(), index.last())
         };
         if let Some((head, _)) = &snapshot
-            && last < head.at.index
+            && last.index < head.at.index
         {
-            let reason = format!("its last entry is {last}, and there is a snapshot up to {}", head.at.index);
+            let reason = format!("its last entry is {}, and there is a snapshot up to {}", last.index, head.at.index);
             return Err(Fault::damage(&name_of(log.active.number), log.active.len, &reason));
         }
         let found = Found {
             latest: log.latest.clone(),
             snapshot: snapshot.map(|(_, body)| body),
-            entries: (first <= last).then_some((first, last)),
+            entries: (first <= last.index).then_some((first, last.index)),
+            last: (last.index, last.term),
+            installed: log.installed,
             torn,
         };
         Ok((log, found))
@@ -180,13 +188,17 @@ impl Log {
     /// Adds a record to the next commit. Of an entry, `index` and `term`; else both 0.
     pub(crate) fn append(&mut self, kind: Kind, index: u64, term: u64, body: &[u8]) {
         let offset = self.active.len + self.buffer.len() as u64;
-        Frame { kind, durable: self.active.durable, index, term, body }.write(self.active.number, offset, &mut self.buffer);
+        Frame { kind, durable: self.active.durable, index, term, body }.write(
+            self.active.number,
+            offset,
+            &mut self.buffer,
+        );
         match kind {
             Kind::Entry => self.undurable.push((At { index, term }, offset)),
-            Kind::Head | Kind::Mark => {}
-            Kind::Ballot | Kind::Identity | Kind::Applied => {
+            _ if kind.last_counts() => {
                 self.latest.insert(kind, body.to_vec());
             }
+            _ => {}
         }
     }
 
@@ -224,7 +236,8 @@ impl Log {
         self.guarded(|log| {
             let oldest = log.lock().segments().next().unwrap_or(log.active.number);
             let durable = (log.active.number, log.active.durable);
-            let head = snapshot::Head { entries_from: oldest, at: At { index, term }, durable };
+            let head =
+                snapshot::Head { entries_from: oldest, at: At { index, term }, durable, installed: log.installed };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.lock().set_base(head.at);
             log.drop_superfluous()
@@ -234,10 +247,11 @@ impl Log {
     /// Replaces everything by a snapshot: the log is empty then, and begins after it.
     pub(crate) fn install(&mut self, index: u64, term: u64, body: &[u8]) -> Result<(), Fault> {
         self.commit()?;
+        self.installed = index;
         self.guarded(|log| {
             let next = log.active.number + 1;
             let durable = (log.active.number, log.active.durable);
-            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable };
+            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable, installed: log.installed };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.rotate()?;
             log.lock().clear(head.at);
@@ -367,7 +381,8 @@ fn begin(
     let bodies = latest.values().map(Vec::len).sum::<usize>();
     let whole = (whose.len() + bodies + HEADER * (latest.len() + 2)) as u64;
     // It has its name only when all of this is durable: a head that is there says that the rest of the beginning was.
-    Frame { kind: Kind::Head, durable: 0, index: before, term: whole, body: whose.as_bytes() }.write(number, 0, &mut bytes);
+    Frame { kind: Kind::Head, durable: 0, index: before, term: whole, body: whose.as_bytes() }
+        .write(number, 0, &mut bytes);
     for (&kind, body) in latest {
         let offset = bytes.len() as u64;
         Frame { kind, durable: 0, index: 0, term: 0, body: &body[..] }.write(number, offset, &mut bytes);
@@ -415,7 +430,11 @@ impl Recovery<'_> {
                     check_owner(&name, frame.body, self.node)?;
                     beginning = frame.term;
                     if before.is_some_and(|(_, len)| len != frame.index) {
-                        return Err(Fault::damage(&name_of(number - 1), 0, "it has not the length that it had when it was closed"));
+                        return Err(Fault::damage(
+                            &name_of(number - 1),
+                            0,
+                            "it has not the length that it had when it was closed",
+                        ));
                     }
                 }
                 _ if offset == 0 => return Err(Fault::damage(&name, 0, "it does not say whose it is")),
@@ -426,7 +445,7 @@ impl Recovery<'_> {
                     let entry = At { index: frame.index, term: frame.term };
                     self.index.add(entry, number, offset).map_err(|reason| Fault::damage(&name, offset, &reason))?;
                 }
-                Kind::Ballot | Kind::Identity | Kind::Applied => {
+                _ => {
                     self.latest.insert(frame.kind, frame.body.to_vec());
                 }
             }
@@ -441,7 +460,11 @@ impl Recovery<'_> {
                 return Err(Fault::damage(&name, len, "what was durable before the snapshot was written is not there"));
             }
             End::Torn { .. } if !is_last => {
-                return Err(Fault::damage(&name, len, "it ends in the middle of a record, and another segment follows"));
+                return Err(Fault::damage(
+                    &name,
+                    len,
+                    "it ends in the middle of a record, and another segment follows",
+                ));
             }
             End::Torn { bytes } => self.torn = Some(Torn { file: name.clone(), offset: len, bytes }),
             End::Clean => {}

@@ -57,8 +57,7 @@ impl Medium for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn Blob>> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path.join(name))?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path.join(name))?;
         Ok(Box::new(file))
     }
 

@@ -81,10 +81,7 @@ impl Walk {
     /// What stands where [`next`](Self::next) found no frame.
     pub(super) fn end(&mut self) -> io::Result<End> {
         let bad = self.at;
-        let flaw = match self.look(bad)? {
-            Ok(_) => return Ok(End::Clean),
-            Err(flaw) => flaw,
-        };
+        let Err(flaw) = self.look(bad)? else { return Ok(End::Clean) };
         let (mut at, mut last) = (bad, bad);
         loop {
             let window = self.bytes(at, self.chunk)?;
@@ -147,7 +144,8 @@ impl Walk {
         let from = match from {
             Some(from) if at >= self.base => from,
             _ => {
-                let size = wanted.max(self.chunk);
+                let left = usize::try_from(self.blob.len()?.saturating_sub(at)).unwrap_or(usize::MAX);
+                let size = wanted.max(self.chunk).min(left);
                 self.buffer.resize(size, 0);
                 let read = self.blob.read_at(&mut self.buffer, at)?;
                 self.buffer.truncate(read);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rand_pcg::Pcg64Mcg;
@@ -26,6 +27,8 @@ struct State {
     off_at: Option<u64>,
     /// This one call fails.
     fails_at: Option<u64>,
+    /// The next fsync of a file waits for a word on this, and then fails.
+    hangs: Option<Receiver<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +98,13 @@ impl Disk {
         let disk = Self::default();
         disk.state().fails_at = Some(call);
         disk
+    }
+
+    /// The next fsync of a file hangs until something is sent, and then fails.
+    pub(crate) fn hang(&self) -> Sender<()> {
+        let (go_on, waits) = channel();
+        self.state().hangs = Some(waits);
+        go_on
     }
 
     /// The same disk, which goes off after so many calls.
@@ -281,6 +291,11 @@ impl Blob for Open {
     }
 
     fn sync(&self) -> io::Result<()> {
+        let hangs = self.disk.state().hangs.take();
+        if let Some(waits) = hangs {
+            let _ = waits.recv();
+            return Err(io::Error::other("the disk is broken"));
+        }
         self.disk.call(|state| {
             let file = &mut state.files[self.file];
             file.durable = file.now.clone();

@@ -16,16 +16,23 @@ pub(super) const LIMITS: Limits = Limits { retain: 3, segment_max: 4000, reserve
 #[derive(Debug, Clone)]
 pub(super) enum Act {
     /// An entry, so many before the end of the log (0 appends), with a body of so many bytes.
-    Entry { back: u64, size: usize },
+    Entry {
+        back: u64,
+        size: usize,
+    },
     Ballot(u8),
     Applied(u8),
     Commit,
     WriteLazily,
     Mark,
     /// A snapshot so many entries before the end of the log.
-    Checkpoint { back: u64 },
+    Checkpoint {
+        back: u64,
+    },
     /// A snapshot so many entries after the end of the log.
-    Install { ahead: u64 },
+    Install {
+        ahead: u64,
+    },
 }
 
 pub(super) fn act() -> impl Strategy<Value = Act> {
@@ -58,7 +65,10 @@ impl Held {
 
     /// The same without the entries before `first`, which a snapshot has made superfluous.
     pub(super) fn from(&self, first: u64) -> Self {
-        Self { entries: self.entries.range(first..).map(|(&index, entry)| (index, entry.clone())).collect(), ..self.clone() }
+        Self {
+            entries: self.entries.range(first..).map(|(&index, entry)| (index, entry.clone())).collect(),
+            ..self.clone()
+        }
     }
 }
 
