@@ -224,24 +224,18 @@ pub enum Event {
 pub enum Change {
     /// The first view.
     Founded,
-    /// Somebody begins to catch up.
-    Learns(NodeId),
     /// Somebody is a member from now on.
     Joined(NodeId),
     /// Somebody is no member any more: it failed, left, or lost its disk.
     Removed(NodeId),
-    /// The members are the same, and it is known now which of their disks count.
-    Confirmed,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Founded => f.write_str("founded"),
-            Self::Learns(peer) => write!(f, "learns:{peer}"),
             Self::Joined(peer) => write!(f, "joined:{peer}"),
             Self::Removed(peer) => write!(f, "removed:{peer}"),
-            Self::Confirmed => f.write_str("confirmed"),
         }
     }
 }
@@ -277,6 +271,8 @@ pub enum Reason {
     Stalled,
     /// The node leaves.
     Leaving,
+    /// The node is no member any more.
+    Removed,
 }
 
 impl fmt::Display for Event {
@@ -378,6 +374,7 @@ impl fmt::Display for Reason {
             Self::NoCoordinator => f.write_str("no-coordinator"),
             Self::Stalled => f.write_str("stalled"),
             Self::Leaving => f.write_str("leaving"),
+            Self::Removed => f.write_str("removed"),
         }
     }
 }

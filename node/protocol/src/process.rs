@@ -32,7 +32,7 @@ pub trait Process: Sized {
     /// Somebody asks for `payload` to be delivered to all: a person (then the core gives the request its id), or a client that
     /// names its own, and the same again when it asks again. Every request is answered with one [`Effect::Answer`], in time.
     fn request(&mut self, asker: Asker, id: Option<RequestId>, payload: String, cx: &mut Cx<'_, Self>);
-    /// The log has room again, see [`Effect::More`].
+    /// Everything told is in the log, and it has room again, see [`Effect::More`].
     fn more(&mut self, cx: &mut Cx<'_, Self>);
     /// A timer is due.
     fn timer(&mut self, timer: Self::Timer, cx: &mut Cx<'_, Self>);
@@ -174,7 +174,8 @@ pub enum Effect<P: Process> {
     Event(P::Event),
     /// Tell who asked. Waits like `Send`.
     Answer(Asker, Answer),
-    /// Call [`Process::more`] as soon as the log has room for 256 more events. Deliveries are told only so fast.
+    /// Call [`Process::more`] once every earlier `Event` has been told and the log has room for 256 more. Deliveries are told only
+    /// so fast, and count as told only then.
     More,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, Position, RequestId, Term, View};
+use crate::{ClientId, NodeId, Peer, Position, RequestId, Term, View};
 
 /// The longest payload of a request, in bytes.
 pub const PAYLOAD_MAX: usize = 32 * 1024;
@@ -47,13 +47,21 @@ impl Entry {
     /// About how many bytes it costs in memory and on the wire; never 0.
     #[must_use]
     pub fn weight(&self) -> usize {
-        const FIXED: usize = 96;
         match &self.content {
-            Content::NoOp => FIXED,
-            Content::View(view) => FIXED + 128 * (view.members.len() + view.learners.len()),
-            Content::Command { id, payload } => FIXED + id.client.as_str().len() + escaped_len(payload),
+            Content::NoOp => Self::FRAME,
+            Content::View(view) => Self::FRAME + view.peers().map(Peer::weight).sum::<usize>(),
+            Content::Command { id, payload } => escaped_len(id.client.as_str()) + Self::payload_weight(payload),
         }
     }
+
+    /// What an entry with this payload weighs, but for its client's name.
+    #[must_use]
+    pub fn payload_weight(payload: &str) -> usize {
+        Self::FRAME + escaped_len(payload)
+    }
+
+    /// All of an entry but its texts, with the longest numbers.
+    const FRAME: usize = 144;
 }
 
 /// The bytes of `text` within a JSON string.
@@ -103,6 +111,8 @@ pub enum Record {
     },
     /// Own requests may be numbered below this. Reserved in blocks, so that no life of a node reuses a number.
     Serials {
+        /// What the node calls itself in them.
+        client: ClientId,
         /// The first number that is not reserved yet.
         below: u64,
     },
@@ -129,6 +139,8 @@ pub struct Recovered {
     pub incarnation: Option<u64>,
     /// Of the last [`Record::Pledge`].
     pub pledge: Option<NodeId>,
+    /// Of the last [`Record::Serials`].
+    pub client: Option<ClientId>,
     /// Of the last [`Record::Serials`].
     pub serials_below: u64,
     /// The last ballot.

@@ -239,6 +239,8 @@ pub enum Message {
         term: Term,
         /// Who wants in, which is the sender or somebody for whom it passes this on.
         peer: Peer,
+        /// Whether it was never in a network and would help to found one.
+        is_new: bool,
     },
     /// The leader has let the receiver in: as a learner first, as a member when it has caught up.
     #[serde(rename = "ADDED TO NETWORK")]

@@ -19,6 +19,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// At least as many bytes as it costs on the wire.
+    pub(crate) fn weight(&self) -> usize {
+        128 + 2 * self.id.as_str().len() + self.endpoint.host().len()
+    }
+
     /// Whether `incarnation` is this peer, as far as is known.
     #[must_use]
     pub fn is(&self, incarnation: u64) -> bool {

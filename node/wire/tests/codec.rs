@@ -98,7 +98,7 @@ fn message() -> impl Strategy<Value = Message> {
             after,
             payload
         }),
-        (term(), peer()).prop_map(|(term, peer)| Message::NewPeerRequest { term, peer }),
+        (term(), peer(), any::<bool>()).prop_map(|(term, peer, is_new)| Message::NewPeerRequest { term, peer, is_new }),
         (term(), view()).prop_map(|(term, view)| Message::AddedToNetwork { term, view }),
         (term(), view()).prop_map(|(term, view)| Message::ViewChange { term, view }),
         (term(), peer()).prop_map(|(term, peer)| Message::PledgeRequest { term, peer }),

@@ -24,8 +24,9 @@ pub(crate) struct Disk {
 struct Image {
     /// All but the log.
     state: Recovered,
-    /// From `state.first` on.
     log: Vec<Entry>,
+    /// How many entries are kept that a checkpoint covers; all where nothing is said.
+    retention: Option<u64>,
 }
 
 impl Image {
@@ -33,10 +34,20 @@ impl Image {
         match record {
             Record::Identity { incarnation } => self.state.incarnation = Some(incarnation),
             Record::Pledge { to } => self.state.pledge = Some(to),
-            Record::Serials { below } => self.state.serials_below = below,
+            Record::Serials { client, below } => {
+                self.state.client = Some(client);
+                self.state.serials_below = below;
+            }
             Record::Ballot(ballot) => self.state.ballot = ballot,
             Record::Applied { index } => self.state.applied = index,
-            Record::Checkpoint(snapshot) => self.state.snapshot = Some(snapshot),
+            Record::Checkpoint(snapshot) => {
+                if let Some(retention) = self.retention {
+                    let keep_from = (snapshot.at.index + 1).saturating_sub(retention);
+                    let dropped = keep_from.saturating_sub(self.first()) as usize;
+                    self.log.drain(..dropped.min(self.log.len()));
+                }
+                self.state.snapshot = Some(snapshot);
+            }
             Record::Install(snapshot) => {
                 self.log.clear();
                 self.state.applied = snapshot.at.index;
@@ -84,6 +95,44 @@ impl Archive for Disk {
 }
 
 impl Disk {
+    /// Keeps only so many entries that a checkpoint covers.
+    pub(crate) fn retain(&mut self, entries: u64) {
+        self.synced.retention = Some(entries);
+    }
+
+    /// A new disk takes its place.
+    pub(crate) fn wipe(&mut self) {
+        let retention = self.synced.retention;
+        *self = Self { is_lying: self.is_lying, ..Self::default() };
+        self.synced.retention = retention;
+    }
+
+    /// The log as it is once everything that is on its way has arrived.
+    pub(crate) fn whole_log(&self) -> Vec<Entry> {
+        let mut image = self.synced.clone();
+        for record in self.cache.iter().chain(self.written.iter().map(|(_, record)| record)) {
+            image.apply(record.clone());
+        }
+        image.log
+    }
+
+    /// The view in force by the durable log.
+    pub(crate) fn latest_view(&self) -> Option<std::sync::Arc<dsbench_wire::View>> {
+        let views = self.synced.log.iter().rev().filter_map(|entry| match &entry.content {
+            dsbench_wire::Content::View(view) => Some(std::sync::Arc::clone(view)),
+            _ => None,
+        });
+        views
+            .take(1)
+            .next()
+            .or_else(|| self.synced.state.snapshot.as_ref().map(|snapshot| std::sync::Arc::clone(&snapshot.view)))
+    }
+
+    /// Which disk this is, once a node has lived on it.
+    pub(crate) fn incarnation(&self) -> Option<u64> {
+        self.synced.state.incarnation
+    }
+
     /// Hands a record to the operating system.
     pub(crate) fn write(&mut self, record: Record) -> u64 {
         self.tickets += 1;
