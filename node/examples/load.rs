@@ -113,7 +113,9 @@ async fn leader(system: System, nodes: &[String]) -> Result<String, Failure> {
         for node in nodes {
             let Ok(mut connection) = Connection::open(node).await else { continue };
             let answer = match system {
-                System::Dsnode => connection.line(&json!({"type": "STATUS"})).await?["endpoint"].as_str().map(str::to_owned),
+                System::Dsnode => {
+                    connection.line(&json!({"type": "STATUS"})).await?["endpoint"].as_str().map(str::to_owned)
+                }
                 System::Etcd => {
                     let status = connection.post("/v3/maintenance/status", &json!({})).await?;
                     let leads = status["leader"].is_string() && status["leader"] == status["header"]["member_id"];
@@ -148,7 +150,8 @@ impl Connection {
     async fn put(&mut self, system: System, client: &str, serial: u64, payload: &str) -> Result<(), Failure> {
         let (answer, is_done) = match system {
             System::Dsnode => {
-                let request = json!({"type": "SEQUENCER_REQUEST", "msg": format!("{client}/{serial}"), "payload": payload});
+                let request =
+                    json!({"type": "SEQUENCER_REQUEST", "msg": format!("{client}/{serial}"), "payload": payload});
                 let answer = self.line(&request).await?;
                 let is_done = answer["type"] == "ACKNOWLEDGED";
                 (answer, is_done)

@@ -169,6 +169,8 @@ enum Held<E> {
     /// After what was sent.
     Forget(NodeId),
     Event(E),
+    /// All events before it are told.
+    More,
     Answer(Asker, Answer),
     Text(String),
 }
@@ -199,14 +201,12 @@ where
         let mut burst = 0;
         loop {
             let due = self.timers.next();
-            // Not before what was told is in the log's queue and counts there.
-            let may_have_room = self.wants_more && self.held.len() == self.held_sends;
             let woken = tokio::select! {
                 biased;
                 result = self.disk.saved() => Woken::Saved(result),
                 heard = self.transport.receive(), if burst < BURST => Woken::Heard(heard),
                 () = sleep_until(self.started + due.unwrap_or_default()), if due.is_some() => Woken::Timer,
-                () = self.log.room(), if may_have_room => Woken::Room,
+                () = self.log.room(), if self.wants_more => Woken::Room,
                 () = self.readings.due() => Woken::Reading,
                 line = terminal.next() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
@@ -276,7 +276,7 @@ where
                 Effect::Send(to, message) => self.after_saving(Held::Send(to, message)),
                 Effect::Event(event) => self.after_saving(Held::Event(event)),
                 Effect::Answer(asker, answer) => self.after_saving(Held::Answer(asker, answer)),
-                Effect::More => self.wants_more = true,
+                Effect::More => self.after_saving(Held::More),
             }
         }
         self.effects = effects;
@@ -345,6 +345,7 @@ where
                     self.log.info(event);
                 }
             }
+            Held::More => self.wants_more = true,
             Held::Answer(asker, answer) => self.transport.answer(asker, &answer),
             Held::Text(text) => self.log.answer(text),
         }

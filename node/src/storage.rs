@@ -220,7 +220,9 @@ fn recovered(found: &Found) -> Result<Recovered, Fault> {
         match parsed::<Record>("log", body)? {
             Record::Identity { incarnation } => recovered.incarnation = Some(incarnation),
             Record::Pledge { to } => recovered.pledge = Some(to),
-            Record::Serials { below } => recovered.serials_below = below,
+            Record::Serials { client, below } => {
+                (recovered.client, recovered.serials_below) = (Some(client), below);
+            }
             Record::Ballot(ballot) => recovered.ballot = ballot,
             Record::Applied { index } => recovered.applied = index,
             Record::Entry(_) | Record::Checkpoint(_) | Record::Install(_) => {}

@@ -45,7 +45,7 @@ fn a_new_directory_is_empty_and_everything_that_is_saved_is_found_again() {
     let records = [
         Record::Identity { incarnation: u64::MAX },
         Record::Pledge { to: node() },
-        Record::Serials { below: 1001 },
+        Record::Serials { client: "peer1.7".parse().unwrap(), below: 1001 },
         Record::Ballot(Ballot::default()),
         Record::Ballot(ballot.clone()),
     ];
@@ -58,6 +58,7 @@ fn a_new_directory_is_empty_and_everything_that_is_saved_is_found_again() {
     let expected = Recovered {
         incarnation: Some(u64::MAX),
         pledge: Some(node()),
+        client: Some("peer1.7".parse().unwrap()),
         serials_below: 1001,
         ballot,
         snapshot: None,
