@@ -1,5 +1,6 @@
 //! The command line, mounted as `dsnode ...` and as `dsbench node ...`.
 
+mod log;
 mod sensor;
 
 use std::error::Error;
@@ -8,13 +9,16 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use log::LogArgs;
 pub use sensor::SensorArgs;
 
 /// The systems that a node can be part of.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// A peer of the sensor network: elects a leader by the bully algorithm, and keeps exactly one
-    Sensor(SensorArgs),
+    Sensor(Box<SensorArgs>),
+    /// Prints what a node has on its disk, as JSON lines
+    Log(LogArgs),
 }
 
 /// Small distributed systems that keep their promises under faults
@@ -45,7 +49,8 @@ pub fn main() -> ExitCode {
 #[must_use]
 pub fn run(verb: Verb) -> ExitCode {
     match verb {
-        Verb::Sensor(args) => sensor::run(args),
+        Verb::Sensor(args) => sensor::run(*args),
+        Verb::Log(args) => log::run(&args),
     }
 }
 

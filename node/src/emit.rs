@@ -1,23 +1,29 @@
 //! The log: one line per event, for people and for regular expressions.
 //!
-//! A line is `<RFC 3339, ms, UTC> <id> <LEVEL> <text>` and leaves in one `write`, so that lines of processes that share a file do not
-//! mix. Nobody who reads slowly may stop a node: lines go through a bounded queue to a thread of their own; while the queue is full
-//! (a stalled pipe), new lines are dropped, and the next line that fits is preceded by how many. A closed stdout swallows every line,
-//! and the node goes on.
+//! A line is `<RFC 3339, ms, UTC> <id> <LEVEL> <text>` and leaves whole in one `write`, alone or with others that wait, so that lines of
+//! processes that share a file do not mix. Nobody who reads slowly may stop a node: lines go through a bounded queue to a thread of their
+//! own; while the queue is full (a stalled pipe), new lines are dropped, and the next line that fits is preceded by how many. What must
+//! not be lost ([`Log::sure`]) is not dropped; whoever tells it asks first if there is [room](Log::room). A closed stdout swallows every
+//! line, and the node goes on.
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
 use dsbench_wire::NodeId;
+use tokio::sync::Notify;
 
 /// A burst of an election is some ten lines; this is minutes of a node that nobody reads.
 const QUEUE_LINES: usize = 1024;
+/// With fewer than so many, there is room.
+const ROOM_BELOW: usize = 512;
+/// Lines that wait are written together, up to what a pipe takes as a whole (PIPE_BUF).
+const WRITE_MAX: usize = 4096;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +57,15 @@ enum Order {
 #[derive(Debug, Clone)]
 pub struct Log {
     node: NodeId,
-    orders: SyncSender<Order>,
-    dropped: Arc<AtomicU64>,
+    orders: Sender<Order>,
+    queue: Arc<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: AtomicUsize,
+    dropped: AtomicU64,
+    has_room: Notify,
 }
 
 impl Log {
@@ -72,11 +85,13 @@ impl Log {
     /// # Errors
     /// When the thread that writes cannot be started.
     pub fn to<W: Write + Send + 'static>(node: NodeId, sink: Option<W>, prompt: Option<String>) -> io::Result<Self> {
-        let (orders, queue) = mpsc::sync_channel(QUEUE_LINES);
+        let (orders, lines) = mpsc::channel();
+        let queue = Arc::new(Queue::default());
+        let shared = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_all_lines(&queue, sink, prompt.as_deref()))?;
-        Ok(Self { node, orders, dropped: Arc::new(AtomicU64::new(0)) })
+            .spawn(move || write_all_lines(&lines, &shared, sink, prompt.as_deref()))?;
+        Ok(Self { node, orders, queue })
     }
 
     /// What happened.
@@ -100,6 +115,20 @@ impl Log {
         self.enqueue(line);
     }
 
+    /// A line that is not lost, however many wait. Whoever tells many of them waits for [`room`](Self::room) in between.
+    pub fn sure(&self, text: impl fmt::Display) {
+        self.confess();
+        // There is nobody to tell when the thread is gone.
+        let _ = self.put(Order::Write(self.line(Level::Info, text)));
+    }
+
+    /// Waits until there is room for some more lines.
+    pub async fn room(&self) {
+        while self.queue.waiting.load(Ordering::Acquire) >= ROOM_BELOW {
+            self.queue.has_room.notified().await;
+        }
+    }
+
     /// An answer to what was typed: as it is, without stamp; several lines stay together.
     pub fn answer(&self, text: impl fmt::Display) {
         self.enqueue(text.to_string());
@@ -108,7 +137,7 @@ impl Log {
     /// Shows the prompt again, after an empty line was typed. Nothing where there is no prompt.
     pub fn prompt(&self) {
         // Lost with a full queue, and no loss: the lines that fill it bring their own prompt.
-        let _ = self.orders.try_send(Order::Prompt);
+        let _ = self.offer(Order::Prompt);
     }
 
     /// Writes what is left, takes the prompt away, and waits for both, but no longer than `patience`: the last act of a node.
@@ -116,28 +145,14 @@ impl Log {
         let deadline = Instant::now() + patience;
         self.flush(patience);
         self.confess();
-        let _ = self.orders.try_send(Order::Unprompt);
+        let _ = self.put(Order::Unprompt);
         self.flush(deadline.saturating_duration_since(Instant::now()));
     }
 
     /// Waits until everything so far is written, but no longer than `patience`. Says if it was.
     pub fn flush(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
         let (written, wait) = mpsc::sync_channel(1);
-        let mut order = Order::Flushed(written);
-        loop {
-            match self.orders.try_send(order) {
-                Ok(()) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    return wait.recv_timeout(left).is_ok();
-                }
-                Err(TrySendError::Full(back)) if Instant::now() < deadline => {
-                    order = back;
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(_) => return false,
-            }
-        }
+        self.put(Order::Flushed(written)) && wait.recv_timeout(patience).is_ok()
     }
 
     fn line(&self, level: Level, text: impl fmt::Display) -> String {
@@ -146,22 +161,36 @@ impl Log {
     }
 
     fn enqueue(&self, line: String) {
-        if !self.confess() || self.orders.try_send(Order::Write(line)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.confess() || !self.offer(Order::Write(line)) {
+            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Queues an order if there is room. Says if there was.
+    fn offer(&self, order: Order) -> bool {
+        self.queue.waiting.load(Ordering::Acquire) < QUEUE_LINES && self.put(order)
+    }
+
+    fn put(&self, order: Order) -> bool {
+        self.queue.waiting.fetch_add(1, Ordering::AcqRel);
+        self.orders.send(order).is_ok()
     }
 
     /// Tells how many lines were lost since this was last told. False when there is not even room for that.
     fn confess(&self) -> bool {
-        let lost = self.dropped.swap(0, Ordering::Relaxed);
+        // The usual case costs no write to what threads share.
+        if self.queue.dropped.load(Ordering::Relaxed) == 0 {
+            return true;
+        }
+        let lost = self.queue.dropped.swap(0, Ordering::Relaxed);
         if lost == 0 {
             return true;
         }
         let confession =
             self.line(Level::Warn, format_args!("log lines were lost because nobody read them lost={lost}"));
-        let told = self.orders.try_send(Order::Write(confession)).is_ok();
+        let told = self.offer(Order::Write(confession));
         if !told {
-            self.dropped.fetch_add(lost, Ordering::Relaxed);
+            self.queue.dropped.fetch_add(lost, Ordering::Relaxed);
         }
         told
     }
@@ -187,25 +216,53 @@ impl fmt::Display for Escaped<'_> {
 /// Back to the first column and clear the line: what follows takes the prompt's place.
 const CLEAR: &str = "\r\x1b[K";
 
-fn write_all_lines<W: Write>(queue: &Receiver<Order>, mut sink: Option<W>, prompt: Option<&str>) {
-    while let Ok(order) = queue.recv() {
-        let bytes = match (order, prompt) {
-            (Order::Write(line), None) => format!("{line}\n"),
-            (Order::Write(line), Some(prompt)) => format!("{CLEAR}{line}\n{prompt}"),
-            (Order::Prompt, Some(prompt)) => format!("{CLEAR}{prompt}"),
-            (Order::Unprompt, Some(_)) => CLEAR.to_owned(),
-            (Order::Prompt | Order::Unprompt, None) => continue,
-            (Order::Flushed(written), _) => {
-                // The waiter may have lost its patience; then nobody needs the answer.
-                let _ = written.try_send(());
-                continue;
+fn write_all_lines<W: Write>(lines: &Receiver<Order>, queue: &Queue, mut sink: Option<W>, prompt: Option<&str>) {
+    let mut together = Vec::new();
+    let mut next = lines.recv().ok();
+    while let Some(order) = next.take() {
+        let (mut taken, mut written) = (0, None);
+        let mut order = Some(order);
+        while let Some(now) = order.take() {
+            let bytes = rendered(&now, prompt);
+            if !together.is_empty() && together.len() + bytes.len() > WRITE_MAX {
+                next = Some(now);
+                break;
             }
-        };
+            together.extend(bytes.into_bytes());
+            taken += 1;
+            if let Order::Flushed(waiter) = now {
+                written = Some(waiter);
+                break;
+            }
+            order = lines.try_recv().ok();
+        }
         if let Some(open) = &mut sink
-            && write_once(open, bytes.as_bytes()) == Sink::Closed
+            && write_once(open, &together) == Sink::Closed
         {
             sink = None;
         }
+        together.clear();
+        let before = queue.waiting.fetch_sub(taken, Ordering::AcqRel);
+        if before >= ROOM_BELOW && before - taken < ROOM_BELOW {
+            queue.has_room.notify_one();
+        }
+        if let Some(waiter) = written {
+            // The waiter may have lost its patience; then nobody needs the answer.
+            let _ = waiter.try_send(());
+        }
+        if next.is_none() {
+            next = lines.recv().ok();
+        }
+    }
+}
+
+fn rendered(order: &Order, prompt: Option<&str>) -> String {
+    match (order, prompt) {
+        (Order::Write(line), None) => format!("{line}\n"),
+        (Order::Write(line), Some(prompt)) => format!("{CLEAR}{line}\n{prompt}"),
+        (Order::Prompt, Some(prompt)) => format!("{CLEAR}{prompt}"),
+        (Order::Unprompt, Some(_)) => CLEAR.to_owned(),
+        (Order::Prompt | Order::Unprompt, None) | (Order::Flushed(_), _) => String::new(),
     }
 }
 
@@ -215,7 +272,7 @@ enum Sink {
     Closed,
 }
 
-/// One `write` for one line; only a line that the system takes in parts needs another.
+/// One `write` for whole lines; only what the system takes in parts needs another.
 fn write_once(sink: &mut impl Write, mut bytes: &[u8]) -> Sink {
     while !bytes.is_empty() {
         match sink.write(bytes) {
@@ -264,6 +321,7 @@ mod tests {
         let writes = Writes::default();
         let log = Log::to(peer1(), Some(writes.clone()), None).unwrap();
         log.warn("bad\nid \u{1b}[2J\u{2028} na\u{ef}ve");
+        assert!(log.flush(PATIENCE));
         log.answer("two\nlines");
         assert!(log.flush(PATIENCE));
         let writes = writes.0.lock().unwrap();
@@ -278,6 +336,7 @@ mod tests {
         let writes = Writes::default();
         let log = Log::to(peer1(), Some(writes.clone()), Some("peer1> ".to_owned())).unwrap();
         log.prompt();
+        assert!(log.flush(PATIENCE));
         log.answer("role=leader");
         log.close(PATIENCE);
         assert_eq!(*writes.0.lock().unwrap(), ["\r\x1b[Kpeer1> ", "\r\x1b[Krole=leader\npeer1> ", "\r\x1b[K"]);
@@ -317,6 +376,41 @@ mod tests {
         assert!(lost > 0);
         assert_eq!(kept + lost, 3 * QUEUE_LINES);
         assert!(seen[seen.len() - 1].contains("the reader is back"));
+    }
+
+    #[test]
+    fn lines_that_wait_are_written_together_and_never_cut() {
+        let writes = Writes::default();
+        let held = writes.0.lock().unwrap();
+        let log = Log::to(peer1(), Some(writes.clone()), None).unwrap();
+        for n in 0..500 {
+            log.info(format_args!("line {n} {}", "x".repeat(n)));
+        }
+        drop(held);
+        assert!(log.flush(PATIENCE));
+        let writes = writes.0.lock().unwrap();
+        assert!(writes.len() < 300, "{} writes", writes.len());
+        assert!(writes.iter().all(|write| write.ends_with("x\n") || write.ends_with("line 0 \n")), "{writes:?}");
+        assert!(writes.iter().all(|write| write.len() <= WRITE_MAX));
+        assert_eq!(writes.concat().lines().count(), 500);
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_lost_waits_for_room_and_is_not_lost() {
+        let (reader, writer) = io::pipe().unwrap();
+        let log = Log::to(peer1(), Some(writer), None).unwrap();
+        for n in 0..ROOM_BELOW + 300 {
+            log.sure(format_args!("delivered {n} {}", "x".repeat(1000)));
+        }
+        assert!(tokio::time::timeout(Duration::ZERO, log.room()).await.is_err(), "nobody reads");
+        let counted = std::thread::spawn(move || {
+            use io::BufRead;
+            io::BufReader::new(reader).lines().filter(|line| line.as_ref().unwrap().contains("delivered")).count()
+        });
+        tokio::time::timeout(PATIENCE, log.room()).await.unwrap();
+        log.sure("delivered last");
+        drop(log);
+        assert_eq!(counted.join().unwrap(), ROOM_BELOW + 301);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Drives one core on real sockets, disk, clock and terminal.
 //!
-//! One task, one biased select: what is saved, then messages, then timers, then what is typed, then signals. Whatever a core wants done
-//! is done in its order, except that sends and events wait for every save before them, while saving runs beside.
+//! One task, one biased select: what is saved, then what is heard, then timers, then what is typed, then signals. Whatever a core wants
+//! done is done in its order, except that sends, events and answers wait for every record before them, while saving runs beside.
 //!
 //! A node that stood still (SIGSTOP, a busy machine) must not blame others for its own silence: before any timer is looked at, the
 //! sockets are read; and when the timer is late, the core is told for how long it was away before it is told of the timer.
 
 mod disk;
+mod readings;
 mod timers;
 
 use std::collections::VecDeque;
@@ -14,18 +15,18 @@ use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 
-use dsbench_protocol::{Cx, Effect, Process};
-use dsbench_wire::{Envelope, Message, NodeId};
+use dsbench_protocol::{Answer, Asker, Cx, Effect, Mark, Process};
+use dsbench_wire::{Message, NodeId, Recovered};
 use rand_pcg::Pcg64Mcg;
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::emit::Log;
-use crate::storage::{StateFile, StorageError};
+use crate::storage::{DiskArchive, Storage, StorageError};
 use crate::terminal::Terminal;
-use crate::transport::{Traffic, Transport};
-use disk::{Disk, Save};
+use crate::transport::{Heard, Traffic, Transport};
+use disk::Disk;
+pub use readings::Readings;
 use timers::Timers;
 
 /// A timer that is later than this was not late by chance. The core judges if it matters.
@@ -37,20 +38,24 @@ const BURST: u32 = 64;
 const QUIET_ROUNDS: u32 = 4;
 /// Messages that are read before timers at most: a flood is no excuse for missing them.
 const DRAIN_MAX: u32 = 4096;
-/// Sends and events that wait for the disk at most. A disk that is this far behind is as good as gone; sends are lost like on any
-/// network, and lost lines are told.
+/// Messages that wait for the disk at most. A disk that is this far behind is as good as gone, and they are lost like on any network.
 const HELD_MAX: usize = 4096;
 /// An election waits for several saves one after the other: with much slower ones than this, nobody is elected in time.
 const SLOW_SAVE: Duration = Duration::from_millis(250);
 /// A graceful leave takes no longer than this, twice: for the disk, then for the peers.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What a person can ask of a core.
+/// What a person can ask of a core, and what a program that is no member can.
 pub trait Console<P: Process> {
     /// This was told, in the log.
     fn told(&mut self, event: &P::Event);
+    /// Whether the line of this event must not be lost, however slowly the log is read. Then the core tells only so many of them
+    /// before it asks for [`Effect::More`].
+    fn is_sure(&self, event: &P::Event) -> bool;
     /// Obeys one typed line; `traffic` is for its status.
     fn command(&self, line: &str, process: &P, traffic: Traffic) -> Reply;
+    /// Who this node is and who leads, as one line of JSON without its newline.
+    fn introduction(&self, process: &P) -> String;
 }
 
 /// The answer to what was typed.
@@ -60,9 +65,16 @@ pub enum Reply {
     Nothing,
     /// Text for the person.
     Answer(String),
+    /// This shall be delivered to all. The core tells what becomes of it.
+    Request(String),
+    /// Readings shall be taken so often, or no more.
+    Readings(Option<Duration>),
     /// The node shall leave.
     Leave,
 }
+
+/// The person at this node: what becomes of its requests is told in the log, and nowhere else.
+const PERSON: Asker = Asker(0);
 
 /// What stops a node against its will.
 #[derive(Debug, thiserror::Error)]
@@ -83,45 +95,47 @@ pub struct Ground {
     /// Its only randomness.
     pub rng: Pcg64Mcg,
     /// Its disk.
-    pub storage: StateFile,
+    pub storage: Storage,
+    /// What is durable there, to read.
+    pub archive: DiskArchive,
     /// Its network.
     pub transport: Transport,
     /// Its person.
     pub terminal: Terminal,
     /// Its voice.
     pub log: Log,
+    /// How often it takes a reading by itself.
+    pub readings: Option<Duration>,
 }
 
 /// Runs `process` until it is asked to leave (a signal, a command, the end of the input).
 ///
 /// # Errors
 /// When its state cannot be saved, or the system refuses what a node needs.
-pub async fn run<P, C>(
-    process: P,
-    recovered: Option<P::Durable>,
-    console: C,
-    ground: Ground,
-) -> Result<(), RuntimeError>
+pub async fn run<P, C>(process: P, recovered: Recovered, console: C, ground: Ground) -> Result<(), RuntimeError>
 where
     P: Process,
-    P::Durable: Serialize + Send + 'static,
     P::Event: Display,
     C: Console<P>,
 {
-    let Ground { me, rng, storage, transport, terminal, log } = ground;
+    let Ground { me, mut rng, storage, archive, transport, terminal, log, readings } = ground;
     let runtime = Runtime {
         process,
         console,
-        me,
-        rng,
         started: Instant::now(),
         timers: Timers::new(),
         effects: Vec::new(),
-        disk: Disk::new(storage)?,
+        disk: Disk::new(storage, me.clone())?,
+        archive,
         held: VecDeque::new(),
+        held_sends: 0,
         lost: 0,
+        wants_more: false,
+        readings: Readings::new(readings, &mut rng),
         transport,
         log,
+        me,
+        rng,
     };
     runtime.run(recovered, terminal).await
 }
@@ -135,10 +149,16 @@ struct Runtime<P: Process, C> {
     timers: Timers<P::Timer>,
     /// Empty between two calls; kept for its capacity.
     effects: Vec<Effect<P>>,
-    disk: Disk<P::Durable>,
-    /// In order, each with the save that it waits for.
-    held: VecDeque<(Save, Held<P::Event>)>,
+    disk: Disk,
+    archive: DiskArchive,
+    /// In order, each with the record that it waits for.
+    held: VecDeque<(Mark, Held<P::Event>)>,
+    /// How many of them are messages.
+    held_sends: usize,
     lost: u64,
+    /// The core waits for room in the log.
+    wants_more: bool,
+    readings: Readings,
     transport: Transport,
     log: Log,
 }
@@ -146,14 +166,21 @@ struct Runtime<P: Process, C> {
 /// What must not be seen by anybody before what it rests on is durable.
 enum Held<E> {
     Send(NodeId, Message),
+    /// After what was sent.
+    Forget(NodeId),
     Event(E),
-    Answer(String),
+    /// All events before it are told.
+    More,
+    Answer(Asker, Answer),
+    Text(String),
 }
 
 enum Woken {
     Saved(Result<Duration, StorageError>),
-    Message(Envelope),
+    Heard(Heard),
+    Room,
     Timer,
+    Reading,
     Typed(Option<String>),
     Signal,
     Breath,
@@ -162,15 +189,14 @@ enum Woken {
 impl<P, C> Runtime<P, C>
 where
     P: Process,
-    P::Durable: Serialize + Send + 'static,
     P::Event: Display,
     C: Console<P>,
 {
-    async fn run(mut self, recovered: Option<P::Durable>, mut terminal: Terminal) -> Result<(), RuntimeError> {
+    async fn run(mut self, recovered: Recovered, mut terminal: Terminal) -> Result<(), RuntimeError> {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut woke = self.now();
-        self.call(|process, cx| process.start(recovered, cx));
+        self.call(|process, cx| process.start(recovered, cx))?;
         self.log.prompt();
         let mut burst = 0;
         loop {
@@ -178,8 +204,10 @@ where
             let woken = tokio::select! {
                 biased;
                 result = self.disk.saved() => Woken::Saved(result),
-                message = self.transport.receive(), if burst < BURST => Woken::Message(message),
+                heard = self.transport.receive(), if burst < BURST => Woken::Heard(heard),
                 () = sleep_until(self.started + due.unwrap_or_default()), if due.is_some() => Woken::Timer,
+                () = self.log.room(), if self.wants_more => Woken::Room,
+                () = self.readings.due() => Woken::Reading,
                 line = terminal.next() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
                 Some(()) = interrupted.recv() => Woken::Signal,
@@ -189,12 +217,20 @@ where
             let now = self.now();
             let late = due.map_or(Duration::ZERO, |due| now.saturating_sub(due.max(woke)));
             woke = now;
-            burst = if matches!(woken, Woken::Message(_)) { burst + 1 } else { 0 };
+            burst = if matches!(woken, Woken::Heard(_)) { burst + 1 } else { 0 };
             match woken {
-                Woken::Saved(result) => self.release(result?),
-                Woken::Message(envelope) => self.message(envelope),
+                Woken::Saved(result) => self.release(result?)?,
+                Woken::Heard(heard) => self.heard(heard)?,
+                Woken::Room => {
+                    self.wants_more = false;
+                    self.call(|process, cx| process.more(cx))?;
+                }
+                Woken::Reading => {
+                    let reading = self.readings.take(&mut self.rng);
+                    self.call(|process, cx| process.request(PERSON, None, reading, cx))?;
+                }
                 Woken::Typed(line) => {
-                    if self.obey(line.as_deref()) == Next::Leave {
+                    if self.obey(line.as_deref())? == Next::Leave {
                         break;
                     }
                 }
@@ -202,12 +238,12 @@ where
                 Woken::Timer | Woken::Breath => {}
             }
             if due.is_some_and(|due| due <= now) {
-                self.drain().await;
+                self.drain().await?;
                 if late > STALL {
-                    self.call(|process, cx| process.stalled(late, cx));
+                    self.call(|process, cx| process.stalled(late, cx))?;
                 }
                 if let Some(timer) = self.timers.take_due(self.now()) {
-                    self.call(|process, cx| process.timer(timer, cx));
+                    self.call(|process, cx| process.timer(timer, cx))?;
                 }
             }
         }
@@ -219,101 +255,149 @@ where
     }
 
     /// Lets the core handle one thing, and does what it wants done.
-    fn call(&mut self, handle: impl FnOnce(&mut P, &mut Cx<'_, P>)) {
+    fn call(&mut self, handle: impl FnOnce(&mut P, &mut Cx<'_, P>)) -> Result<(), StorageError> {
         let mut effects = std::mem::take(&mut self.effects);
-        handle(&mut self.process, &mut Cx::new(&self.me, self.started.elapsed(), &mut self.rng, &mut effects));
+        let now = self.started.elapsed();
+        handle(&mut self.process, &mut Cx::new(&self.me, now, &mut self.rng, &self.archive, &mut effects));
+        if let Some(failure) = self.archive.failure() {
+            // It saw an empty log where there is one.
+            return Err(failure);
+        }
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist(state) => self.disk.save(state),
-                Effect::SendNow(to, message) => self.transport.send(to, message),
+                Effect::Persist(record) => self.disk.save(record),
+                Effect::SendNow(to, message) => self.transport.send(&to, message),
+                Effect::Multicast(message) => self.transport.multicast(&message),
+                Effect::Broadcast(message) => self.transport.broadcast(&message),
+                Effect::Connect(peer) => self.transport.connect(peer.id, peer.endpoint),
+                Effect::Forget(id) => self.after_saving(Held::Forget(id)),
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
                 Effect::Send(to, message) => self.after_saving(Held::Send(to, message)),
                 Effect::Event(event) => self.after_saving(Held::Event(event)),
+                Effect::Answer(asker, answer) => self.after_saving(Held::Answer(asker, answer)),
+                Effect::More => self.after_saving(Held::More),
             }
         }
         self.effects = effects;
+        Ok(())
     }
 
-    fn message(&mut self, envelope: Envelope) {
-        self.call(|process, cx| process.message(&envelope.from, envelope.message, cx));
+    fn heard(&mut self, heard: Heard) -> Result<(), StorageError> {
+        match heard {
+            Heard::Message(envelope) => self.call(|process, cx| process.message(&envelope.from, envelope.message, cx)),
+            Heard::Request { id, payload, reply_to } => {
+                let asker = self.transport.asks(reply_to);
+                self.call(|process, cx| process.request(asker, id, payload, cx))
+            }
+            Heard::Status { reply_to } => {
+                self.transport.reply(reply_to, self.console.introduction(&self.process));
+                Ok(())
+            }
+        }
     }
 
     fn after_saving(&mut self, held: Held<P::Event>) {
-        if self.disk.reached() == self.disk.asked() {
+        let needed = self.disk.needed();
+        let is_send = matches!(held, Held::Send(..));
+        if needed <= self.disk.reached() && self.held.is_empty() {
             self.perform(held);
-        } else if self.held.len() < HELD_MAX {
-            self.held.push_back((self.disk.asked(), held));
+        } else if !is_send || self.held_sends < HELD_MAX {
+            // Events and answers are as many as a core tells before it asks for more, and as requests are open.
+            self.held_sends += usize::from(is_send);
+            self.held.push_back((needed, held));
         } else {
             self.lost += 1;
         }
     }
 
-    /// Does what waited for a save that is now durable.
-    fn release(&mut self, took: Duration) {
+    /// Does what waited for a record that is now durable.
+    fn release(&mut self, took: Duration) -> Result<(), StorageError> {
         if took >= SLOW_SAVE {
             let took = took.as_millis();
             self.log.warn(format_args!("the disk is slow: votes waited for an fsync took={took}ms"));
         }
         let reached = self.disk.reached();
-        while self.held.front().is_some_and(|&(save, _)| save <= reached)
+        // What this wants done comes after what waits already.
+        self.call(|process, cx| process.persisted(reached, cx))?;
+        while self.held.front().is_some_and(|&(mark, _)| mark <= reached)
             && let Some((_, held)) = self.held.pop_front()
         {
+            self.held_sends -= usize::from(matches!(held, Held::Send(..)));
             self.perform(held);
         }
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
-            self.log.warn(format_args!("the disk was too slow: messages and log lines were lost lost={lost}"));
+            self.log.warn(format_args!("the disk was too slow: messages were lost lost={lost}"));
         }
+        Ok(())
     }
 
     fn perform(&mut self, held: Held<P::Event>) {
         match held {
-            Held::Send(to, message) => self.transport.send(to, message),
+            Held::Send(to, message) => self.transport.send(&to, message),
+            Held::Forget(id) => self.transport.forget(&id),
             Held::Event(event) => {
                 self.console.told(&event);
-                self.log.info(event);
+                if self.console.is_sure(&event) {
+                    self.log.sure(event);
+                } else {
+                    self.log.info(event);
+                }
             }
-            Held::Answer(text) => self.log.answer(text),
+            Held::More => self.wants_more = true,
+            Held::Answer(asker, answer) => self.transport.answer(asker, &answer),
+            Held::Text(text) => self.log.answer(text),
         }
     }
 
-    /// Handles every message that has already arrived on a socket.
-    async fn drain(&mut self) {
+    /// Handles everything that has already arrived on a socket.
+    async fn drain(&mut self) -> Result<(), StorageError> {
         let (mut quiet, mut handled) = (0, 0);
         while quiet < QUIET_ROUNDS && handled < DRAIN_MAX {
             // Lets the driver look at the sockets, and the connections' tasks read them.
             tokio::task::yield_now().await;
             quiet += 1;
-            while let Some(envelope) = self.transport.try_receive() {
-                self.message(envelope);
+            while let Some(heard) = self.transport.try_receive() {
+                self.heard(heard)?;
                 (quiet, handled) = (0, handled + 1);
             }
         }
+        Ok(())
     }
 
-    fn obey(&mut self, line: Option<&str>) -> Next {
-        let Some(line) = line else { return Next::Leave };
+    fn obey(&mut self, line: Option<&str>) -> Result<Next, StorageError> {
+        let Some(line) = line else { return Ok(Next::Leave) };
         match self.console.command(line, &self.process, self.transport.traffic()) {
             Reply::Nothing => self.log.prompt(),
-            Reply::Answer(text) => self.after_saving(Held::Answer(text)),
-            Reply::Leave => return Next::Leave,
+            Reply::Answer(text) => self.after_saving(Held::Text(text)),
+            Reply::Request(payload) => self.call(|process, cx| process.request(PERSON, None, payload, cx))?,
+            Reply::Readings(every) => {
+                self.readings.change(every);
+                let told = every.map_or("readings off".to_owned(), |every| {
+                    format!("readings every {}", humantime::format_duration(every))
+                });
+                self.log.answer(told);
+            }
+            Reply::Leave => return Ok(Next::Leave),
         }
-        Next::Go
+        Ok(Next::Go)
     }
 
     async fn leave(mut self) -> Result<(), RuntimeError> {
-        self.call(P::leave);
-        // A goodbye that depends on a save waits for it, but not for ever: a node that just disappears is a crash, and allowed.
+        self.call(P::leave)?;
+        // A goodbye that depends on a record waits for it, but not for ever: a node that just disappears is a crash, and allowed.
         let saved = async {
             while !self.held.is_empty() {
                 let took = self.disk.saved().await?;
-                self.release(took);
+                self.release(took)?;
             }
             Ok(())
         };
         let result = timeout(LEAVE_PATIENCE, saved).await.unwrap_or(Ok(()));
-        self.transport.close(LEAVE_PATIENCE).await;
+        let Self { transport, disk, .. } = self;
+        transport.close(LEAVE_PATIENCE).await;
+        disk.close(LEAVE_PATIENCE).await;
         result
     }
 }

@@ -1,31 +1,37 @@
-//! TCP between nodes: one message per line of JSON.
+//! TCP between nodes, one message per line of JSON; UDP for discovery and multicast; TCP for programs that are no member.
 //!
-//! A node dials every other member and only writes on that connection; what it hears comes on connections that others dialled. The
-//! tasks here move bytes and decide nothing. They promise the network's own promise and no more: a message arrives unchanged, late,
-//! or never. To a peer that is not connected or does not read, messages are dropped, because the protocol asks again and an old
-//! message is worth less than none. Whoever connects can cost a bounded amount of memory, and nothing else.
+//! A node dials every peer that its core names and only writes on that connection; what it hears comes on connections that others
+//! dialled. The tasks here move bytes and decide nothing. They promise the network's own promise and no more: a message arrives
+//! unchanged, late, or never. To a peer that is not connected or does not read, messages are dropped, because the protocol asks again
+//! and an old message is worth less than none. Whoever connects can cost a bounded amount of memory, and nothing else.
 
-mod address;
+mod client;
+mod datagrams;
 mod incoming;
 mod outgoing;
 mod refused;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dsbench_wire::{Envelope, Message, NodeId};
+use dsbench_protocol::{Answer, Asker};
+use dsbench_wire::{Envelope, Message, NodeId, RequestId};
+use rand_pcg::Pcg64Mcg;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
-pub use address::{Address, AddressError};
+pub use client::ReplyTo;
+pub use datagrams::{Datagrams, Multicast};
+pub use dsbench_wire::{Endpoint as Address, EndpointError as AddressError};
 
 use crate::emit::Log;
-use incoming::Gate;
+use datagrams::{Ears, Udp, UdpError};
+use incoming::{Gate, Known};
 use outgoing::{Line, Pace, Peer};
 use refused::Refused;
 
@@ -53,6 +59,32 @@ pub enum ListenError {
         address: Address,
         /// The port that is taken.
         port: u16,
+    },
+    /// Another program has the port of discovery, and does not share it.
+    #[error(
+        "failed to listen for broadcasts: UDP port {port} is already in use by a program that does not share it (stop that program, \
+         which `ss -lunp 'sport = :{port}'` shows, or choose another --broadcast-port for all nodes, or use --no-discover)"
+    )]
+    BroadcastInUse {
+        /// The port that is taken.
+        port: u16,
+    },
+    /// Another program has the port of multicast.
+    #[error(
+        "failed to receive multicast on {at}: the UDP port is already in use (stop the program that holds it, which \
+         `ss -lunp 'sport = :{port}'` shows, or choose another port, or use --multicast off)", port = at.port()
+    )]
+    MulticastInUse {
+        /// What is taken.
+        at: SocketAddr,
+    },
+    /// The system refused a UDP socket.
+    #[error("failed to open UDP on {at} (--no-discover and --multicast off do without UDP)")]
+    Udp {
+        /// Where.
+        at: SocketAddr,
+        /// The system's answer.
+        source: io::Error,
     },
     /// The system refused.
     #[error("failed to listen on {address} (is it an address of this machine? 0.0.0.0 listens on all of them)")]
@@ -93,52 +125,123 @@ pub async fn listen(address: &Address) -> Result<TcpListener, ListenError> {
 pub struct Traffic {
     /// Peers to which a connection stands.
     pub connected: usize,
-    /// Lines and connections from outside that were not a member's message to this node.
+    /// Lines, datagrams and connections from outside that were not for this node.
     pub ignored: u64,
     /// Messages that were not sent, because the peer was away or did not read.
     pub dropped: u64,
 }
 
-/// The connections to all peers.
+/// What a transport is told once.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where it accepts, from [`listen`].
+    pub listener: TcpListener,
+    /// Who listens there.
+    pub me: NodeId,
+    /// Where others reach it.
+    pub advertise: Address,
+    /// The scale of its patience: how often it dials again and when it gives a silent connection up.
+    pub heartbeat: Duration,
+    /// What it speaks over UDP.
+    pub datagrams: Datagrams,
+    /// Draws what is thrown away.
+    pub rng: Pcg64Mcg,
+}
+
+/// What has arrived.
+#[derive(Debug)]
+pub enum Heard {
+    /// A message of a node.
+    Message(Envelope),
+    /// A request of a program that is no member.
+    Request {
+        /// Its name, if the program gave it one.
+        id: Option<RequestId>,
+        /// What it asks for.
+        payload: String,
+        /// Where the answer goes, by way of [`Transport::asks`].
+        reply_to: ReplyTo,
+    },
+    /// Such a program wants to know who leads.
+    Status {
+        /// Where the answer goes.
+        reply_to: ReplyTo,
+    },
+}
+
+/// All connections and sockets of a node.
 #[derive(Debug)]
 pub struct Transport {
     me: NodeId,
     local: SocketAddr,
-    inbox: mpsc::Receiver<Envelope>,
-    peers: BTreeMap<NodeId, Peer>,
+    pace: Pace,
+    members: mpsc::Receiver<Envelope>,
+    strangers: mpsc::Receiver<Heard>,
+    known: Known,
+    peers: BTreeMap<NodeId, (Address, Peer)>,
+    /// Of peers that are gone.
+    dropped: u64,
     dialling: Vec<JoinHandle<()>>,
     accepting: AbortHandle,
-    refused: Arc<Refused>,
+    udp: Udp,
+    /// Who waits for an answer. 0 is nobody here.
+    askers: BTreeMap<u64, ReplyTo>,
+    next_asker: u64,
+    /// The last message that was encoded: the same goes to many.
+    encoded: Option<(Message, String)>,
+    log: Log,
 }
 
 impl Transport {
-    /// Begins to accept on `listener` and to dial `peers` (without `me`). `heartbeat` is the scale of its patience: how often it dials
-    /// again and when it gives a silent connection up. Within a tokio runtime.
+    /// Begins to accept, and to listen on UDP. Within a tokio runtime.
     ///
     /// # Errors
-    /// When the listener has no address any more.
-    pub fn start(
-        listener: TcpListener,
-        me: &NodeId,
-        peers: BTreeMap<NodeId, Address>,
-        heartbeat: Duration,
-        log: &Log,
-    ) -> io::Result<Self> {
-        let (heard, inbox) = mpsc::channel(INBOX);
-        let refused = Arc::new(Refused::new(log.clone()));
-        let local = listener.local_addr()?;
-        let gate = Gate::new(me.clone(), peers.keys().cloned().collect(), heard, Arc::clone(&refused));
-        let accepting = tokio::spawn(gate.accept(listener)).abort_handle();
-        let mut dialling = Vec::new();
-        let peers = peers
-            .into_iter()
-            .map(|(id, address)| {
-                let (peer, task) = Peer::dial(id.clone(), address, Pace::of(heartbeat), log.clone());
-                dialling.push(tokio::spawn(task));
-                (id, peer)
-            })
-            .collect();
-        Ok(Self { me: me.clone(), local, inbox, peers, dialling, accepting, refused })
+    /// When a UDP socket cannot be had.
+    pub async fn start(setup: Setup, log: &Log) -> Result<Self, ListenError> {
+        let Setup { listener, me, advertise, heartbeat, datagrams, rng } = setup;
+        let (for_members, members) = mpsc::channel(INBOX);
+        let (for_strangers, strangers) = mpsc::channel(INBOX);
+        let local =
+            listener.local_addr().map_err(|source| ListenError::Refused { address: advertise.clone(), source })?;
+        let ears = Ears {
+            me: me.clone(),
+            known: Known::default(),
+            members: for_members,
+            strangers: for_strangers,
+            refused: Arc::new(Refused::new(log.clone())),
+        };
+        let reached = reached_at(&advertise, local).await;
+        let udp = Udp::open(&datagrams, local, reached, &ears, rng).map_err(|error| match error {
+            UdpError::Broadcast(port, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                ListenError::BroadcastInUse { port }
+            }
+            UdpError::Broadcast(port, source) => {
+                ListenError::Udp { at: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), source }
+            }
+            UdpError::Multicast(at, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                ListenError::MulticastInUse { at }
+            }
+            UdpError::Multicast(at, source) => ListenError::Udp { at, source },
+        })?;
+        let known = ears.known.clone();
+        let accepting = tokio::spawn(Gate::new(ears).accept(listener)).abort_handle();
+        Ok(Self {
+            me,
+            local,
+            pace: Pace::of(heartbeat),
+            members,
+            strangers,
+            known,
+            peers: BTreeMap::new(),
+            dropped: 0,
+            dialling: Vec::new(),
+            accepting,
+            udp,
+            askers: BTreeMap::new(),
+            next_asker: 0,
+            encoded: None,
+            log: log.clone(),
+        })
     }
 
     /// Where it listens.
@@ -151,32 +254,96 @@ impl Transport {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         Traffic {
-            connected: self.peers.values().filter(|peer| peer.is_connected()).count(),
-            ignored: self.refused.count(),
-            dropped: self.peers.values().map(Peer::dropped).sum(),
+            connected: self.peers.values().filter(|(_, peer)| peer.is_connected()).count(),
+            ignored: self.udp.refused().count(),
+            dropped: self.dropped + self.peers.values().map(|(_, peer)| peer.dropped()).sum::<u64>(),
         }
     }
 
-    /// The next message of a member to this node. Dropping the future loses nothing.
-    pub async fn receive(&mut self) -> Envelope {
-        match self.inbox.recv().await {
-            Some(envelope) => self.noted(envelope),
+    /// Dials `id` at `address` from now on, and not where it was dialled before.
+    pub fn connect(&mut self, id: NodeId, address: Address) {
+        if id == self.me || self.peers.get(&id).is_some_and(|(dialled, _)| *dialled == address) {
+            return;
+        }
+        self.forget(&id);
+        let (peer, task) = Peer::dial(id.clone(), address.clone(), self.pace, self.log.clone());
+        self.dialling.retain(|task| !task.is_finished());
+        self.dialling.push(tokio::spawn(task));
+        self.known.insert(id.clone());
+        self.peers.insert(id, (address, peer));
+    }
+
+    /// Sends nothing more to `id`, after what is queued.
+    pub fn forget(&mut self, id: &NodeId) {
+        self.known.remove(id);
+        if let Some((_, peer)) = self.peers.remove(id) {
+            self.dropped += peer.dropped();
+        }
+    }
+
+    /// The next thing that arrives; of what waits, peers' messages first. Dropping the future loses nothing.
+    pub async fn receive(&mut self) -> Heard {
+        tokio::select! {
+            biased;
+            Some(envelope) = self.members.recv() => self.noted(envelope),
+            Some(heard) = self.strangers.recv() => heard,
             // The accepting task holds a sender until this transport is dropped, and with it this future.
-            None => std::future::pending().await,
+            else => std::future::pending().await,
         }
     }
 
-    /// The next message that has already been read.
-    pub fn try_receive(&mut self) -> Option<Envelope> {
-        let envelope = self.inbox.try_recv().ok()?;
-        Some(self.noted(envelope))
+    /// The next thing that has already been read.
+    pub fn try_receive(&mut self) -> Option<Heard> {
+        match self.members.try_recv() {
+            Ok(envelope) => Some(self.noted(envelope)),
+            Err(_) => self.strangers.try_recv().ok(),
+        }
     }
 
     /// Sends, or drops when `to` is away or does not read.
-    pub fn send(&mut self, to: NodeId, message: Message) {
-        let Some(peer) = self.peers.get(&to) else { return };
-        let envelope = Envelope { from: self.me.clone(), to, message };
-        peer.send(Line::from(dsbench_wire::encode(&envelope)));
+    pub fn send(&mut self, to: &NodeId, message: Message) {
+        let Some((_, peer)) = self.peers.get(to) else { return };
+        if self.encoded.as_ref().is_none_or(|(last, _)| *last != message) {
+            let json = serde_json::to_string(&message).expect("a message has text keys and plain values only");
+            self.encoded = Some((message, json));
+        }
+        // The envelope's own fields come first, and then the message's: the line that `dsbench_wire::encode` writes.
+        let fields = self.encoded.as_ref().map_or("", |(_, json)| json.strip_prefix('{').unwrap_or(json));
+        peer.send(Line::from(format!("{{\"from\":\"{}\",\"to\":\"{to}\",{fields}\n", self.me)));
+    }
+
+    /// Sends to all peers at once, over UDP.
+    pub fn multicast(&mut self, message: &Message) {
+        let peers = (self.peers.values()).filter_map(|(address, peer)| {
+            peer.reached().map(|reached| SocketAddr::from((reached.ip(), address.port())))
+        });
+        if !self.udp.multicast(message, peers) {
+            self.dropped += 1;
+        }
+    }
+
+    /// Tells whoever is in the network, over UDP.
+    pub fn broadcast(&mut self, message: &Message) {
+        self.udp.broadcast(message);
+    }
+
+    /// A name for who waits for an answer.
+    pub fn asks(&mut self, reply_to: ReplyTo) -> Asker {
+        self.next_asker += 1;
+        self.askers.insert(self.next_asker, reply_to);
+        Asker(self.next_asker)
+    }
+
+    /// Answers who asked, if it is still there.
+    pub fn answer(&mut self, asker: Asker, answer: &Answer) {
+        if let Some(reply_to) = self.askers.remove(&asker.0) {
+            reply_to.send(client::told(answer));
+        }
+    }
+
+    /// Answers a question about this node, in one line.
+    pub fn reply(&mut self, reply_to: ReplyTo, line: String) {
+        reply_to.send(line + "\n");
     }
 
     /// Sends what is queued, closes all connections and waits for the ends, but no longer than `patience`.
@@ -193,12 +360,21 @@ impl Transport {
     }
 
     /// Who speaks is alive: dial at once what was waiting for its next attempt, so that the answer finds a connection.
-    fn noted(&self, envelope: Envelope) -> Envelope {
-        if let Some(peer) = self.peers.get(&envelope.from) {
+    fn noted(&self, envelope: Envelope) -> Heard {
+        if let Some((_, peer)) = self.peers.get(&envelope.from) {
             peer.is_alive();
         }
-        envelope
+        Heard::Message(envelope)
     }
+}
+
+/// The address under which other machines see this node.
+async fn reached_at(advertise: &Address, local: SocketAddr) -> IpAddr {
+    if !local.ip().is_unspecified() {
+        return local.ip();
+    }
+    let found = tokio::net::lookup_host((advertise.host(), advertise.port())).await;
+    found.ok().and_then(|mut found| found.find(SocketAddr::is_ipv4)).map_or(local.ip(), |at| at.ip())
 }
 
 impl Drop for Transport {

@@ -1,17 +1,21 @@
 //! What a user chooses about the sensor network's protocol.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use dsbench_wire::NodeId;
+use dsbench_wire::{Endpoint, NodeId};
 
-/// The knobs of a node, the same on every node of a cluster.
+/// The knobs of a node. All but the first three are the same on every node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// All members, this node included.
-    pub members: BTreeSet<NodeId>,
+    /// Where others reach this node.
+    pub endpoint: Endpoint,
+    /// How a network comes to be, or this node into one. Means nothing to a node with a history.
+    pub founding: Founding,
+    /// Nodes that may be in the network, to ask beside whoever hears a broadcast.
+    pub contacts: BTreeMap<NodeId, Endpoint>,
     /// What it takes to lead.
     pub quorum: Quorum,
     /// What a returning node of higher priority does.
@@ -22,9 +26,26 @@ pub struct Config {
     pub heartbeat_timeout: Duration,
     /// How long a challenger waits for an `OK`, and a candidate for votes. Default 5 s.
     pub election_timeout: Duration,
+    /// Whether a leader also sends its entries by multicast. Replication is correct without, and with any loss of it.
+    pub multicast: bool,
+    /// After how many entries the state is saved, so that a restart need not go through them again. Default 10,000.
+    pub checkpoint_every: u64,
     /// The mistake that is planted in this node, to show that it is caught.
     #[cfg(feature = "mistakes")]
     pub mistake: Option<crate::Mistake>,
+}
+
+/// Who forms a network. Nodes that discover each other must not each form one: whoever is told nothing joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Founding {
+    /// These are the first members, this node included; all of them know the same list.
+    Members(BTreeMap<NodeId, Endpoint>),
+    /// The first so many nodes that find each other, by the pledge of each of them.
+    Expect(usize),
+    /// This node alone.
+    Bootstrap,
+    /// Others; this node joins them.
+    Join,
 }
 
 /// What it takes to lead.
@@ -56,6 +77,9 @@ pub enum ConfigError {
     /// Longer than [`Config::LONGEST`].
     #[error("{0} must not be longer than a day")]
     TooLong(&'static str),
+    /// A network of no members.
+    #[error("a network is founded by at least one node")]
+    Nobody,
     /// One lost or late heartbeat would be a suspicion.
     #[error(
         "heartbeat_timeout ({timeout:?}) must be longer than heartbeat_interval ({interval:?}), \
@@ -70,15 +94,20 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// The documented defaults, for `me` among `members`.
-    pub fn new(me: &NodeId, members: impl IntoIterator<Item = NodeId>) -> Self {
+    /// The documented defaults, for a node that others reach at `endpoint`.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, founding: Founding) -> Self {
         Self {
-            members: members.into_iter().chain([me.clone()]).collect(),
+            endpoint,
+            founding,
+            contacts: BTreeMap::new(),
             quorum: Quorum::default(),
             takeover: Takeover::default(),
             heartbeat_interval: Duration::from_secs(5),
             heartbeat_timeout: Duration::from_secs(10),
             election_timeout: Duration::from_secs(5),
+            multicast: false,
+            checkpoint_every: 10_000,
             #[cfg(feature = "mistakes")]
             mistake: None,
         }
@@ -107,16 +136,13 @@ impl Config {
                 return Err(ConfigError::TooLong(name));
             }
         }
+        if self.founding == Founding::Expect(0) {
+            return Err(ConfigError::Nobody);
+        }
         if timeout <= interval {
             return Err(ConfigError::Timeout { interval, timeout });
         }
         Ok(())
-    }
-
-    /// How many members are a majority: any two majorities share one.
-    #[must_use]
-    pub fn majority(&self) -> usize {
-        self.members.len() / 2 + 1
     }
 }
 
@@ -180,19 +206,13 @@ impl fmt::Display for Takeover {
 mod tests {
     use super::*;
 
-    fn of(members: usize) -> Config {
-        let ids = (1..=members).map(|n| format!("peer{n}").parse().unwrap());
-        Config::new(&"peer1".parse().unwrap(), ids)
-    }
-
-    #[test]
-    fn two_of_two_two_of_three_three_of_five_are_majorities() {
-        assert_eq!([1, 2, 3, 4, 5].map(|n| of(n).majority()), [1, 2, 2, 3, 3]);
+    fn some() -> Config {
+        Config::new("127.0.0.1:7001".parse().unwrap(), Founding::Bootstrap)
     }
 
     #[test]
     fn the_defaults_are_the_documented_ones_and_work() {
-        let config = of(3);
+        let config = some();
         let knobs = [config.heartbeat_interval, config.heartbeat_timeout, config.election_timeout];
         assert_eq!(knobs.map(|knob| knob.as_secs()), [5, 10, 5]);
         assert_eq!((config.quorum, config.takeover), (Quorum::Majority, Takeover::Bully));
@@ -201,11 +221,11 @@ mod tests {
 
     #[test]
     fn knobs_that_suspect_a_healthy_leader_are_refused_by_name() {
-        let error = Config { heartbeat_timeout: Duration::from_secs(5), ..of(3) }.validate().unwrap_err();
+        let error = Config { heartbeat_timeout: Duration::from_secs(5), ..some() }.validate().unwrap_err();
         assert!(error.to_string().contains("heartbeat_timeout (5s) must be longer than heartbeat_interval (5s)"));
-        let error = Config { election_timeout: Duration::ZERO, ..of(3) }.validate().unwrap_err();
+        let error = Config { election_timeout: Duration::ZERO, ..some() }.validate().unwrap_err();
         assert_eq!(error, ConfigError::Zero("election_timeout"));
-        let error = Config { heartbeat_timeout: Duration::MAX, ..of(3) }.validate().unwrap_err();
+        let error = Config { heartbeat_timeout: Duration::MAX, ..some() }.validate().unwrap_err();
         assert_eq!(error, ConfigError::TooLong("heartbeat_timeout"));
     }
 

@@ -3,9 +3,12 @@
 //! The text is an interface: people search for these phrases, and a bench's patterns match them. Fields follow a phrase as
 //! ` key=value`, and no value contains a space.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
-use dsbench_wire::{NodeId, Term};
+use dsbench_wire::{NodeId, Peer, RequestId, Term, View};
+
+use crate::{Answer, priority};
 
 /// Something happened that people want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +135,109 @@ pub enum Event {
         /// Its last term.
         term: Term,
     },
+    /// Somebody asked this node for a message to be delivered to all.
+    Requested {
+        /// The request's name from now on.
+        id: RequestId,
+        /// What was asked for.
+        text: Arc<str>,
+    },
+    /// A message is delivered: all nodes do so in the same order, and each message once.
+    Delivered {
+        /// Its number among all deliveries, from 1 without a gap.
+        seq: u64,
+        /// The term of its entry.
+        term: Term,
+        /// The index of its entry.
+        index: u64,
+        /// Which request it is.
+        id: RequestId,
+        /// The view that it is delivered in.
+        view: u64,
+        /// What it says.
+        text: Arc<str>,
+    },
+    /// What became of a request that was made at this node.
+    Answered(Answer),
+    /// A view is committed, of which this node is a member.
+    ViewChange {
+        /// The view.
+        view: Arc<View>,
+        /// The term in which it was made.
+        term: Term,
+        /// What is different.
+        change: Change,
+    },
+    /// This node has become a member.
+    AddedToNetwork {
+        /// In which view.
+        view: u64,
+        /// Whom it follows.
+        by: Option<NodeId>,
+        /// The term in which the view was made.
+        term: Term,
+    },
+    /// This node is not a member any more.
+    RemovedFromNetwork {
+        /// Since which view.
+        view: u64,
+        /// The term in which the view was made.
+        term: Term,
+    },
+    /// Somebody wants to be let in.
+    NewPeerRequest {
+        /// Who.
+        peer: Peer,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// Has promised to help nobody else to found a network.
+    Pledged {
+        /// To whom.
+        to: NodeId,
+    },
+    /// Founds a network.
+    Founded {
+        /// Its first view.
+        view: Arc<View>,
+    },
+    /// A snapshot has taken the place of the log: deliveries go on after it.
+    Installed {
+        /// The number of the last delivery that it covers.
+        seq: u64,
+        /// The index of the last entry that it covers.
+        index: u64,
+    },
+    /// A node with a history has found it again.
+    Restored {
+        /// How many entries its log has.
+        entries: u64,
+        /// Up to which index its deliveries are known to have been told.
+        applied: u64,
+        /// How many bytes at the end were half-written, and are cut off.
+        torn: u64,
+    },
+}
+
+/// What a view changes about the one before it, as one word (and a name) in a log line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The first view.
+    Founded,
+    /// Somebody is a member from now on.
+    Joined(NodeId),
+    /// Somebody is no member any more: it failed, left, or lost its disk.
+    Removed(NodeId),
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Founded => f.write_str("founded"),
+            Self::Joined(peer) => write!(f, "joined:{peer}"),
+            Self::Removed(peer) => write!(f, "removed:{peer}"),
+        }
+    }
 }
 
 /// Why something about leadership changed, as one word (and a name) in a log line.
@@ -165,6 +271,8 @@ pub enum Reason {
     Stalled,
     /// The node leaves.
     Leaving,
+    /// The node is no member any more.
+    Removed,
 }
 
 impl fmt::Display for Event {
@@ -195,8 +303,58 @@ impl fmt::Display for Event {
             Self::Transferring { to, term } => write!(f, "transferring leadership to={to} term={term}"),
             Self::TransferFailed { to, term } => write!(f, "leadership transfer failed to={to} term={term}"),
             Self::Leaving { term } => write!(f, "leaving term={term}"),
+            Self::Requested { id, text } => write!(f, "requested msg={id} text={}", OneLine(text)),
+            Self::Delivered { seq, term, index, id, view, text } => {
+                let from = &id.client;
+                write!(
+                    f,
+                    "DELIVERED seq={seq} term={term} index={index} msg={id} from={from} view={view} text={}",
+                    OneLine(text)
+                )
+            }
+            Self::Answered(answer) => answer.fmt(f),
+            Self::ViewChange { view, term, change } => {
+                write!(f, "VIEW_CHANGE view={} members=", view.id)?;
+                ordered_peer_list(f, view)?;
+                write!(f, " term={term} reason={change}")
+            }
+            Self::AddedToNetwork { view, by, term } => {
+                let by = by.as_ref().map_or("itself", NodeId::as_str);
+                write!(f, "ADDED TO NETWORK view={view} by={by} term={term}")
+            }
+            Self::RemovedFromNetwork { view, term } => write!(f, "REMOVED FROM NETWORK view={view} term={term}"),
+            Self::NewPeerRequest { peer, term } => {
+                write!(f, "NEW_PEER_REQUEST from={} endpoint={} term={term}", peer.id, peer.endpoint)
+            }
+            Self::Pledged { to } => write!(f, "pledged to={to}"),
+            Self::Founded { view } => {
+                write!(f, "founded the network view={} members=", view.id)?;
+                ordered_peer_list(f, view)
+            }
+            Self::Installed { seq, index } => write!(f, "installed snapshot seq={seq} index={index}"),
+            Self::Restored { entries, applied, torn } => {
+                write!(f, "recovered entries={entries} applied={applied} torn={torn}")
+            }
         }
     }
+}
+
+/// Text from outside, in one line.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .chars()
+            .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
+    }
+}
+
+/// The members, the one of the highest priority first.
+fn ordered_peer_list(f: &mut fmt::Formatter<'_>, view: &View) -> fmt::Result {
+    let mut members: Vec<_> = view.members.keys().collect();
+    members.sort_by(|a, b| priority(b).cmp(&priority(a)));
+    members.iter().enumerate().try_for_each(|(n, id)| write!(f, "{}{id}", if n == 0 { "" } else { "," }))
 }
 
 impl fmt::Display for Reason {
@@ -216,6 +374,7 @@ impl fmt::Display for Reason {
             Self::NoCoordinator => f.write_str("no-coordinator"),
             Self::Stalled => f.write_str("stalled"),
             Self::Leaving => f.write_str("leaving"),
+            Self::Removed => f.write_str("removed"),
         }
     }
 }
@@ -226,6 +385,15 @@ mod tests {
 
     fn peer(n: u8) -> NodeId {
         format!("peer{n}").parse().unwrap()
+    }
+
+    fn known(n: u8) -> Peer {
+        Peer { id: peer(n), endpoint: format!("127.0.0.1:700{n}").parse().unwrap(), incarnation: 1 }
+    }
+
+    fn view() -> Arc<View> {
+        let members = (1..=3).map(|n| (peer(n), known(n))).collect();
+        Arc::new(View { id: 4, members, ..View::default() })
     }
 
     #[test]
@@ -252,6 +420,32 @@ mod tests {
             ),
             (Event::Transferring { to: peer(3), term }, "transferring leadership to=peer3 term=2"),
             (Event::Leaving { term }, "leaving term=2"),
+            (
+                Event::Requested { id: "peer1/3".parse().unwrap(), text: "hello world".into() },
+                "requested msg=peer1/3 text=hello world",
+            ),
+            (
+                Event::Delivered {
+                    seq: 7,
+                    term,
+                    index: 12,
+                    id: "peer1/3".parse().unwrap(),
+                    view: 4,
+                    text: "hello world".into(),
+                },
+                "DELIVERED seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 text=hello world",
+            ),
+            (
+                Event::ViewChange { view: view(), term, change: Change::Joined(peer(1)) },
+                "VIEW_CHANGE view=4 members=peer3,peer2,peer1 term=2 reason=joined:peer1",
+            ),
+            (Event::AddedToNetwork { view: 4, by: Some(peer(3)), term }, "ADDED TO NETWORK view=4 by=peer3 term=2"),
+            (
+                Event::NewPeerRequest { peer: known(1), term },
+                "NEW_PEER_REQUEST from=peer1 endpoint=127.0.0.1:7001 term=2",
+            ),
+            (Event::Installed { seq: 100, index: 130 }, "installed snapshot seq=100 index=130"),
+            (Event::Restored { entries: 120, applied: 118, torn: 0 }, "recovered entries=120 applied=118 torn=0"),
         ];
         for (event, line) in lines {
             assert_eq!(event.to_string(), line);

@@ -61,6 +61,24 @@ impl Suspicions {
         }
     }
 
+    /// Watches `id` as well, from now on.
+    pub(crate) fn watch_also(&mut self, id: &NodeId, now: Duration) {
+        if !self.is_watched(id) {
+            let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now };
+            self.peers.insert(id.clone(), fresh);
+        }
+    }
+
+    /// Knows nothing of `id` any more.
+    pub(crate) fn forget(&mut self, id: &NodeId) {
+        self.peers.remove(id);
+    }
+
+    /// Whether `id` has failed or left.
+    pub(crate) fn is_gone(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| matches!(peer.state, State::Failed | State::Left))
+    }
+
     pub(crate) fn is_watched(&self, id: &NodeId) -> bool {
         self.peers.get(id).is_some_and(|peer| peer.watched)
     }

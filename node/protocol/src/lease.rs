@@ -62,11 +62,12 @@ impl Lease {
         follower.proven = follower.proven.max(sent);
     }
 
-    /// Until when `majority` nodes, the leader among them, are known to follow, if no further answer comes.
-    pub(crate) fn expires(&self, majority: usize) -> Duration {
-        let mut proven: Vec<_> = self.followers.values().map(|follower| follower.proven).collect();
+    /// Until when so many others, of those who count, are known to follow, if no further answer comes.
+    pub(crate) fn expires(&self, others: usize, counts: impl Fn(&NodeId) -> bool) -> Duration {
+        let counted = self.followers.iter().filter(|(id, _)| counts(id));
+        let mut proven: Vec<_> = counted.map(|(_, follower)| follower.proven).collect();
         proven.sort_unstable_by(|a, b| b.cmp(a));
-        match majority.checked_sub(2) {
+        match others.checked_sub(1) {
             None => Duration::MAX,
             Some(weakest) => proven.get(weakest).map_or(Duration::ZERO, |&proven| proven + self.timeout),
         }
@@ -99,23 +100,24 @@ mod tests {
         let mut lease = Lease::new(ms(400), [&a], ms(0));
         let first = lease.round(ms(100));
         lease.acknowledged(&b, first, ms(450));
-        assert_eq!(lease.expires(2), ms(500), "dated by the heartbeat, whenever it is read");
+        assert_eq!(lease.expires(1, |_| true), ms(500), "dated by the heartbeat, whenever it is read");
         lease.round(ms(5000));
         lease.acknowledged(&a, first, ms(5001));
-        assert_eq!(lease.expires(2), ms(500));
+        assert_eq!(lease.expires(1, |_| true), ms(500));
     }
 
     #[test]
     fn the_weakest_of_the_majority_decides() {
         let [a, b] = ids();
         let mut lease = Lease::new(ms(400), [], ms(0));
-        assert_eq!(lease.expires(1), Duration::MAX, "alone in the cluster");
-        assert_eq!(lease.expires(2), ms(0));
+        assert_eq!(lease.expires(0, |_| true), Duration::MAX, "alone in the cluster");
+        assert_eq!(lease.expires(1, |_| true), ms(0));
         let first = lease.round(ms(100));
         let second = lease.round(ms(200));
         lease.acknowledged(&a, second, ms(200));
         lease.acknowledged(&b, first, ms(200));
-        assert_eq!((lease.expires(2), lease.expires(3)), (ms(600), ms(500)));
+        assert_eq!((lease.expires(1, |_| true), lease.expires(2, |_| true)), (ms(600), ms(500)));
+        assert_eq!(lease.expires(1, |id| *id == b), ms(500), "a learner's answer is no evidence");
     }
 
     #[test]

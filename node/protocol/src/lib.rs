@@ -8,18 +8,25 @@ mod config;
 mod event;
 mod heartbeat;
 mod lease;
+mod log;
+mod machine;
 #[cfg(feature = "mistakes")]
 mod mistake;
 mod priority;
 mod process;
-mod sensor;
+mod replica;
+mod sessions;
 mod takeover;
+mod views;
 
-pub use ballot::Durable;
-pub use config::{Config, ConfigError, Quorum, Takeover, UnknownChoice};
-pub use event::{Event, Reason};
+pub use config::{Config, ConfigError, Founding, Quorum, Takeover, UnknownChoice};
+pub use event::{Change, Event, Reason};
+pub use machine::{Machine, Sequencer};
 #[cfg(feature = "mistakes")]
 pub use mistake::Mistake;
 pub use priority::priority;
-pub use process::{Cx, Effect, Process};
-pub use sensor::{Sensor, Timer};
+pub use process::{Answer, Archive, Asker, Cx, Effect, Mark, Process, Refusal};
+pub use replica::{Replica, Timer};
+
+/// One node of the sensor network.
+pub type Sensor = Replica<Sequencer>;

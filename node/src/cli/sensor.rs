@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dsbench_protocol::{ConfigError, Sensor};
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::Rng;
 
 use crate::emit::Log;
 use crate::runtime::{self, Ground, RuntimeError};
-use crate::storage::{StateFile, StorageError};
+use crate::storage::{Opened, Storage, StorageError};
 use crate::terminal::{Stdin, Terminal};
-use crate::transport::{self, ListenError, Transport};
+use crate::transport::{self, ListenError, Setup, Transport};
 use console::SensorConsole;
 pub use options::SensorArgs;
 use options::Settings;
@@ -64,23 +66,31 @@ fn start(settings: Settings) -> Result<(), SensorError> {
 }
 
 async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorError> {
-    let Settings { me, config, listen, advertise, peers, data, rng } = settings;
+    let Settings { me, config, listen, advertise, datagrams, data, retain, readings, mut rng } = settings;
     // The directory before the port: of two nodes with the same options, the second is told of the real clash.
-    let (storage, recovered) = StateFile::open(&data, &me)?;
+    let Opened { storage, archive, recovered, torn } = Storage::open(&data, &me, retain)?;
+    if let Some(torn) = torn {
+        log.warn(format_args!("a record was half-written when this node last died, it is cut off: {torn}"));
+    }
     let listener = transport::listen(&listen).await?;
-    let transport = Transport::start(listener, &me, peers, config.heartbeat_interval, log)?;
+    let told = options::told(&config, &datagrams);
+    let setup = Setup {
+        listener,
+        me: me.clone(),
+        advertise: advertise.clone(),
+        heartbeat: config.heartbeat_interval,
+        datagrams,
+        // Its own: what is thrown away must not change what the core draws.
+        rng: Pcg64Mcg::new((u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())),
+    };
+    let transport = Transport::start(setup, log).await?;
     let local = transport.local();
     let elsewhere = if advertise == listen { String::new() } else { format!(" advertise={advertise}") };
-    log.info(format_args!(
-        "listening on {local} quorum={} takeover={} members={}{elsewhere}",
-        config.quorum,
-        config.takeover,
-        console::list(&config.members),
-    ));
-    let console = SensorConsole::new(me.clone(), config.members.clone());
+    log.info(format_args!("listening on {local} {told}{elsewhere}"));
+    let console = SensorConsole::new(me.clone(), advertise);
     let process = Sensor::new(config)?;
     let terminal = Terminal::read(stdin)?;
-    let ground = Ground { me, rng, storage, transport, terminal, log: log.clone() };
+    let ground = Ground { me, rng, storage, archive, transport, terminal, log: log.clone(), readings };
     runtime::run(process, recovered, console, ground).await?;
     Ok(())
 }

@@ -4,153 +4,198 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use tokio::sync::mpsc;
+use dsbench_protocol::Mark;
+use dsbench_wire::{NodeId, Record};
+use tokio::sync::Notify;
 
-use crate::storage::{StateFile, StorageError};
+use crate::storage::{Storage, StorageError};
 
-/// What a save has to tell: which one it was, and how long it took.
-type Saved = Result<(Save, Duration), StorageError>;
-
-/// Counts the states that a core wanted saved. Saving one saves all before it.
-pub(super) type Save = u64;
-
-/// The state file, behind a thread. States that are wanted while a save is under way are saved together: the last one wins.
+/// The data directory, behind a thread. Records that are wanted while others are saved are saved together, with one fsync.
 #[derive(Debug)]
-pub(super) struct Disk<D> {
-    wanted: Arc<Wanted<D>>,
-    done: mpsc::Receiver<Saved>,
-    asked: Save,
-    reached: Save,
+pub(super) struct Disk {
+    shared: Arc<Shared>,
+    asked: Mark,
+    /// The last record that something must wait for.
+    needed: Mark,
+    reached: Mark,
 }
 
-#[derive(Debug)]
-struct Wanted<D> {
-    next: Mutex<Next<D>>,
-    changed: Condvar,
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    wanted: Condvar,
+    done: Notify,
 }
 
-#[derive(Debug)]
-enum Next<D> {
-    Nothing,
-    Save(Save, D),
-    End,
+#[derive(Debug, Default)]
+struct State {
+    records: Vec<Record>,
+    /// The number of the last one of them.
+    upto: Mark,
+    end: bool,
+    saved: Mark,
+    /// The longest save since it was asked for.
+    took: Duration,
+    failure: Option<StorageError>,
+    ended: bool,
 }
 
-impl<D: Serialize + Send + 'static> Disk<D> {
-    pub(super) fn new(file: StateFile) -> io::Result<Self> {
-        let wanted = Arc::new(Wanted { next: Mutex::new(Next::Nothing), changed: Condvar::new() });
-        let (result, done) = mpsc::channel(1);
-        let orders = Arc::clone(&wanted);
-        std::thread::Builder::new().name("disk".to_owned()).spawn(move || save_all(file, &orders, &result))?;
-        Ok(Self { wanted, done, asked: 0, reached: 0 })
+impl Disk {
+    pub(super) fn new(storage: Storage, node: NodeId) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let orders = Arc::clone(&shared);
+        std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+            let result = orders.save_all(storage, &node);
+            let mut state = orders.state();
+            (state.failure, state.ended) = (result.err(), true);
+            drop(state);
+            orders.done.notify_one();
+        })?;
+        Ok(Self { shared, asked: Mark(0), needed: Mark(0), reached: Mark(0) })
     }
 
-    /// Begins to save `state`.
-    pub(super) fn save(&mut self, state: D) {
-        self.asked += 1;
-        *self.wanted.next() = Next::Save(self.asked, state);
-        self.wanted.changed.notify_one();
+    /// Begins to save `record`.
+    pub(super) fn save(&mut self, record: Record) {
+        self.asked.0 += 1;
+        if !matches!(record, Record::Applied { .. }) {
+            self.needed = self.asked;
+        }
+        let mut state = self.shared.state();
+        state.records.push(record);
+        state.upto = self.asked;
+        drop(state);
+        self.shared.wanted.notify_one();
     }
 
-    /// The last save that was asked for: what is sent now must wait for it.
-    pub(super) fn asked(&self) -> Save {
-        self.asked
+    /// What is sent now must wait for this record.
+    pub(super) fn needed(&self) -> Mark {
+        self.needed
     }
 
     /// Everything up to this one is durable.
-    pub(super) fn reached(&self) -> Save {
+    pub(super) fn reached(&self) -> Mark {
         self.reached
     }
 
-    /// Waits until a later save is durable, and gives how long it took. Dropping the future loses nothing.
+    /// Waits until later records are durable, and gives how long the slowest save of them took. Dropping the future loses nothing.
     pub(super) async fn saved(&mut self) -> Result<Duration, StorageError> {
-        match self.done.recv().await {
-            Some(result) => {
-                let (save, took) = result?;
-                self.reached = save;
-                Ok(took)
+        loop {
+            {
+                let mut state = self.shared.state();
+                if state.saved > self.reached {
+                    self.reached = state.saved;
+                    return Ok(std::mem::take(&mut state.took));
+                }
+                if let Some(failure) = state.failure.take() {
+                    return Err(failure);
+                }
             }
-            // The thread ends after it has reported a failure, and with it this node.
-            None => std::future::pending().await,
+            self.shared.done.notified().await;
         }
     }
-}
 
-impl<D> Wanted<D> {
-    fn next(&self) -> MutexGuard<'_, Next<D>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends the thread when everything is saved, and waits for it, but no longer than `patience`: the directory is free then.
+    pub(super) async fn close(self, patience: Duration) {
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        let ended = async {
+            while !shared.state().ended {
+                shared.done.notified().await;
+            }
+        };
+        // A disk that hangs must not keep a node from leaving.
+        let _ = tokio::time::timeout(patience, ended).await;
     }
 }
 
-impl<D> Drop for Disk<D> {
+impl Drop for Disk {
     fn drop(&mut self) {
-        *self.wanted.next() = Next::End;
-        self.wanted.changed.notify_one();
+        self.shared.state().end = true;
+        self.shared.wanted.notify_one();
     }
 }
 
-fn save_all<D: Serialize>(mut file: StateFile, wanted: &Wanted<D>, done: &mpsc::Sender<Saved>) {
-    loop {
-        let mut next = wanted.next();
-        while matches!(*next, Next::Nothing) {
-            next = wanted.changed.wait(next).unwrap_or_else(PoisonError::into_inner);
-        }
-        let order = std::mem::replace(&mut *next, Next::Nothing);
-        drop(next);
-        let Next::Save(save, state) = order else { return };
-        let began = Instant::now();
-        let result = file.save(&state).map(|()| (save, began.elapsed()));
-        let failed = result.is_err();
-        if done.blocking_send(result).is_err() || failed {
-            return;
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save_all(&self, mut storage: Storage, node: &NodeId) -> Result<(), StorageError> {
+        loop {
+            let mut state = self.state();
+            if state.records.is_empty() && !state.end {
+                drop(state);
+                storage.rest(node)?;
+                state = self.state();
+            }
+            while state.records.is_empty() && !state.end {
+                state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.records.is_empty() {
+                drop(state);
+                return storage.rest(node);
+            }
+            let (records, upto) = (std::mem::take(&mut state.records), state.upto);
+            drop(state);
+            let began = Instant::now();
+            storage.save(node, records)?;
+            let took = began.elapsed();
+            let mut state = self.state();
+            state.saved = upto;
+            state.took = state.took.max(took);
+            drop(state);
+            self.done.notify_one();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dsbench_wire::{Ballot, Term};
+
     use super::*;
 
+    fn ballot(term: u64) -> Record {
+        Record::Ballot(Ballot { term: Term(term), voted_for: None })
+    }
+
     #[test]
-    fn saves_are_reported_in_order_and_the_last_one_is_on_the_disk() {
+    fn records_are_reported_in_order_and_the_last_one_is_on_the_disk() {
         let scratch = tempfile::tempdir().unwrap();
-        let node = "peer1".parse().unwrap();
-        let (file, _) = StateFile::open::<u64>(scratch.path(), &node).unwrap();
-        let mut disk = Disk::new(file).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let node: NodeId = "peer1".parse().unwrap();
+        let opened = Storage::open(scratch.path(), &node, 0).unwrap();
+        let mut disk = Disk::new(opened.storage, node.clone()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            for state in 1..=1000_u64 {
-                disk.save(state);
+            for term in 1..=1000 {
+                disk.save(ballot(term));
             }
-            let mut before = 0;
-            while disk.reached() < disk.asked() {
+            let mut before = Mark(0);
+            while disk.reached() < disk.needed() {
                 disk.saved().await.unwrap();
                 assert!(disk.reached() > before);
                 before = disk.reached();
             }
+            disk.close(Duration::from_secs(30)).await;
         });
-        drop(disk);
-        // The thread lets go of the directory when it ends, which may be a moment later.
-        let recovered = loop {
-            match StateFile::open::<u64>(scratch.path(), &node) {
-                Ok((_, recovered)) => break recovered,
-                Err(StorageError::InUse { .. }) => std::thread::yield_now(),
-                Err(error) => panic!("{error}"),
-            }
-        };
-        assert_eq!(recovered, Some(1000));
+        let opened = Storage::open(scratch.path(), &node, 0).unwrap();
+        assert_eq!(opened.recovered.ballot.term, Term(1000));
     }
 
     #[test]
-    fn a_failed_save_is_reported_and_nothing_is_saved_after_it() {
+    fn nothing_waits_for_what_is_worth_no_fsync_and_it_is_written_nevertheless() {
         let scratch = tempfile::tempdir().unwrap();
-        let (file, _) = StateFile::open::<u64>(scratch.path(), &"peer1".parse().unwrap()).unwrap();
-        std::fs::create_dir(scratch.path().join("state.new")).unwrap();
-        let mut disk = Disk::new(file).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        disk.save(1_u64);
-        assert!(runtime.block_on(disk.saved()).is_err());
-        assert_eq!(disk.reached(), 0);
+        let node: NodeId = "peer1".parse().unwrap();
+        let opened = Storage::open(scratch.path(), &node, 0).unwrap();
+        let mut disk = Disk::new(opened.storage, node.clone()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            disk.save(Record::Applied { index: 7 });
+            assert_eq!(disk.needed(), Mark(0));
+            disk.saved().await.unwrap();
+            assert_eq!(disk.reached(), Mark(1));
+            disk.close(Duration::from_secs(30)).await;
+        });
+        assert_eq!(Storage::open(scratch.path(), &node, 0).unwrap().recovered.applied, 7);
     }
 }

@@ -4,14 +4,16 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use dsbench_wire::Term;
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use dsbench_protocol::{Asker, Refusal};
+use dsbench_wire::{Record, RequestId, Term};
 use rand_pcg::rand_core::SeedableRng;
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::storage::Opened;
+use crate::storage::tests::disk::Disk as BrokenDisk;
 use crate::terminal::Stdin;
+use crate::transport::{Datagrams, Multicast, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,11 +27,23 @@ type OnStart = Box<dyn FnMut(&mut Cx<'_, Scripted>)>;
 type Calls = Arc<Mutex<Vec<&'static str>>>;
 
 impl Process for Scripted {
-    type Durable = u64;
     type Timer = u8;
     type Event = &'static str;
 
-    fn start(&mut self, _: Option<u64>, cx: &mut Cx<'_, Self>) {
+    fn start(&mut self, _: Recovered, cx: &mut Cx<'_, Self>) {
+        (self.on_start)(cx);
+    }
+    fn persisted(&mut self, _: Mark, _: &mut Cx<'_, Self>) {}
+    fn request(&mut self, asker: Asker, id: Option<RequestId>, payload: String, cx: &mut Cx<'_, Self>) {
+        // Its number and its text are the answer's.
+        let answer = match id {
+            Some(id) => Answer::Acknowledged { id, seq: payload.len() as u64, term: Term(1), index: 1 },
+            None => Answer::Refused { id: None, reason: Refusal::Busy },
+        };
+        cx.answer(asker, answer);
+    }
+    fn more(&mut self, cx: &mut Cx<'_, Self>) {
+        self.calls.lock().unwrap().push("more");
         (self.on_start)(cx);
     }
     fn message(&mut self, _: &NodeId, _: Message, _: &mut Cx<'_, Self>) {
@@ -49,6 +63,12 @@ struct Silent;
 
 impl Console<Scripted> for Silent {
     fn told(&mut self, _: &&'static str) {}
+    fn is_sure(&self, event: &&'static str) -> bool {
+        event.starts_with("DELIVERED")
+    }
+    fn introduction(&self, _: &Scripted) -> String {
+        "{}".to_owned()
+    }
     fn command(&self, _: &str, _: &Scripted, _: Traffic) -> Reply {
         Reply::Nothing
     }
@@ -71,16 +91,28 @@ fn id(name: &str) -> NodeId {
     name.parse().unwrap()
 }
 
-/// The node `a` with one peer `b`, and where `a` listens.
-async fn ground(data: &Path, peer: &TcpListener, written: &Written) -> (Ground, std::net::SocketAddr) {
+/// The node `a` with one peer `b`, where `a` listens, and its disk.
+async fn ground(data: &Path, peer: &TcpListener, written: &Written) -> (Ground, std::net::SocketAddr, BrokenDisk) {
     let log = Log::to(id("a"), Some(written.clone()), None).unwrap();
-    let (storage, _) = StateFile::open::<u64>(data, &id("a")).unwrap();
+    let disk = BrokenDisk::default();
+    let Opened { storage, archive, .. } = Storage::open_on(Arc::new(disk.clone()), data, &id("a")).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let peers = [(id("b"), peer.local_addr().unwrap().to_string().parse().unwrap())].into();
-    let transport = Transport::start(listener, &id("a"), peers, Duration::from_millis(100), &log).unwrap();
+    let datagrams =
+        Datagrams { cluster: "tests".to_owned(), broadcast_port: None, multicast: Multicast::Off, multicast_loss: 0.0 };
+    let setup = Setup {
+        listener,
+        me: id("a"),
+        advertise: at.to_string().parse().unwrap(),
+        heartbeat: Duration::from_millis(100),
+        datagrams,
+        rng: Pcg64Mcg::seed_from_u64(2),
+    };
+    let mut transport = Transport::start(setup, &log).await.unwrap();
+    transport.connect(id("b"), peer.local_addr().unwrap().to_string().parse().unwrap());
     let terminal = Terminal::read(Stdin::Nobody).unwrap();
-    (Ground { me: id("a"), rng: Pcg64Mcg::seed_from_u64(1), storage, transport, terminal, log }, at)
+    let rng = Pcg64Mcg::seed_from_u64(1);
+    (Ground { me: id("a"), rng, storage, archive, transport, terminal, log, readings: None }, at, disk)
 }
 
 async fn line(stream: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> String {
@@ -95,16 +127,14 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
     let data = tempfile::tempdir().unwrap();
     let written = Written::default();
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (ground, _) = ground(data.path(), &peer, &written).await;
-    // Opening a pipe waits for its other end, and a pipe cannot be fsynced: a disk that hangs, and then fails.
-    let hanging = data.path().join("state.new");
-    mkfifo(&hanging, Mode::S_IRWXU).unwrap();
+    let (ground, _, disk) = ground(data.path(), &peer, &written).await;
+    let go_on = disk.hang();
     let process = Scripted {
         calls: Calls::default(),
         on_start: Box::new(|cx| {
             cx.send(&id("b"), Message::Election { term: Term(1) });
             cx.event("before the save");
-            cx.persist(7);
+            cx.persist(Record::Identity { incarnation: 7 });
             cx.send(&id("b"), Message::Election { term: Term(2) });
             cx.event("after the save");
             cx.send_now(&id("b"), Message::Election { term: Term(3) });
@@ -115,13 +145,12 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
         let mut stream = tokio::io::BufReader::new(stream);
         let first = [line(&mut stream).await, line(&mut stream).await];
         // Both are here although the save still hangs. Now it may go on, and fail.
-        let mut end = tokio::task::spawn_blocking(move || std::fs::File::open(hanging)).await.unwrap().unwrap();
+        go_on.send(()).unwrap();
         let rest = line(&mut stream).await;
-        let _ = tokio::task::spawn_blocking(move || io::Read::read(&mut end, &mut [0; 100])).await;
         (first, rest)
     });
     let log = ground.log.clone();
-    let result = timeout(PATIENCE, run(process, None, Silent, ground)).await.unwrap();
+    let result = timeout(PATIENCE, run(process, Recovered::default(), Silent, ground)).await.unwrap();
     assert!(matches!(result, Err(RuntimeError::Storage(StorageError::Io { .. }))), "{result:?}");
     let (first, rest) = timeout(PATIENCE, &mut others).await.unwrap().unwrap();
     assert!(first[0].contains("\"term\":1") && first[1].contains("\"term\":3"), "{first:?}");
@@ -135,7 +164,7 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
 async fn after_a_standstill_messages_come_before_the_stall_and_the_stall_before_timers() {
     let data = tempfile::tempdir().unwrap();
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (ground, at) = ground(data.path(), &peer, &Written::default()).await;
+    let (ground, at, _) = ground(data.path(), &peer, &Written::default()).await;
     let calls = Calls::default();
     let mut stream = None;
     let process = Scripted {
@@ -154,8 +183,95 @@ async fn after_a_standstill_messages_come_before_the_stall_and_the_stall_before_
         }
     };
     tokio::select! {
-        result = run(process, None, Silent, ground) => panic!("{result:?}"),
+        result = run(process, Recovered::default(), Silent, ground) => panic!("{result:?}"),
         seen = timeout(PATIENCE, seen) => seen.unwrap(),
     }
     assert_eq!(*calls.lock().unwrap(), ["message", "stalled", "timer"]);
+}
+
+#[tokio::test]
+async fn deliveries_are_told_only_so_fast_as_the_log_is_read_and_heartbeats_go_on() {
+    const TOLD: usize = 20_000;
+    let data = tempfile::tempdir().unwrap();
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut ground, _, _) = ground(data.path(), &peer, &Written::default()).await;
+    let (reader, writer) = io::pipe().unwrap();
+    ground.log = Log::to(id("a"), Some(writer), None).unwrap();
+    let calls = Calls::default();
+    let mut told = 0;
+    let process = Scripted {
+        calls: Arc::clone(&calls),
+        on_start: Box::new(move |cx| {
+            cx.arm(1, Duration::from_millis(1));
+            for _ in 0..256.min(TOLD - told) {
+                cx.event("DELIVERED to somebody who reads slowly");
+                told += 1;
+            }
+            if told < TOLD {
+                cx.more();
+            }
+        }),
+    };
+    let running = run(process, Recovered::default(), Silent, ground);
+    tokio::pin!(running);
+    let of = |call: &str| calls.lock().unwrap().iter().filter(|known| **known == call).count();
+    let stuck = async {
+        // Nobody reads: it comes to a stop, while timers still fire.
+        let mut seen = (0, 0);
+        while seen.0 == 0 || seen != (of("more"), of("more")) {
+            seen = (of("more"), of("more"));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        result = &mut running => panic!("{result:?}"),
+        stuck = timeout(PATIENCE, stuck) => stuck.unwrap(),
+    }
+    assert!(of("more") < 20, "{} batches were told and not read", of("more"));
+    let read = std::thread::spawn(move || {
+        use std::io::BufRead;
+        io::BufReader::new(reader)
+            .lines()
+            .map_while(Result::ok)
+            .filter(|line| line.contains("DELIVERED"))
+            .take(TOLD)
+            .count()
+    });
+    let all = async {
+        while !read.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        read.join().unwrap()
+    };
+    tokio::select! {
+        result = &mut running => panic!("{result:?}"),
+        all = timeout(PATIENCE, all) => assert_eq!(all.unwrap(), TOLD, "none is lost"),
+    }
+    assert!(of("timer") > 0);
+}
+
+#[tokio::test]
+async fn an_answer_goes_to_who_asked() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+    let data = tempfile::tempdir().unwrap();
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ground, at, _) = ground(data.path(), &peer, &Written::default()).await;
+    let process = Scripted { calls: Calls::default(), on_start: Box::new(|_| {}) };
+    let asks = |name: &'static str, payload: &'static str| async move {
+        let mut stream = tokio::io::BufReader::new(tokio::net::TcpStream::connect(at).await.unwrap());
+        let line = format!("{{\"type\":\"SEQUENCER_REQUEST\",\"msg\":\"{name}\",\"payload\":\"{payload}\"}}\n");
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_line(&mut answer).await.unwrap();
+        answer
+    };
+    let both = async { tokio::join!(asks("alice/1", "x"), asks("bob/7", "xyz")) };
+    tokio::select! {
+        result = run(process, Recovered::default(), Silent, ground) => panic!("{result:?}"),
+        both = timeout(PATIENCE, both) => {
+            let (alice, bob) = both.unwrap();
+            assert!(alice.contains("\"msg\":\"alice/1\",\"seq\":1"), "{alice}");
+            assert!(bob.contains("\"msg\":\"bob/7\",\"seq\":3"), "{bob}");
+        }
+    }
 }

@@ -1,49 +1,69 @@
-//! The connections that others dial: reads lines, and lets through only what a member says to this node.
+//! The connections that others dial: reads lines, and lets through only what somebody says to this node.
 //!
-//! Anybody may connect. The number of connections and the length of a line are bounded; when all places are taken, the connection
-//! that was of the least use makes room, and members' connections are of more use than any other.
+//! Anybody may connect, and any node may speak: whom to believe is the core's decision. But peers that the core knows are heard first,
+//! through a queue of their own. The number of connections and the length of a line are bounded; when all places are taken, the
+//! connection that was of the least use makes room: strangers first, then clients, then peers.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use dsbench_wire::{Envelope, MAX_LINE, NodeId};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use super::refused::Refused;
+use super::Heard;
+use super::client::{self, Asked, Client};
+use super::datagrams::Ears;
 
-/// With a buffer and at most one line each, all strangers together cost less than 10 MiB.
-const CONNECTIONS_MAX: usize = 128;
+/// With a buffer and at most one line each, all strangers together cost less than 40 MiB.
+const CONNECTIONS_MAX: usize = 512;
 /// A node writes a line at once. Who takes longer over one is holding a place.
 const LINE_PATIENCE: Duration = Duration::from_secs(10);
 /// Out of file descriptors: accepting again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// A moment of a peer is later than any of a client.
+const OF_A_PEER: u64 = 1 << 63;
+
+/// The peers that the core knows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known(Arc<RwLock<BTreeSet<NodeId>>>);
+
+impl Known {
+    pub(super) fn has(&self, id: &NodeId) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    pub(super) fn insert(&self, id: NodeId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    pub(super) fn remove(&self, id: &NodeId) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
 /// What every connection needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
-    me: NodeId,
-    members: Arc<BTreeSet<NodeId>>,
-    heard: mpsc::Sender<Envelope>,
-    refused: Arc<Refused>,
-    /// Counts members' messages: the clock by which connections are compared.
+    ears: Ears,
+    /// Counts what was heard: the clock by which connections are compared.
     moment: Arc<AtomicU64>,
 }
 
+enum Admitted {
+    Message(Envelope),
+    Asked(Asked),
+}
+
 impl Gate {
-    pub(super) fn new(
-        me: NodeId,
-        members: BTreeSet<NodeId>,
-        heard: mpsc::Sender<Envelope>,
-        refused: Arc<Refused>,
-    ) -> Self {
-        Self { me, members: Arc::new(members), heard, refused, moment: Arc::default() }
+    pub(super) fn new(ears: Ears) -> Self {
+        Self { ears, moment: Arc::default() }
     }
 
     pub(super) async fn accept(self, listener: TcpListener) {
@@ -52,13 +72,13 @@ impl Gate {
             let (stream, from) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    self.refused.ignore("listener", format_args!("failed to accept: {error}"));
+                    self.ears.refused.ignore("listener", format_args!("failed to accept: {error}"));
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
             if let Some(evicted) = places.make_room() {
-                self.refused.ignore(
+                self.ears.refused.ignore(
                     evicted,
                     format_args!("more than {CONNECTIONS_MAX} connections, the least useful one is closed"),
                 );
@@ -71,61 +91,90 @@ impl Gate {
 
     /// Reads one connection to its end.
     async fn read(self, stream: TcpStream, from: SocketAddr, last_heard: Arc<AtomicU64>) {
-        let mut stream = BufReader::with_capacity(4096, stream);
+        let (stream, write) = stream.into_split();
+        let mut stream = BufReader::with_capacity(8192, stream);
+        let (mut unused, mut client) = (Some(write), None);
         let mut line = Vec::new();
         loop {
             line.clear();
             // Silence between two lines may last for ever, within one it may not.
             match stream.fill_buf().await {
-                Ok([]) | Err(_) => return,
+                Ok([]) | Err(_) => break,
                 Ok(_) => {}
             }
             let mut limited = (&mut stream).take(MAX_LINE as u64 + 1);
             match timeout(LINE_PATIENCE, limited.read_until(b'\n', &mut line)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => return,
-                Err(_) => return self.refused.ignore(from, "a line without an end, closed"),
+                Err(_) => return self.ears.refused.ignore(from, "a line without an end, closed"),
             }
             if line.last() != Some(&b'\n') {
                 let reason =
                     if line.len() > MAX_LINE { "a line that is too long, closed" } else { "a line that is cut off" };
-                return self.refused.ignore(from, reason);
+                return self.ears.refused.ignore(from, reason);
             }
-            match self.admitted(&line) {
-                Ok(envelope) => {
-                    last_heard.store(self.moment.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
-                    if self.heard.send(envelope).await.is_err() {
-                        return;
+            let heard = match self.admitted(&line) {
+                Ok(Admitted::Message(envelope)) if self.ears.known.has(&envelope.from) => {
+                    last_heard.store(self.next_moment() | OF_A_PEER, Ordering::Relaxed);
+                    self.ears.members.send(envelope).await.is_ok()
+                }
+                Ok(Admitted::Message(envelope)) => self.ears.strangers.send(Heard::Message(envelope)).await.is_ok(),
+                Ok(Admitted::Asked(asked)) => {
+                    last_heard.fetch_max(self.next_moment(), Ordering::Relaxed);
+                    if let Some(write) = unused.take() {
+                        client = Some(Client::start(write));
                     }
+                    let client = client.as_ref().expect("it was started a moment ago");
+                    let reply_to = client.place().await;
+                    let heard = match asked {
+                        Asked::Request { id, payload } => Heard::Request { id, payload, reply_to },
+                        Asked::Status => Heard::Status { reply_to },
+                    };
+                    self.ears.strangers.send(heard).await.is_ok()
                 }
                 Err(reason) => {
-                    self.refused.ignore(from, reason);
+                    self.ears.refused.ignore(from, reason);
                     // A buffer full of rubbish must not keep the one thread from the other connections.
                     tokio::task::coop::consume_budget().await;
+                    true
                 }
+            };
+            if !heard {
+                return;
             }
+        }
+        if let Some(client) = client {
+            client.is_answered().await;
         }
     }
 
-    fn admitted(&self, line: &[u8]) -> Result<Envelope, String> {
+    fn next_moment(&self) -> u64 {
+        self.moment.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn admitted(&self, line: &[u8]) -> Result<Admitted, String> {
+        // A node's message begins so; all others are looked at as a client's first.
+        if !line.starts_with(b"{\"from\":")
+            && let Some(asked) = client::asked(line)
+        {
+            return asked.map(Admitted::Asked);
+        }
         let envelope = dsbench_wire::decode(line).map_err(|error| error.to_string())?;
-        if envelope.from == self.me {
-            return Err(format!("a message that claims to come from {} itself", self.me));
+        let me = &self.ears.me;
+        if envelope.from == *me {
+            return Err(format!("a message that claims to come from {me} itself"));
         }
-        if !self.members.contains(&envelope.from) {
-            return Err(format!("{} is not a member", envelope.from));
-        }
-        if envelope.to != self.me {
+        if envelope.to != *me {
             return Err(format!("a message for {} (is its address in the member list right?)", envelope.to));
         }
-        Ok(envelope)
+        Ok(Admitted::Message(envelope))
     }
 }
 
 #[derive(Debug)]
 struct Place {
     from: SocketAddr,
-    /// The moment of the last message of a member, 0 before the first.
+    /// The moment of the last message of a peer or request of a client, 0 before the first.
     last_heard: Arc<AtomicU64>,
     task: AbortHandle,
 }
@@ -141,7 +190,7 @@ impl Drop for Place {
 struct Places(Vec<Place>);
 
 impl Places {
-    /// Frees a place if none is: the one without a member's message for the longest time, strangers (who never had one) first.
+    /// Frees a place if none is: the one that was heard the longest ago, strangers (who never were) first and peers last.
     fn make_room(&mut self) -> Option<SocketAddr> {
         self.0.retain(|place| !place.task.is_finished());
         if self.0.len() < CONNECTIONS_MAX {

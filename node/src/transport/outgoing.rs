@@ -1,8 +1,9 @@
 //! The connection that this node dials: writes lines, dials again when it is lost.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dsbench_wire::NodeId;
@@ -18,8 +19,11 @@ use crate::emit::Log;
 /// One encoded message, its newline included.
 pub(super) type Line = Box<str>;
 
-/// Lines that wait for a peer to read. Full means that it does not, and that more lines would only be old when it does.
-const QUEUE: usize = 64;
+/// Lines that wait for a peer to read, and their bytes. Full means that it does not, and that more lines would only be old when it does.
+const QUEUE: usize = 1024;
+const QUEUE_BYTES: usize = 4 << 20;
+/// Lines that wait are written together, up to so many bytes.
+const WRITE_MAX: usize = 64 << 10;
 /// A refused dial on loopback costs microseconds: the first attempts may come quickly.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// A connection that has stood this long was a real one; the next loss begins with short pauses again.
@@ -54,6 +58,9 @@ pub(super) struct Peer {
 #[derive(Debug, Default)]
 struct State {
     connected: AtomicBool,
+    /// Where the connection leads; kept when it is lost.
+    reached: Mutex<Option<SocketAddr>>,
+    queued_bytes: AtomicUsize,
     dropped: AtomicU64,
     alive: Notify,
 }
@@ -72,9 +79,22 @@ impl Peer {
     }
 
     pub(super) fn send(&self, line: Line) {
-        if self.lines.try_send(line).is_err() {
+        let bytes = line.len();
+        let has_room = self.state.queued_bytes.load(Ordering::Relaxed) + bytes <= QUEUE_BYTES;
+        // Counted first: the task that takes it away may be quicker.
+        self.state.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if !has_room || self.lines.try_send(line).is_err() {
+            self.state.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.state.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Where the connection leads, while it stands.
+    pub(super) fn reached(&self) -> Option<SocketAddr> {
+        if !self.is_connected() {
+            return None;
+        }
+        *self.state.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_alive(&self) {
@@ -115,8 +135,9 @@ impl Dialler {
                 Ok(stream) => {
                     self.log.info(format_args!("connected to peer={id} address={address}"));
                     was_told = true;
+                    *self.state.reached.lock().unwrap_or_else(PoisonError::into_inner) = stream.peer_addr().ok();
                     self.state.connected.store(true, Ordering::Relaxed);
-                    let end = talk(stream, &mut self.queue).await;
+                    let end = talk(stream, &mut self.queue, &self.state.queued_bytes).await;
                     self.state.connected.store(false, Ordering::Relaxed);
                     match end {
                         Ok(Leaving) => return,
@@ -168,7 +189,8 @@ impl Dialler {
     }
 
     fn discard_queued(&mut self) {
-        while self.queue.try_recv().is_ok() {
+        while let Ok(line) = self.queue.try_recv() {
+            self.state.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
             self.state.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -184,7 +206,10 @@ impl Dialler {
                 biased;
                 _ = &mut over => return None,
                 line = self.queue.recv() => match line {
-                    Some(_) => self.state.dropped.fetch_add(1, Ordering::Relaxed),
+                    Some(line) => {
+                        self.state.queued_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                        self.state.dropped.fetch_add(1, Ordering::Relaxed)
+                    }
                     None => return Some(Leaving),
                 },
             };
@@ -198,9 +223,14 @@ fn reached_itself(stream: &TcpStream) -> io::Result<bool> {
     Ok(stream.local_addr()? == stream.peer_addr()?)
 }
 
-/// Writes each line as it comes. The peer says nothing on this connection, so that whatever is read is its end.
-async fn talk(mut stream: TcpStream, queue: &mut mpsc::Receiver<Line>) -> io::Result<Leaving> {
+/// Writes each line as it comes, and those that wait together. The peer says nothing on this connection, so that whatever is read is its end.
+async fn talk(
+    mut stream: TcpStream,
+    queue: &mut mpsc::Receiver<Line>,
+    queued_bytes: &AtomicUsize,
+) -> io::Result<Leaving> {
     let (mut read, mut write) = stream.split();
+    let mut together = Vec::new();
     let mut unexpected = [0; 1];
     loop {
         tokio::select! {
@@ -211,7 +241,15 @@ async fn talk(mut stream: TcpStream, queue: &mut mpsc::Receiver<Line>) -> io::Re
                 Err(error) => error,
             }),
             line = queue.recv() => match line {
-                Some(line) => write.write_all(line.as_bytes()).await?,
+                Some(line) => {
+                    together.clear();
+                    together.extend(line.as_bytes());
+                    while together.len() < WRITE_MAX && let Ok(line) = queue.try_recv() {
+                        together.extend(line.as_bytes());
+                    }
+                    queued_bytes.fetch_sub(together.len(), Ordering::Relaxed);
+                    write.write_all(&together).await?;
+                }
                 None => {
                     write.shutdown().await?;
                     return Ok(Leaving);

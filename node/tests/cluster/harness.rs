@@ -21,7 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     ports: Vec<Port>,
     data: TempDir,
-    options: Vec<&'static str>,
+    options: Vec<String>,
+    /// They are told who the others are, and do not discover each other.
+    listed: bool,
 }
 
 /// Failover within a second or two.
@@ -36,7 +38,16 @@ impl Cluster {
         let ports = (0..members).map(|_| Port::free()).collect();
         // In memory where there is such a place: on a disk that others keep busy, one fsync may take longer than an election.
         let data = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        Self { ports, data, options: knobs.to_vec() }
+        Self { ports, data, options: knobs.iter().map(|&knob| knob.to_owned()).collect(), listed: true }
+    }
+
+    /// Peers that know nobody, and discover each other on `port` under the name `network`. `options` say who founds it.
+    pub(crate) fn discovering(members: usize, port: &Port, network: &str, options: &[&str]) -> Self {
+        let mut cluster = Self::new(members, PATIENT);
+        cluster.listed = false;
+        cluster.options.extend([format!("--broadcast-port={}", port.number), format!("--cluster={network}")]);
+        cluster.options.extend(options.iter().map(|&option| option.to_owned()));
+        cluster
     }
 
     pub(crate) fn address(&self, peer: usize) -> String {
@@ -49,19 +60,24 @@ impl Cluster {
 
     /// The command line of `peer<n>`, for a start with other ends than usual.
     pub(crate) fn command(&self, peer: usize) -> Command {
-        let members: Vec<String> =
-            (1..=self.ports.len()).map(|member| format!("peer{member}={}", self.address(member))).collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_dsnode"));
         command
-            .args(["sensor", "--id", &format!("peer{peer}"), "--peers", &members.join(","), "--data"])
+            .args(["sensor", "--id", &format!("peer{peer}"), "--data"])
             .arg(self.directory(peer))
             .args(&self.options);
+        if self.listed {
+            let members: Vec<String> =
+                (1..=self.ports.len()).map(|member| format!("peer{member}={}", self.address(member))).collect();
+            command.args(["--peers", &members.join(",")]);
+        } else {
+            command.args(["--listen", &self.address(peer)]);
+        }
         command
     }
 
     /// Adds options for the nodes that are started from now on.
-    pub(crate) fn with(mut self, options: &'static [&'static str]) -> Self {
-        self.options.extend(options);
+    pub(crate) fn with(mut self, options: &[&str]) -> Self {
+        self.options.extend(options.iter().map(|&option| option.to_owned()));
         self
     }
 
@@ -189,6 +205,31 @@ impl Node {
         self.ends();
         let all = self.stderr.wait(PATIENCE, |(lines, ended)| ended.then(|| lines.join("\n")));
         all.expect("stderr ends with the process")
+    }
+
+    /// The texts that it has delivered so far, in order, each with its number.
+    pub(crate) fn delivered(&self) -> Vec<(u64, String)> {
+        let delivery = |line: &String| {
+            let (_, rest) = line.split_once(" DELIVERED seq=")?;
+            let (seq, rest) = rest.split_once(' ')?;
+            let (_, text) = rest.split_once(" text=")?;
+            Some((seq.parse().unwrap(), text.to_owned()))
+        };
+        self.lines(Mark::START).iter().filter_map(delivery).collect()
+    }
+
+    /// Waits until it has delivered a message with this text.
+    pub(crate) fn delivers(&self, text: &str) {
+        self.awaits_line(Mark::START, &|line| {
+            line.contains(" DELIVERED seq=") && line.ends_with(&format!(" text={text}"))
+        });
+    }
+
+    /// Waits for a line on stdout that is as wanted, and gives it.
+    pub(crate) fn awaits_line(&self, since: Mark, wanted: &dyn Fn(&str) -> bool) -> String {
+        self.stdout
+            .wait(PATIENCE, |(lines, _)| lines.iter().skip(since.0).find(|line| wanted(line)).cloned())
+            .unwrap_or_else(|| panic!("no such line{}", self.told()))
     }
 
     pub(crate) fn crash(mut self) {

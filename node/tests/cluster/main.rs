@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clients;
+mod discovery;
 mod election;
 mod harness;
 mod hostile;
+mod log;
+mod messages;
 mod person;
 mod port;
 mod storage;

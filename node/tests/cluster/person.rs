@@ -17,11 +17,11 @@ fn commands_on_a_pipe_are_answered_without_a_prompt() {
     node.types("stauts\u{1b}[2J");
     assert_eq!(
         node.awaits(mark, "unknown command"),
-        "unknown command `stauts\\u{1b}[2J` (there are: status, help, quit)"
+        "unknown command `stauts\\u{1b}[2J` (there are: send, status, view, log, readings, help, leave, quit)"
     );
     node.types("");
     node.types("help");
-    node.awaits(mark, "quit     leave gracefully");
+    node.awaits(mark, "quit           leave gracefully");
     assert!(node.lines(Mark::START).iter().all(|line| !line.contains("peer1>")));
     node.types("quit");
     assert_eq!(node.ends().code(), Some(0));

@@ -1,10 +1,11 @@
-//! The messages of the sensor network's election, with their documented names.
+//! The messages of the sensor network, with their documented names.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::NodeId;
+use crate::{Entry, NodeId, Peer, RequestId, View};
 
 /// A period with at most one leader (Raft's term). 0 is before the first election.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub enum Message {
         term: Term,
         /// Which round of heartbeats: an acknowledgement names the one that it answers.
         seq: u64,
+        /// How far the receiver's log is committed, as far as it is known to be the leader's.
+        commit: u64,
     },
     /// A member has heard the leader. In a later term than the leader's, it tells the leader that it is deposed.
     HeartbeatAck {
@@ -88,6 +91,10 @@ pub enum Message {
         term: Term,
         /// The round that is answered.
         seq: u64,
+        /// Up to where the member's durable log is known to be the leader's.
+        matched: u64,
+        /// Who it is.
+        incarnation: u64,
     },
     /// Bully's challenge to all of higher priority: "I find no leader and would stand; do you?" It asks for no vote.
     Election {
@@ -125,6 +132,8 @@ pub enum Message {
         round: u64,
         /// Whether the voter would.
         granted: bool,
+        /// Who it is.
+        incarnation: u64,
     },
     /// "I stand in this term: vote for me."
     VoteRequest {
@@ -139,6 +148,8 @@ pub enum Message {
         term: Term,
         /// Whether the vote was given.
         granted: bool,
+        /// Who it is: the vote of a node whose disk was wiped is not the one that the view counts.
+        incarnation: u64,
     },
     /// The leader hands over: "stand now" (Ongaro's thesis, 3.10).
     TimeoutNow {
@@ -149,6 +160,118 @@ pub enum Message {
     Leave {
         /// The sender's term.
         term: Term,
+    },
+    /// The leader's entries, to one follower (Raft's AppendEntries).
+    Append {
+        /// The leader's term.
+        term: Term,
+        /// The entry before the first of these.
+        prev: Position,
+        /// How far the leader's log is committed.
+        commit: u64,
+        /// What follows `prev`, without a gap.
+        entries: Vec<Entry>,
+    },
+    /// The same to everybody, by multicast, which may lose it: only ever an accelerator.
+    Ordered {
+        /// The leader's term.
+        term: Term,
+        /// The entry before the first of these.
+        prev: Position,
+        /// How far the leader's log is committed.
+        commit: u64,
+        /// What follows `prev`, without a gap.
+        entries: Vec<Entry>,
+    },
+    /// The answer to `APPEND` and `ORDERED`, once the entries are durable. Refused, it asks for the repair of a gap.
+    AppendAck {
+        /// The follower's term.
+        term: Term,
+        /// Whether the follower has `prev`, and with it the entries.
+        granted: bool,
+        /// Granted: up to where its durable log is known to be the leader's. Refused: where to look for the last common entry.
+        matched: u64,
+        /// Whether it answers a multicast.
+        ordered: bool,
+        /// Who it is.
+        incarnation: u64,
+    },
+    /// A part of a snapshot, for a follower that is further behind than the leader's log goes back.
+    InstallSnapshot {
+        /// The leader's term.
+        term: Term,
+        /// The last entry that the snapshot covers.
+        at: Position,
+        /// The view in force there.
+        view: Arc<View>,
+        /// How many bytes the state has.
+        size: u64,
+        /// Where this part begins.
+        offset: u64,
+        /// The part.
+        part: Arc<str>,
+    },
+    /// The part before `offset` has arrived; at the end, the whole is durable.
+    SnapshotAck {
+        /// The follower's term.
+        term: Term,
+        /// Which snapshot.
+        at: Position,
+        /// What it needs next.
+        offset: u64,
+        /// Who it is.
+        incarnation: u64,
+    },
+    /// A request, on its way to the leader.
+    SequencerRequest {
+        /// The sender's term.
+        term: Term,
+        /// Whose.
+        id: RequestId,
+        /// The request of the same client that must be in the log before this one; 0 for none that is known.
+        after: u64,
+        /// What it asks for.
+        payload: Arc<str>,
+    },
+    /// "I am here and in no network, or in none any more: let me in." By broadcast, and to whoever is known.
+    NewPeerRequest {
+        /// The sender's term.
+        term: Term,
+        /// Who wants in, which is the sender or somebody for whom it passes this on.
+        peer: Peer,
+        /// Whether it was never in a network and would help to found one.
+        is_new: bool,
+    },
+    /// The leader has let the receiver in: as a learner first, as a member when it has caught up.
+    #[serde(rename = "ADDED TO NETWORK")]
+    AddedToNetwork {
+        /// The leader's term.
+        term: Term,
+        /// Where the others are.
+        view: Arc<View>,
+    },
+    /// A view is committed: to who is not in it any more.
+    ViewChange {
+        /// The leader's term.
+        term: Term,
+        /// The view.
+        view: Arc<View>,
+    },
+    /// The highest of the nodes that would found a network asks all others for their pledge.
+    PledgeRequest {
+        /// The sender's term.
+        term: Term,
+        /// Who would found it.
+        peer: Peer,
+    },
+    /// The answer to a `PLEDGE_REQUEST`: durable, given once, and never taken back.
+    Pledge {
+        /// The sender's term.
+        term: Term,
+        /// Whether it is given.
+        granted: bool,
+        /// Who gives it.
+        peer: Peer,
     },
 }
 
@@ -167,7 +290,18 @@ impl Message {
             | Self::VoteRequest { term, .. }
             | Self::Vote { term, .. }
             | Self::TimeoutNow { term }
-            | Self::Leave { term } => term,
+            | Self::Leave { term }
+            | Self::Append { term, .. }
+            | Self::Ordered { term, .. }
+            | Self::AppendAck { term, .. }
+            | Self::InstallSnapshot { term, .. }
+            | Self::SnapshotAck { term, .. }
+            | Self::SequencerRequest { term, .. }
+            | Self::NewPeerRequest { term, .. }
+            | Self::AddedToNetwork { term, .. }
+            | Self::ViewChange { term, .. }
+            | Self::PledgeRequest { term, .. }
+            | Self::Pledge { term, .. } => term,
         }
     }
 
@@ -186,6 +320,17 @@ impl Message {
             Self::Vote { .. } => "VOTE",
             Self::TimeoutNow { .. } => "TIMEOUT_NOW",
             Self::Leave { .. } => "LEAVE",
+            Self::Append { .. } => "APPEND",
+            Self::Ordered { .. } => "ORDERED",
+            Self::AppendAck { .. } => "APPEND_ACK",
+            Self::InstallSnapshot { .. } => "INSTALL_SNAPSHOT",
+            Self::SnapshotAck { .. } => "SNAPSHOT_ACK",
+            Self::SequencerRequest { .. } => "SEQUENCER_REQUEST",
+            Self::NewPeerRequest { .. } => "NEW_PEER_REQUEST",
+            Self::AddedToNetwork { .. } => "ADDED TO NETWORK",
+            Self::ViewChange { .. } => "VIEW_CHANGE",
+            Self::PledgeRequest { .. } => "PLEDGE_REQUEST",
+            Self::Pledge { .. } => "PLEDGE",
         }
     }
 
@@ -198,8 +343,10 @@ impl Message {
 
 /// A message in the form in which logs print it.
 ///
-/// The documented forms are `HEARTBEAT`, `HEARTBEAT_ACK`, `OK`, `ELECTION:<sender>` and `COORDINATOR:<sender>`; the other
-/// messages follow them, and a vote says whether it was given: `VOTE_REQUEST:peer2`, `VOTE:peer1 granted=true`.
+/// The documented forms are `HEARTBEAT`, `HEARTBEAT_ACK`, `OK`, `ELECTION:<sender>`, `COORDINATOR:<sender>`,
+/// `NEW_PEER_REQUEST`, `ADDED TO NETWORK`, `VIEW_CHANGE:<orderedPeerList>-<groupView>-<view_id>` and
+/// `SEQUENCER_REQUEST:<payload>`; the other messages follow them, and an answer says whether it was given:
+/// `VOTE_REQUEST:peer2`, `VOTE:peer1 granted=true`.
 #[derive(Debug, Clone, Copy)]
 pub struct Documented<'a> {
     from: &'a NodeId,
@@ -211,12 +358,32 @@ impl fmt::Display for Documented<'_> {
         let name = self.message.name();
         match self.message {
             Message::Heartbeat { .. } | Message::HeartbeatAck { .. } | Message::Ok { .. } => f.write_str(name),
-            Message::PreVote { granted, .. } | Message::Vote { granted, .. } => {
+            Message::NewPeerRequest { .. } | Message::AddedToNetwork { .. } => f.write_str(name),
+            Message::PreVote { granted, .. } | Message::Vote { granted, .. } | Message::Pledge { granted, .. } => {
                 write!(f, "{name}:{} granted={granted}", self.from)
+            }
+            Message::AppendAck { granted, matched, .. } => {
+                write!(f, "{name}:{} granted={granted} matched={matched}", self.from)
+            }
+            Message::Append { prev, entries, commit, .. } | Message::Ordered { prev, entries, commit, .. } => {
+                let (first, last) = (prev.index + 1, prev.index + entries.len() as u64);
+                write!(f, "{name}:{} entries={first}..{last} commit={commit}", self.from)
+            }
+            Message::SequencerRequest { id, payload, .. } => write!(f, "{name}:{payload} msg={id}"),
+            Message::ViewChange { view, .. } => {
+                write!(f, "{name}:")?;
+                list(f, view.members.keys().rev())?;
+                f.write_str("-")?;
+                list(f, view.members.values().rev().map(|peer| &peer.endpoint))?;
+                write!(f, "-{}", view.id)
             }
             _ => write!(f, "{name}:{}", self.from),
         }
     }
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl Iterator<Item = T>) -> fmt::Result {
+    items.enumerate().try_for_each(|(n, item)| write!(f, "{}{item}", if n == 0 { "" } else { "," }))
 }
 
 #[cfg(test)]
@@ -231,9 +398,9 @@ mod tests {
         assert_eq!(said(Message::Election { term }), "ELECTION:peer3");
         assert_eq!(said(Message::Ok { term, last: Position::default() }), "OK");
         assert_eq!(said(Message::Coordinator { term }), "COORDINATOR:peer3");
-        assert_eq!(said(Message::Heartbeat { term, seq: 1 }), "HEARTBEAT");
-        assert_eq!(said(Message::HeartbeatAck { term, seq: 1 }), "HEARTBEAT_ACK");
-        assert_eq!(said(Message::Vote { term, granted: true }), "VOTE:peer3 granted=true");
+        assert_eq!(said(Message::Heartbeat { term, seq: 1, commit: 0 }), "HEARTBEAT");
+        assert_eq!(said(Message::HeartbeatAck { term, seq: 1, matched: 0, incarnation: 1 }), "HEARTBEAT_ACK");
+        assert_eq!(said(Message::Vote { term, granted: true, incarnation: 1 }), "VOTE:peer3 granted=true");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The codec against random messages and random bytes.
 
-use dsbench_wire::{Envelope, Message, NodeId, Position, Term, decode, encode};
+use std::sync::Arc;
+
+use dsbench_wire::{Content, Entry, Envelope, Message, NodeId, Peer, Position, RequestId, Term, View, decode, encode};
 use proptest::prelude::*;
 
 fn node_id() -> impl Strategy<Value = NodeId> {
@@ -11,25 +13,96 @@ fn position() -> impl Strategy<Value = Position> {
     (0..=Term::LAST.0, any::<u64>()).prop_map(|(term, index)| Position { term: Term(term), index })
 }
 
+fn peer() -> impl Strategy<Value = Peer> {
+    (node_id(), "[a-z0-9.-]{1,20}:[1-9][0-9]{0,3}", any::<u64>()).prop_map(|(id, endpoint, incarnation)| Peer {
+        id,
+        endpoint: endpoint.parse().expect("the pattern is an endpoint's"),
+        incarnation,
+    })
+}
+
+fn view() -> impl Strategy<Value = Arc<View>> {
+    let peers = || prop::collection::vec(peer(), 0..4);
+    (any::<u64>(), peers(), peers()).prop_map(|(id, members, learners)| {
+        let by_id = |peers: Vec<Peer>| peers.into_iter().map(|peer| (peer.id.clone(), peer)).collect();
+        Arc::new(View { id, members: by_id(members), learners: by_id(learners) })
+    })
+}
+
+fn request_id() -> impl Strategy<Value = RequestId> {
+    ("[!-~]{1,96}", any::<u64>())
+        .prop_map(|(client, serial)| RequestId { client: client.parse().expect("the pattern is a client's"), serial })
+}
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    any::<String>().prop_map(Arc::from)
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let content = prop_oneof![
+        Just(Content::NoOp),
+        view().prop_map(Content::View),
+        (request_id(), text()).prop_map(|(id, payload)| Content::Command { id, payload }),
+    ];
+    (any::<u64>(), 0..=Term::LAST.0, content).prop_map(|(index, term, content)| Entry {
+        index,
+        term: Term(term),
+        content,
+    })
+}
+
+fn appended() -> impl Strategy<Value = (Term, Position, u64, Vec<Entry>)> {
+    ((0..=Term::LAST.0).prop_map(Term), position(), any::<u64>(), prop::collection::vec(entry(), 0..4))
+}
+
 fn message() -> impl Strategy<Value = Message> {
     let term = || (0..=Term::LAST.0).prop_map(Term);
     prop_oneof![
-        (term(), any::<u64>()).prop_map(|(term, seq)| Message::Heartbeat { term, seq }),
-        (term(), any::<u64>()).prop_map(|(term, seq)| Message::HeartbeatAck { term, seq }),
+        (term(), any::<u64>(), any::<u64>()).prop_map(|(term, seq, commit)| Message::Heartbeat { term, seq, commit }),
+        (term(), any::<u64>(), any::<u64>(), any::<u64>())
+            .prop_map(|(term, seq, matched, incarnation)| Message::HeartbeatAck { term, seq, matched, incarnation }),
         term().prop_map(|term| Message::Election { term }),
         (term(), position()).prop_map(|(term, last)| Message::Ok { term, last }),
         term().prop_map(|term| Message::Coordinator { term }),
         (term(), any::<u64>(), position(), any::<bool>())
             .prop_map(|(term, round, last, transfer)| Message::PreVoteRequest { term, round, last, transfer }),
-        (term(), any::<u64>(), any::<bool>()).prop_map(|(term, round, granted)| Message::PreVote {
-            term,
-            round,
-            granted
-        }),
+        (term(), any::<u64>(), any::<bool>(), any::<u64>())
+            .prop_map(|(term, round, granted, incarnation)| Message::PreVote { term, round, granted, incarnation }),
         (term(), position()).prop_map(|(term, last)| Message::VoteRequest { term, last }),
-        (term(), any::<bool>()).prop_map(|(term, granted)| Message::Vote { term, granted }),
+        (term(), any::<bool>(), any::<u64>()).prop_map(|(term, granted, incarnation)| Message::Vote {
+            term,
+            granted,
+            incarnation
+        }),
         term().prop_map(|term| Message::TimeoutNow { term }),
         term().prop_map(|term| Message::Leave { term }),
+        appended().prop_map(|(term, prev, commit, entries)| Message::Append { term, prev, commit, entries }),
+        appended().prop_map(|(term, prev, commit, entries)| Message::Ordered { term, prev, commit, entries }),
+        (term(), any::<bool>(), any::<u64>(), any::<bool>(), any::<u64>()).prop_map(
+            |(term, granted, matched, ordered, incarnation)| Message::AppendAck {
+                term,
+                granted,
+                matched,
+                ordered,
+                incarnation
+            }
+        ),
+        (term(), position(), view(), any::<u64>(), any::<u64>(), text()).prop_map(
+            |(term, at, view, size, offset, part)| Message::InstallSnapshot { term, at, view, size, offset, part }
+        ),
+        (term(), position(), any::<u64>(), any::<u64>())
+            .prop_map(|(term, at, offset, incarnation)| Message::SnapshotAck { term, at, offset, incarnation }),
+        (term(), request_id(), any::<u64>(), text()).prop_map(|(term, id, after, payload)| Message::SequencerRequest {
+            term,
+            id,
+            after,
+            payload
+        }),
+        (term(), peer(), any::<bool>()).prop_map(|(term, peer, is_new)| Message::NewPeerRequest { term, peer, is_new }),
+        (term(), view()).prop_map(|(term, view)| Message::AddedToNetwork { term, view }),
+        (term(), view()).prop_map(|(term, view)| Message::ViewChange { term, view }),
+        (term(), peer()).prop_map(|(term, peer)| Message::PledgeRequest { term, peer }),
+        (term(), any::<bool>(), peer()).prop_map(|(term, granted, peer)| Message::Pledge { term, granted, peer }),
     ]
 }
 

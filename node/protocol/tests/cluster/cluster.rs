@@ -3,15 +3,16 @@
 //! One queue holds all that is due - a message's arrival, a timer, the end of an fsync, a fault - and one loop takes the
 //! earliest. Time is virtual, every node has a clock of its own that runs a little wrong, and nothing else decides.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Cx, Durable, Effect, Event, Process, Sensor, Timer};
-use dsbench_wire::{Envelope, Message, NodeId, Term};
+use dsbench_protocol::{Answer, Asker, Config, Cx, Effect, Event, Mark, Process, Sensor, Timer};
+use dsbench_wire::{Endpoint, Entry, Envelope, Message, NodeId, Record as Saved, RequestId, Term, View};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 
 use crate::chance::{self, Chance};
+use crate::clients::Clients;
 use crate::disk::Disk;
 use crate::faults::What;
 use crate::network::Network;
@@ -29,7 +30,12 @@ pub(crate) struct Cluster {
     pub(crate) network: Network,
     /// What the nodes told people, in order.
     pub(crate) records: Vec<Record>,
+    /// When which node handed an entry to its disk.
+    pub(crate) stored: Vec<(Duration, NodeId)>,
+    pub(crate) clients: Clients,
     digest: u64,
+    /// Every message goes through the codec.
+    is_encoded: bool,
     trace: Option<Vec<String>>,
 }
 
@@ -38,6 +44,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Record {
     pub(crate) at: Duration,
     pub(crate) node: NodeId,
+    /// Which life of the node, from 1.
+    pub(crate) life: u32,
     pub(crate) event: Event,
 }
 
@@ -48,6 +56,8 @@ struct Node {
     /// How long an fsync takes at most.
     fsync_max: Duration,
     lives: u32,
+    /// How many disks it has lost.
+    wiped: u32,
     /// How much faster than true time its clock runs, in millionths.
     drift_ppm: i64,
     chance: Chance,
@@ -61,6 +71,8 @@ struct Running {
     started: Duration,
     /// The generation of each armed timer: an older one that comes due means nothing.
     timers: BTreeMap<Timer, u64>,
+    /// Whom it can send to.
+    peers: BTreeSet<NodeId>,
     /// What waits for the disk, in order.
     held: VecDeque<Held>,
     paused: Option<Paused>,
@@ -70,7 +82,7 @@ struct Running {
 #[derive(Debug)]
 struct Paused {
     since: Duration,
-    inbox: Vec<Vec<u8>>,
+    inbox: Vec<Envelope>,
     due: Vec<(Timer, u64)>,
     synced: Option<u64>,
 }
@@ -80,11 +92,17 @@ enum Held {
     Until(u64),
     Send(NodeId, Message),
     Event(Event),
+    Answer(Asker, Answer),
+    Forget(NodeId),
+    More,
 }
 
 #[derive(Debug)]
 enum Due {
-    Arrival { to: NodeId, line: Vec<u8> },
+    Arrival(Envelope),
+    Request { node: NodeId, text: String },
+    Client(usize),
+    More(NodeId, u32),
     Timer { node: NodeId, life: u32, timer: Timer, generation: u64 },
     Synced { node: NodeId, life: u32 },
     Fault(What),
@@ -103,6 +121,7 @@ impl Cluster {
                 disk: Disk::default(),
                 fsync_max: Duration::from_millis(4),
                 lives: 0,
+                wiped: 0,
                 drift_ppm: chance.below(20_001) as i64 - 10_000,
                 chance,
                 running: None,
@@ -117,7 +136,10 @@ impl Cluster {
             nodes: ids.iter().map(|id| (id.clone(), node(id))).collect(),
             network: Network::new(seed),
             records: Vec::new(),
+            stored: Vec::new(),
+            clients: Clients::default(),
             digest: chance::FNV_START,
+            is_encoded: seed.is_multiple_of(16),
             trace: None,
         }
     }
@@ -181,7 +203,11 @@ impl Cluster {
         self.now = at;
         self.steps += 1;
         match due {
-            Due::Arrival { to, line } => self.arrive(&to, line),
+            Due::Arrival(envelope) => self.arrive(envelope),
+            Due::Request { node, text } => self.request(&node, Asker(0), None, text),
+            Due::Client(n) => self.client_due(n),
+            Due::More(node, life) if self.nodes[&node].lives == life => self.call(&node, Process::more),
+            Due::More(..) => {}
             Due::Timer { node, life, timer, generation } => self.timer_due(&node, life, timer, generation),
             Due::Synced { node, life } => self.synced(&node, life),
             Due::Fault(what) => self.break_it(what),
@@ -225,10 +251,11 @@ impl Cluster {
             rng: Pcg64Mcg::seed_from_u64(chance::key(seed, &format!("core/{id}/{}", node.lives))),
             started: now,
             timers: BTreeMap::new(),
+            peers: BTreeSet::new(),
             held: VecDeque::new(),
             paused: None,
         });
-        let recovered = node.disk.read();
+        let recovered = node.disk.recover();
         self.tell(|| format!("{id} ! starts with {recovered:?}"));
         self.call(id, |sensor, cx| sensor.start(recovered, cx));
     }
@@ -248,7 +275,7 @@ impl Cluster {
         if node.running.take().is_some() {
             let is_in_time = node.chance.permille(500);
             node.disk.lose_power(is_in_time);
-            let left = node.disk.read();
+            let left = node.disk.recover();
             self.tell(|| format!("{id} ! loses power, its disk holds {left:?}"));
         }
     }
@@ -280,8 +307,8 @@ impl Cluster {
         if let Some(upto) = paused.synced {
             self.release(id, upto);
         }
-        for line in paused.inbox {
-            self.arrive(id, line);
+        for envelope in paused.inbox {
+            self.arrive(envelope);
         }
         self.call(id, |sensor, cx| sensor.stalled(stood_still, cx));
         let life = self.nodes[id].lives;
@@ -296,17 +323,39 @@ impl Cluster {
 
     // ---- what happens to a process ----
 
-    fn arrive(&mut self, to: &NodeId, line: Vec<u8>) {
-        let Some(running) = self.running(to) else { return };
+    fn arrive(&mut self, envelope: Envelope) {
+        let Some(running) = self.running(&envelope.to) else { return };
         if let Some(paused) = &mut running.paused {
-            paused.inbox.push(line);
+            paused.inbox.push(envelope);
             return;
         }
-        let envelope = dsbench_wire::decode(&line).expect("what a core sends can be read");
-        self.digest = chance::fnv(self.digest, &line);
-        self.digest = chance::fnv(self.digest, &self.now.as_nanos().to_le_bytes());
-        self.tell(|| format!("{to} < {} term={}", Shown(&envelope), envelope.message.term()));
-        self.call(to, |sensor, cx| sensor.message(&envelope.from, envelope.message, cx));
+        self.note(envelope.message.name().as_bytes());
+        self.note(&envelope.message.term().0.to_le_bytes());
+        self.tell(|| format!("{} < {} term={}", envelope.to, Shown(&envelope), envelope.message.term()));
+        let Envelope { from, to, message } = envelope;
+        self.call(&to, |sensor, cx| sensor.message(&from, message, cx));
+    }
+
+    /// Takes what happens now into the hash of all that happens.
+    fn note(&mut self, bytes: &[u8]) {
+        self.digest = chance::fnv(self.digest, bytes);
+        self.digest = chance::fnv(self.digest, &(self.now.as_nanos() as u64).to_le_bytes());
+    }
+
+    /// Somebody asks a node that is up for something; a node that stands still is not asked.
+    pub(crate) fn request(&mut self, id: &NodeId, asker: Asker, request: Option<RequestId>, text: String) {
+        if self.running(id).is_some_and(|running| running.paused.is_none()) {
+            self.tell(|| format!("{id} ! is asked for {text} by {asker:?}"));
+            self.call(id, |sensor, cx| sensor.request(asker, request, text, cx));
+        }
+    }
+
+    pub(crate) fn request_at(&mut self, at: Duration, node: &NodeId, text: String) {
+        self.at(at, Due::Request { node: node.clone(), text });
+    }
+
+    pub(crate) fn client_at(&mut self, at: Duration, n: usize) {
+        self.at(at, Due::Client(n));
     }
 
     fn timer_due(&mut self, id: &NodeId, life: u32, timer: Timer, generation: u64) {
@@ -349,6 +398,7 @@ impl Cluster {
 
     /// Lets go of what waited for the disk up to `upto`.
     fn release(&mut self, id: &NodeId, upto: u64) {
+        self.call(id, |sensor, cx| sensor.persisted(Mark(upto), cx));
         while let Some(running) = self.running(id)
             && let Some(held) = running.held.front()
             && !matches!(held, Held::Until(ticket) if *ticket > upto)
@@ -357,6 +407,9 @@ impl Cluster {
                 Held::Until(_) => {}
                 Held::Send(to, message) => self.send(id, to, message),
                 Held::Event(event) => self.record(id, event),
+                Held::Answer(asker, answer) => self.answer(id, asker, answer),
+                Held::Forget(peer) => self.forget(id, &peer),
+                Held::More => self.more(id),
             }
         }
     }
@@ -369,7 +422,7 @@ impl Cluster {
         let Some(running) = &mut node.running else { return };
         let now = scaled(true_now - running.started, 1_000_000 + drift, 1_000_000);
         let mut effects = Vec::new();
-        handle(&mut running.sensor, &mut Cx::new(id, now, &mut running.rng, &mut effects));
+        handle(&mut running.sensor, &mut Cx::new(id, now, &mut running.rng, &node.disk, &mut effects));
         for effect in effects {
             self.perform(id, effect);
         }
@@ -377,7 +430,7 @@ impl Cluster {
 
     fn perform(&mut self, id: &NodeId, effect: Effect<Sensor>) {
         match effect {
-            Effect::Persist(durable) => self.persist(id, durable),
+            Effect::Persist(record) => self.persist(id, record),
             Effect::SendNow(to, message) => self.send(id, to, message),
             Effect::Send(to, message) => match self.running(id) {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Send(to, message)),
@@ -386,6 +439,24 @@ impl Cluster {
             Effect::Event(event) => match self.running(id) {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Event(event)),
                 _ => self.record(id, event),
+            },
+            Effect::Answer(asker, answer) => match self.running(id) {
+                Some(running) if !running.held.is_empty() => running.held.push_back(Held::Answer(asker, answer)),
+                _ => self.answer(id, asker, answer),
+            },
+            Effect::Multicast(message) | Effect::Broadcast(message) => self.multicast(id, &message),
+            Effect::Connect(peer) => {
+                if let Some(running) = self.running(id) {
+                    running.peers.insert(peer.id);
+                }
+            }
+            Effect::Forget(peer) => match self.running(id) {
+                Some(running) if !running.held.is_empty() => running.held.push_back(Held::Forget(peer)),
+                _ => self.forget(id, &peer),
+            },
+            Effect::More => match self.running(id) {
+                Some(running) if !running.held.is_empty() => running.held.push_back(Held::More),
+                _ => self.more(id),
             },
             Effect::Arm(timer, at) => self.arm(id, timer, at),
             Effect::Disarm(timer) => {
@@ -396,9 +467,16 @@ impl Cluster {
         }
     }
 
-    fn persist(&mut self, id: &NodeId, durable: Durable) {
+    fn persist(&mut self, id: &NodeId, record: Saved) {
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
-        let ticket = node.disk.write(durable);
+        let is_lazy = matches!(record, Saved::Applied { .. });
+        if matches!(record, Saved::Entry(_)) {
+            self.stored.push((self.now, id.clone()));
+        }
+        let ticket = node.disk.write(record);
+        if is_lazy {
+            return;
+        }
         if let Some(running) = &mut node.running {
             running.held.push_back(Held::Until(ticket));
         }
@@ -416,19 +494,66 @@ impl Cluster {
     }
 
     fn send(&mut self, from: &NodeId, to: NodeId, message: Message) {
-        let envelope = Envelope { from: from.clone(), to: to.clone(), message };
-        let line = dsbench_wire::encode(&envelope).into_bytes();
-        for delay in self.network.carry(from, &to) {
-            self.at(self.now + delay, Due::Arrival { to: to.clone(), line: line.clone() });
+        if self.running(from).is_some_and(|running| running.peers.contains(&to)) {
+            self.carry(from, to, message);
+        }
+    }
+
+    fn carry(&mut self, from: &NodeId, to: NodeId, message: Message) {
+        if !self.nodes.contains_key(&to) {
+            return;
+        }
+        let delays = self.network.carry(from, &to);
+        let mut envelope = Envelope { from: from.clone(), to, message };
+        if self.is_encoded {
+            let line = dsbench_wire::encode(&envelope);
+            envelope = dsbench_wire::decode(line.as_bytes()).expect("what a core sends can be read");
+        }
+        for delay in delays {
+            self.at(self.now + delay, Due::Arrival(envelope.clone()));
+        }
+    }
+
+    /// Whoever reads the log takes a moment.
+    fn more(&mut self, id: &NodeId) {
+        let life = self.nodes[id].lives;
+        self.at(self.now + Duration::from_millis(1), Due::More(id.clone(), life));
+    }
+
+    fn forget(&mut self, id: &NodeId, peer: &NodeId) {
+        if let Some(running) = self.running(id) {
+            running.peers.remove(peer);
+        }
+    }
+
+    fn multicast(&mut self, from: &NodeId, message: &Message) {
+        for to in self.ids().into_iter().filter(|to| to != from) {
+            self.carry(from, to, message.clone());
+        }
+    }
+
+    fn answer(&mut self, id: &NodeId, asker: Asker, answer: Answer) {
+        self.tell(|| format!("{id} > {asker:?} {answer}"));
+        let now = self.now;
+        self.clients.answered(asker, &answer, now);
+    }
+
+    /// A client looks at its clock.
+    fn client_due(&mut self, n: usize) {
+        let ids = self.ids();
+        let now = self.now;
+        let Some((ask, next)) = self.clients.due(n, now, &ids) else { return };
+        self.client_at(next, n);
+        if let Some((node, id, text)) = ask {
+            self.request(&node, Asker(n as u64 + 1), Some(id), text);
         }
     }
 
     fn record(&mut self, id: &NodeId, event: Event) {
-        let line = format!("{id} {event}");
-        self.digest = chance::fnv(self.digest, line.as_bytes());
-        self.digest = chance::fnv(self.digest, &self.now.as_nanos().to_le_bytes());
+        self.note(format!("{id} {event}").as_bytes());
         self.tell(|| format!("{id} | {event}"));
-        self.records.push(Record { at: self.now, node: id.clone(), event });
+        let life = self.nodes[id].lives;
+        self.records.push(Record { at: self.now, node: id.clone(), life, event });
     }
 
     fn tell(&mut self, line: impl FnOnce() -> String) {
@@ -470,7 +595,44 @@ impl Cluster {
                 self.at(self.now + down, Due::Restart(id));
             }
             What::SlowDisk(id, fsync_max) => self.set_fsync(&id, fsync_max),
+            What::Wipe(id, down) => {
+                if self.can_spare(&id) {
+                    self.wipe(&id);
+                } else {
+                    self.kill(&id);
+                }
+                self.at(self.now + down, Due::Restart(id));
+            }
+            What::BlackOut(down) => {
+                for id in self.ids() {
+                    self.lose_power(&id);
+                    self.at(self.now + down, Due::Restart(id));
+                }
+            }
         }
+    }
+
+    /// The disk is gone, and with it all that the node had promised.
+    pub(crate) fn wipe(&mut self, id: &NodeId) {
+        self.kill(id);
+        let node = self.nodes.get_mut(id).expect("a node of this cluster");
+        node.disk.wipe();
+        node.wiped += 1;
+        self.tell(|| format!("{id} ! has a new disk"));
+    }
+
+    /// Whether the others can do without this node's disk: whatever view is in force anywhere knows which disk it is, and the
+    /// other members are a majority. No protocol survives more.
+    fn can_spare(&self, id: &NodeId) -> bool {
+        let Some(incarnation) = self.nodes[id].disk.incarnation() else { return false };
+        let others = self.nodes.iter().filter(|&(other, _)| other != id);
+        let mut views = others.map(|(_, node)| node.disk.latest_view());
+        let is_known = |view: &View| {
+            let known = view.members.values().chain(view.learners.values()).all(|peer| peer.incarnation != 0);
+            let mine = view.peer(id).is_none_or(|peer| peer.incarnation == incarnation);
+            known && mine && view.members.keys().filter(|member| *member != id).count() >= view.majority()
+        };
+        self.nodes.values().all(|node| node.wiped == 0) && views.all(|view| view.is_some_and(|view| is_known(&view)))
     }
 
     /// Only members of the same group reach each other, replacing any earlier partition.
@@ -496,7 +658,8 @@ impl Cluster {
     /// Undoes every fault: links, disks, pauses; and starts who is down.
     pub(crate) fn heal_everything(&mut self) {
         self.tell(|| "! everything heals".to_owned());
-        self.queue.retain(|_, due| !matches!(due, Due::Fault(_)));
+        self.queue.retain(|_, due| !matches!(due, Due::Fault(_) | Due::Request { .. }));
+        self.clients.ask_no_more();
         self.network.heal();
         for id in self.ids() {
             self.set_fsync(&id, Duration::from_millis(4));
@@ -507,7 +670,28 @@ impl Cluster {
 
     // ---- what is the case ----
 
-    fn sensor(&self, id: &NodeId) -> Option<&Sensor> {
+    /// The members of the view in force, as a node knows it.
+    pub(crate) fn members(&self, id: &NodeId) -> Vec<NodeId> {
+        self.sensor(id).map_or_else(Vec::new, |sensor| sensor.view().members.keys().cloned().collect())
+    }
+
+    /// Which life of a node this is, from 1, and how many disks it has lost.
+    pub(crate) fn life(&self, id: &NodeId) -> (u32, u32) {
+        (self.nodes[id].lives, self.nodes[id].wiped)
+    }
+
+    /// A node's log, with what is on its way to the disk.
+    pub(crate) fn log(&self, id: &NodeId) -> Vec<Entry> {
+        self.nodes[id].disk.whole_log()
+    }
+
+    pub(crate) fn retain(&mut self, entries: u64) {
+        for node in self.nodes.values_mut() {
+            node.disk.retain(entries);
+        }
+    }
+
+    pub(crate) fn sensor(&self, id: &NodeId) -> Option<&Sensor> {
         Some(&self.nodes[id].running.as_ref()?.sensor)
     }
 
@@ -552,6 +736,16 @@ impl Cluster {
     pub(crate) fn leader_of(&self, id: &NodeId) -> Option<NodeId> {
         self.sensor(id)?.leader().cloned()
     }
+}
+
+/// The endpoints of `ids`, such as a static list has them.
+pub(crate) fn endpoints(ids: &[NodeId]) -> BTreeMap<NodeId, Endpoint> {
+    ids.iter().map(|id| (id.clone(), endpoint(id))).collect()
+}
+
+/// `peer3:7000`
+pub(crate) fn endpoint(id: &NodeId) -> Endpoint {
+    format!("{id}:7000").parse().expect("an endpoint")
 }
 
 /// `peer3`

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use dsbench_protocol::{Event, Quorum, Takeover};
+use dsbench_protocol::{Answer, Event, Quorum, Takeover};
 use dsbench_wire::NodeId;
 
 use crate::chance::Chance;
@@ -33,6 +33,10 @@ pub(crate) enum What {
     Leave(NodeId, Duration),
     /// An fsync takes up to this long.
     SlowDisk(NodeId, Duration),
+    /// A process is killed, and started again on an empty disk after a while, where the others can do without the old one.
+    Wipe(NodeId, Duration),
+    /// All machines lose their power and unsynced data at once, and start again after a while.
+    BlackOut(Duration),
 }
 
 /// A fault with its moment.
@@ -51,6 +55,13 @@ pub(crate) enum Moment {
     Stands,
     BecameLeader,
     Transferring,
+    Requested,
+    Stored,
+    Delivered,
+    Acknowledged,
+    ViewChange,
+    Suspected,
+    Installed,
 }
 
 /// A fault whose node is known when its moment comes.
@@ -60,6 +71,7 @@ pub(crate) enum Aim {
     LosePower(Duration),
     Pause(Duration),
     Isolate,
+    BlackOut(Duration),
 }
 
 /// All that is random about one run, but for what its keyed streams decide on the way.
@@ -69,6 +81,18 @@ pub(crate) struct Schedule {
     pub(crate) size: usize,
     pub(crate) quorum: Quorum,
     pub(crate) takeover: Takeover,
+    /// How many more nodes come later, and when.
+    pub(crate) joiners: Vec<Duration>,
+    /// Whether the first nodes know each other from the start, or have to find each other.
+    pub(crate) is_listed: bool,
+    pub(crate) multicast: bool,
+    /// After how many entries the state is saved.
+    pub(crate) checkpoint_every: u64,
+    /// How many entries are kept that a checkpoint covers; all where nothing is said.
+    pub(crate) retention: Option<u64>,
+    pub(crate) clients: usize,
+    /// What people ask for, when, and where.
+    pub(crate) requests: Vec<(Duration, NodeId)>,
     /// When each node starts.
     pub(crate) starts: Vec<Duration>,
     pub(crate) faults: Vec<Fault>,
@@ -82,9 +106,24 @@ impl Schedule {
         let size = *shape.pick(&[3, 5]);
         let takeover = *shape.pick(&[Takeover::Bully, Takeover::Sticky]);
         let starts = (0..size).map(|_| shape.between(ms(0), ms(300))).collect();
-        let heals_at = shape.between(ms(2000), ms(7000));
-        let count = 2 + shape.below(15);
+        // Short runs are dense, long ones see the same node fail and return more than once. 60 s with the time to settle.
+        let is_long = shape.permille(250);
+        let heals_at = if is_long { shape.between(ms(20_000), ms(47_000)) } else { shape.between(ms(2000), ms(9000)) };
+        let count = (2 + shape.below(15)) * if is_long { 2 } else { 1 };
         let is_contested = shape.permille(300);
+        let (joiners, is_listed) = if quorum == Quorum::None {
+            (Vec::new(), true)
+        } else {
+            let joiners = (0..shape.below(3)).map(|_| shape.between(ms(200), heals_at)).collect();
+            (joiners, shape.permille(750))
+        };
+        let multicast = shape.permille(400);
+        let checkpoint_every = *shape.pick(&[5, 30, 10_000]);
+        let retention = *shape.pick(&[None, Some(0), Some(10)]);
+        let clients = shape.below(4);
+        let mut asks = Chance::of(seed, "requests");
+        let requests =
+            (0..5 + asks.below(60)).map(|_| (asks.between(ms(0), heals_at), peer(1 + asks.below(size)))).collect();
         let mut faults: Vec<_> = (0..count)
             .map(|n| {
                 let chance = &mut Chance::of(seed, &format!("fault/{n}"));
@@ -94,7 +133,22 @@ impl Schedule {
         if is_contested {
             faults.push(Fault::Timed(ms(0), What::Storm(slow_links(&mut Chance::of(seed, "storm")))));
         }
-        Self { seed, size, quorum, takeover, starts, faults, heals_at }
+        Self {
+            seed,
+            size,
+            quorum,
+            takeover,
+            joiners,
+            is_listed,
+            multicast,
+            checkpoint_every,
+            retention,
+            clients,
+            requests,
+            starts,
+            faults,
+            heals_at,
+        }
     }
 }
 
@@ -104,8 +158,8 @@ const fn ms(n: u64) -> Duration {
 
 fn fault(chance: &mut Chance, size: usize, heals_at: Duration) -> Fault {
     if chance.permille(350) {
-        let moment = *chance.pick(&[Moment::Voted, Moment::Stands, Moment::BecameLeader, Moment::Transferring]);
-        let nth = 1 + chance.below(4);
+        let moment = *chance.pick(&Moment::ALL);
+        let nth = if moment.is_frequent() { 1 + chance.below(150) } else { 1 + chance.below(4) };
         let delay = chance.between(ms(0), ms(50));
         Fault::Aimed { moment, nth, delay, aim: aim(chance) }
     } else {
@@ -127,10 +181,11 @@ fn slow_links(chance: &mut Chance) -> Rule {
 fn aim(chance: &mut Chance) -> Aim {
     // Short absences hurt most: the others have not noticed yet, and the term is the same.
     let span = if chance.permille(500) { chance.between(ms(1), ms(60)) } else { chance.between(ms(60), ms(2500)) };
-    match chance.below(4) {
-        0 => Aim::Kill(span),
-        1 => Aim::LosePower(span),
-        2 => Aim::Pause(span),
+    match chance.below(9) {
+        0 | 1 => Aim::Kill(span),
+        2 | 3 => Aim::LosePower(span),
+        4 | 5 => Aim::Pause(span),
+        6 => Aim::BlackOut(span),
         _ => Aim::Isolate,
     }
 }
@@ -138,7 +193,7 @@ fn aim(chance: &mut Chance) -> Aim {
 fn what(chance: &mut Chance, size: usize) -> What {
     let node = peer(1 + chance.below(size));
     let other = peer(1 + chance.below(size));
-    match chance.below(12) {
+    match chance.below(15) {
         0 => What::Partition(halves(chance, size)),
         1 => What::Partition(vec![vec![node], (1..=size).map(peer).collect()]),
         2 => What::OneWay { from: node, to: other },
@@ -149,6 +204,8 @@ fn what(chance: &mut Chance, size: usize) -> What {
         8 => What::LosePower(node, chance.between(ms(1), ms(2500))),
         9 => What::Leave(node, chance.between(ms(1), ms(2500))),
         10 => What::Storm(rule(chance)),
+        11 => What::BlackOut(chance.between(ms(1), ms(1500))),
+        12 | 13 => What::Wipe(node, chance.between(ms(1), ms(2500))),
         _ => What::SlowDisk(node, chance.between(ms(5), ms(600))),
     }
 }
@@ -171,12 +228,38 @@ fn rule(chance: &mut Chance) -> Rule {
 }
 
 impl Moment {
+    const ALL: [Self; 11] = [
+        Self::Voted,
+        Self::Stands,
+        Self::BecameLeader,
+        Self::Transferring,
+        Self::Requested,
+        Self::Stored,
+        Self::Delivered,
+        Self::Acknowledged,
+        Self::ViewChange,
+        Self::Suspected,
+        Self::Installed,
+    ];
+
+    fn is_frequent(self) -> bool {
+        matches!(self, Self::Requested | Self::Stored | Self::Delivered | Self::Acknowledged)
+    }
+
     pub(crate) fn is(self, event: &Event) -> bool {
         match self {
             Self::Voted => matches!(event, Event::Voted { .. }),
             Self::Stands => matches!(event, Event::Stands { .. }),
             Self::BecameLeader => matches!(event, Event::BecameLeader { .. }),
             Self::Transferring => matches!(event, Event::Transferring { .. }),
+            Self::Requested => matches!(event, Event::Requested { .. }),
+            // Not a log line: the disk tells.
+            Self::Stored => false,
+            Self::Delivered => matches!(event, Event::Delivered { .. }),
+            Self::Acknowledged => matches!(event, Event::Answered(Answer::Acknowledged { .. })),
+            Self::ViewChange => matches!(event, Event::ViewChange { .. }),
+            Self::Suspected => matches!(event, Event::Suspected { .. }),
+            Self::Installed => matches!(event, Event::Installed { .. }),
         }
     }
 }
@@ -188,6 +271,7 @@ impl Aim {
             Self::Kill(down) => What::Kill(node, down),
             Self::LosePower(down) => What::LosePower(node, down),
             Self::Pause(span) => What::Pause(node, span),
+            Self::BlackOut(down) => What::BlackOut(down),
             Self::Isolate => What::Partition(vec![vec![node], ids.to_vec()]),
         }
     }
@@ -205,6 +289,8 @@ impl fmt::Display for What {
             Self::Kill(id, down) => write!(f, "kill {id} for {down:?}"),
             Self::LosePower(id, down) => write!(f, "power loss at {id} for {down:?}"),
             Self::Leave(id, down) => write!(f, "{id} leaves for {down:?}"),
+            Self::Wipe(id, down) => write!(f, "{id} gets a new disk after {down:?}"),
+            Self::BlackOut(down) => write!(f, "power loss everywhere for {down:?}"),
             Self::SlowDisk(id, span) => write!(f, "an fsync at {id} takes up to {span:?}"),
         }
     }
@@ -216,6 +302,17 @@ impl fmt::Display for Schedule {
             f,
             "seed {}: {} nodes, quorum {}, takeover {}, starts {:?}",
             self.seed, self.size, self.quorum, self.takeover, self.starts
+        )?;
+        writeln!(
+            f,
+            "  listed {}, multicast {}, checkpoints every {}, retention {:?}, {} clients, {} requests, joiners at {:?}",
+            self.is_listed,
+            self.multicast,
+            self.checkpoint_every,
+            self.retention,
+            self.clients,
+            self.requests.len(),
+            self.joiners
         )?;
         for fault in &self.faults {
             match fault {

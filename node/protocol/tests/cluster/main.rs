@@ -7,6 +7,7 @@
 //! * `oracle`: what must be true of each of them; `planted` and `mistakes` show that it bites.
 
 mod chance;
+mod clients;
 mod cluster;
 mod disk;
 mod faults;

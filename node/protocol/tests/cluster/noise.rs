@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Cx, Durable, Effect, Process, Quorum, Sensor, Takeover, Timer};
-use dsbench_wire::{Message, NodeId, Position, Term};
+use dsbench_protocol::{Config, Cx, Effect, Mark, Process, Quorum, Sensor, Takeover, Timer};
+use dsbench_wire::{Ballot, Message, NodeId, Position, Record, Term};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 
 use crate::chance::Chance;
 use crate::cluster::peer;
+use crate::disk::Disk;
 use crate::schedules::knobs;
 
 #[derive(Debug)]
@@ -22,7 +23,9 @@ struct Victim {
     rng: Pcg64Mcg,
     now: Duration,
     timers: BTreeSet<Timer>,
-    durable: Durable,
+    disk: Disk,
+    ballot: Ballot,
+    members: Vec<NodeId>,
     votes: BTreeMap<Term, NodeId>,
     round: u64,
 }
@@ -35,15 +38,15 @@ fn nonsense(chance: &mut Chance, round: u64) -> Message {
     let granted = chance.permille(800);
     let transfer = chance.permille(300);
     match chance.below(11) {
-        0 => Message::Heartbeat { term, seq },
-        1 => Message::HeartbeatAck { term, seq },
+        0 => Message::Heartbeat { term, seq, commit: 0 },
+        1 => Message::HeartbeatAck { term, seq, matched: 0, incarnation: 1 },
         2 => Message::Election { term },
         3 => Message::Ok { term, last },
         4 => Message::Coordinator { term },
         5 => Message::PreVoteRequest { term, round, last, transfer },
-        6 => Message::PreVote { term, round, granted },
+        6 => Message::PreVote { term, round, granted, incarnation: 1 },
         7 => Message::VoteRequest { term, last },
-        8 => Message::Vote { term, granted },
+        8 => Message::Vote { term, granted, incarnation: 1 },
         9 => Message::TimeoutNow { term },
         _ => Message::Leave { term },
     }
@@ -55,13 +58,15 @@ impl Victim {
         let me = chance.pick(&members).clone();
         let quorum = *chance.pick(&[Quorum::Majority, Quorum::None]);
         let takeover = *chance.pick(&[Takeover::Bully, Takeover::Sticky]);
-        let config = Config { quorum, takeover, ..knobs(&me, members) };
+        let config = Config { quorum, takeover, ..knobs(&me, members.clone()) };
         Self {
             sensor: Sensor::new(config.clone()).expect("knobs that work"),
             rng: Pcg64Mcg::seed_from_u64(chance.next()),
             now: Duration::ZERO,
             timers: BTreeSet::new(),
-            durable: Durable::default(),
+            disk: Disk::default(),
+            ballot: Ballot::default(),
+            members: members.clone(),
             votes: BTreeMap::new(),
             round: 0,
             me,
@@ -73,7 +78,7 @@ impl Victim {
         self.now += chance.between(Duration::ZERO, Duration::from_millis(150));
         match chance.below(20) {
             0 => {
-                let recovered = Some(self.durable.clone());
+                let recovered = self.disk.recover();
                 self.timers.clear();
                 self.sensor = Sensor::new(self.config.clone()).expect("knobs that work");
                 self.call(|sensor, cx| sensor.start(recovered, cx));
@@ -97,19 +102,37 @@ impl Victim {
         }
     }
 
+    /// Lets the core handle one thing, and the end of every fsync that comes of it.
     fn call(&mut self, handle: impl FnOnce(&mut Sensor, &mut Cx<'_, Sensor>)) {
+        let mut written = self.handle(handle);
+        while let Some(upto) = written {
+            self.disk.begin_sync();
+            self.disk.end_sync();
+            written = self.handle(|sensor, cx| sensor.persisted(Mark(upto), cx));
+        }
+    }
+
+    /// Gives the ticket of the last record.
+    fn handle(&mut self, handle: impl FnOnce(&mut Sensor, &mut Cx<'_, Sensor>)) -> Option<u64> {
         let mut effects = Vec::new();
-        handle(&mut self.sensor, &mut Cx::new(&self.me, self.now, &mut self.rng, &mut effects));
+        handle(&mut self.sensor, &mut Cx::new(&self.me, self.now, &mut self.rng, &self.disk, &mut effects));
+        let mut persisted = None;
         for effect in effects {
             match effect {
-                Effect::Persist(durable) => {
-                    assert!(durable.term >= self.durable.term, "terms only grow");
-                    if let Some(candidate) = &durable.voted_for {
-                        let given = self.votes.entry(durable.term).or_insert_with(|| candidate.clone());
-                        assert_eq!(given, candidate, "one vote in term {}", durable.term);
+                Effect::Persist(record) => {
+                    persisted = Some(self.disk.write(record.clone()));
+                    let Record::Ballot(ballot) = record else { continue };
+                    assert!(ballot.term >= self.ballot.term, "terms only grow");
+                    if let Some(candidate) = &ballot.voted_for {
+                        let given = self.votes.entry(ballot.term).or_insert_with(|| candidate.clone());
+                        assert_eq!(given, candidate, "one vote in term {}", ballot.term);
                     }
-                    self.durable = durable;
+                    self.ballot = ballot;
                 }
+                Effect::Multicast(message) | Effect::Broadcast(message) => {
+                    assert_eq!(message.term(), self.ballot.term, "every message carries the sender's persisted term");
+                }
+                Effect::Connect(_) | Effect::Forget(_) | Effect::Answer(..) | Effect::More => {}
                 Effect::Send(to, message) | Effect::SendNow(to, message) => self.judge(&to, &message),
                 Effect::Arm(timer, at) => {
                     assert!(at >= self.now, "a timer in the past");
@@ -122,16 +145,17 @@ impl Victim {
             }
         }
         assert_eq!(self.sensor.is_leader(), self.sensor.leader() == Some(&self.me));
-        assert_eq!(self.sensor.term(), self.durable.term, "its term is the persisted one");
+        assert_eq!(self.sensor.term(), self.ballot.term, "its term is the persisted one");
+        persisted
     }
 
     fn judge(&mut self, to: &NodeId, message: &Message) {
-        assert!(*to != self.me && self.config.members.contains(to), "sent to {to}");
-        assert_eq!(message.term(), self.durable.term, "every message carries the sender's persisted term");
+        assert!(*to != self.me && self.members.contains(to), "sent to {to}");
+        assert_eq!(message.term(), self.ballot.term, "every message carries the sender's persisted term");
         match message {
             Message::PreVoteRequest { round, .. } => self.round = *round,
-            Message::Vote { granted: true, .. } => assert_eq!(self.durable.voted_for.as_ref(), Some(to)),
-            Message::VoteRequest { .. } => assert_eq!(self.durable.voted_for.as_ref(), Some(&self.me)),
+            Message::Vote { granted: true, .. } => assert_eq!(self.ballot.voted_for.as_ref(), Some(to)),
+            Message::VoteRequest { .. } => assert_eq!(self.ballot.voted_for.as_ref(), Some(&self.me)),
             _ => {}
         }
     }
@@ -143,7 +167,8 @@ fn nonsense_is_neither_a_panic_nor_a_second_vote() {
     for seed in 0..2000 {
         let mut chance = Chance::of(seed, "noise");
         let mut victim = Victim::of(&mut chance);
-        victim.call(|sensor, cx| sensor.start(None, cx));
+        let recovered = victim.disk.recover();
+        victim.call(|sensor, cx| sensor.start(recovered, cx));
         for _ in 0..100 {
             victim.suffers(&mut chance);
             led += usize::from(victim.sensor.is_leader());

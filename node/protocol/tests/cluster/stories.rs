@@ -168,17 +168,37 @@ fn a_minority_elects_nobody_and_a_majority_does() {
 fn five_nodes_survive_two_failures_at_once_and_three_stop_them_until_one_returns() {
     let mut cluster = settled(5, 5, majority);
     cluster.run_for(ms(1000));
-    for n in [5, 4] {
+    for n in [5, 4, 3] {
         cluster.kill(&peer(n));
     }
-    cluster.run_for(ms(3000));
-    assert_eq!(cluster.leaders(), [peer(3)]);
-    cluster.kill(&peer(3));
     cluster.run_for(ms(3000));
     assert_eq!(cluster.leaders(), []);
     cluster.start(&peer(4));
     cluster.run_for(ms(3000));
     assert_eq!(cluster.leaders(), [peer(4)]);
+}
+
+#[test]
+fn failed_members_leave_the_view_in_time_so_that_a_third_failure_is_survived_too() {
+    for seed in SEEDS {
+        let mut cluster = settled(seed, 5, majority);
+        cluster.run_for(ms(1000));
+        for n in [5, 4] {
+            cluster.kill(&peer(n));
+        }
+        let is_left = |c: &Cluster| c.leaders() == [peer(3)] && c.members(&peer(3)) == [1, 2, 3].map(peer);
+        // Two timeouts until the next leader, two until it knows that the other is gone as well, and a change each.
+        assert!(cluster.run_until(ms(5 * 400), is_left), "seed {seed}\n{}", cluster.trace().join("\n"));
+        cluster.kill(&peer(3));
+        cluster.run_for(ms(2000));
+        assert_eq!(cluster.leaders(), [peer(2)], "seed {seed}");
+        for n in [3, 4, 5] {
+            cluster.start(&peer(n));
+        }
+        cluster.run_for(ms(4000));
+        assert_eq!(cluster.members(&peer(5)), [1, 2, 3, 4, 5].map(peer), "seed {seed}");
+        assert_eq!(leader(&cluster), peer(5));
+    }
 }
 
 #[test]

@@ -1,25 +1,37 @@
-//! What a person can ask of a sensor peer: `status`, `help`, `quit`.
+//! What a person can ask of a sensor peer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
 
-use dsbench_protocol::{Event, Sensor};
-use dsbench_wire::NodeId;
+use dsbench_protocol::{Event, Sensor, priority};
+use dsbench_wire::{NodeId, View};
+use serde::Serialize;
 
+use super::options::reading_time;
 use crate::emit::Escaped;
 use crate::runtime::{Console, Reply};
-use crate::transport::Traffic;
+use crate::transport::{Address, Traffic};
 
 const HELP: &str = "\
-status   role, term, leader, members, who is suspected, failed or gone, and the state of the network
-help     this list
-quit     leave gracefully, as Ctrl-C, Ctrl-D and SIGTERM do";
+send TEXT      send TEXT to all peers, in the same order everywhere
+status         role, term, leader, view, who is suspected, failed or gone, and how far the log is
+view           the members, the one of the highest priority first, and where they are reached
+log N          the last N deliveries of this life of the peer [10]
+readings TIME  take a reading so often and send it to all; `readings off` ends it
+help           this list
+quit           leave gracefully, as `leave`, Ctrl-C, Ctrl-D and SIGTERM do";
+const COMMANDS: &str = "send, status, view, log, readings, help, leave, quit";
+
+/// Deliveries that `log` remembers.
+const REMEMBERED: usize = 100;
 
 /// Answers from what the core knows and from what the log has told, so that a status never contradicts the log.
 #[derive(Debug)]
 pub(super) struct SensorConsole {
     me: NodeId,
-    members: BTreeSet<NodeId>,
+    endpoint: Address,
     trouble: BTreeMap<NodeId, Trouble>,
+    deliveries: VecDeque<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,27 +41,77 @@ enum Trouble {
     Left,
 }
 
+/// For a program that is no member.
+#[derive(Serialize)]
+struct Introduction<'a> {
+    r#type: &'static str,
+    id: &'a NodeId,
+    role: &'static str,
+    term: u64,
+    leader: Option<&'a NodeId>,
+    /// Where the leader is reached.
+    endpoint: Option<String>,
+    delivered: u64,
+    seq: u64,
+}
+
 impl SensorConsole {
-    pub(super) fn new(me: NodeId, members: BTreeSet<NodeId>) -> Self {
-        Self { me, members, trouble: BTreeMap::new() }
+    pub(super) fn new(me: NodeId, endpoint: Address) -> Self {
+        Self { me, endpoint, trouble: BTreeMap::new(), deliveries: VecDeque::with_capacity(REMEMBERED) }
+    }
+
+    fn role(&self, sensor: &Sensor) -> &'static str {
+        match sensor.leader() {
+            Some(leader) if *leader == self.me => "leader",
+            Some(_) => "follower",
+            None if sensor.is_member() => "electing",
+            None => "joining",
+        }
     }
 
     fn status(&self, sensor: &Sensor, traffic: Traffic) -> String {
-        let role = match sensor.leader() {
-            Some(leader) if *leader == self.me => "leader",
-            Some(_) => "follower",
-            None => "electing",
-        };
+        let role = self.role(sensor);
         let term = sensor.term();
         let leader = sensor.leader().map_or("none", NodeId::as_str);
-        let members = list(&self.members);
+        let view = view(sensor);
+        let id = view.id;
+        let members = list(view.members.keys());
         let [suspected, failed, left] =
             [Trouble::Suspected, Trouble::Failed, Trouble::Left].map(|trouble| list(self.in_trouble(trouble)));
         let Traffic { connected, ignored, dropped } = traffic;
+        let (last, committed) = (sensor.last().index, sensor.committed());
+        let (delivered, seq, open) = (sensor.delivered(), sensor.seq(), sensor.open_requests());
         format!(
             "status role={role} term={term} leader={leader} members={members} suspected={suspected} failed={failed} left={left} \
-             connected={connected} ignored={ignored} dropped={dropped}"
+             connected={connected} ignored={ignored} dropped={dropped} view={id} last={last} \
+             committed={committed} delivered={delivered} seq={seq} open={open}"
         )
+    }
+
+    fn members(&self, sensor: &Sensor) -> String {
+        let view = view(sensor);
+        let mut members: Vec<_> = view.members.values().collect();
+        members.sort_by(|a, b| priority(&b.id).cmp(&priority(&a.id)));
+        let mut told = format!("view={} orderedPeerList={}", view.id, list(members.iter().map(|peer| &peer.id)));
+        let learners = view.learners.values().map(|peer| (peer, "learner"));
+        for (peer, what) in members.into_iter().map(|peer| (peer, "member")).chain(learners) {
+            let leads = if sensor.leader() == Some(&peer.id) { " leads" } else { "" };
+            // A string takes everything.
+            let _ = write!(told, "\n  {} {} {what}{leads}", peer.id, peer.endpoint);
+        }
+        told
+    }
+
+    fn log(&self, count: &str) -> String {
+        let Ok(count) = (if count.is_empty() { Ok(10) } else { count.parse::<usize>() }) else {
+            return "log takes a number: `log 20`".to_owned();
+        };
+        if self.deliveries.is_empty() {
+            return "nothing was delivered in this life of the peer".to_owned();
+        }
+        let skipped = self.deliveries.len().saturating_sub(count);
+        let lines: Vec<&str> = self.deliveries.iter().skip(skipped).map(String::as_str).collect();
+        lines.join("\n")
     }
 
     fn in_trouble(&self, trouble: Trouble) -> impl Iterator<Item = &NodeId> {
@@ -72,23 +134,76 @@ impl Console<Sensor> for SensorConsole {
                 self.trouble.retain(|_, trouble| *trouble != Trouble::Suspected);
                 return;
             }
+            Event::ViewChange { view, .. } => {
+                self.trouble.retain(|peer, _| view.peer(peer).is_some());
+                return;
+            }
+            Event::Delivered { .. } => {
+                if self.deliveries.len() == REMEMBERED {
+                    self.deliveries.pop_front();
+                }
+                self.deliveries.push_back(Escaped(&event.to_string()).to_string());
+                return;
+            }
             _ => return,
         };
         self.trouble.insert(peer.clone(), trouble);
     }
 
+    fn is_sure(&self, event: &Event) -> bool {
+        matches!(event, Event::Delivered { .. })
+    }
+
     fn command(&self, line: &str, sensor: &Sensor, traffic: Traffic) -> Reply {
-        match line {
+        let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        match command {
             "" => Reply::Nothing,
-            "status" => Reply::Answer(self.status(sensor, traffic)),
-            "help" => Reply::Answer(HELP.to_owned()),
-            "quit" => Reply::Leave,
-            unknown => {
-                let unknown: String = unknown.chars().take(40).collect();
-                Reply::Answer(format!("unknown command `{}` (there are: status, help, quit)", Escaped(&unknown)))
+            "send" if rest.is_empty() => Reply::Answer("send takes what to send: `send hello`".to_owned()),
+            "send" => Reply::Request(rest.to_owned()),
+            "log" => Reply::Answer(self.log(rest)),
+            "readings" if rest == "off" => Reply::Readings(None),
+            "readings" => match reading_time(rest) {
+                Ok(time) => Reply::Readings(Some(time)),
+                Err(error) => Reply::Answer(format!("readings takes a time or off, such as `readings 2s`: {error}")),
+            },
+            "status" if rest.is_empty() => Reply::Answer(self.status(sensor, traffic)),
+            "view" if rest.is_empty() => Reply::Answer(self.members(sensor)),
+            "help" if rest.is_empty() => Reply::Answer(HELP.to_owned()),
+            "quit" | "leave" if rest.is_empty() => Reply::Leave,
+            _ => {
+                let unknown: String = line.chars().take(40).collect();
+                Reply::Answer(format!("unknown command `{}` (there are: {COMMANDS})", Escaped(&unknown)))
             }
         }
     }
+
+    fn introduction(&self, sensor: &Sensor) -> String {
+        let leader = sensor.leader();
+        let endpoint = leader.and_then(|leader| {
+            if *leader == self.me {
+                return Some(self.endpoint.to_string());
+            }
+            sensor.leader_endpoint().map(ToString::to_string)
+        });
+        let introduction = Introduction {
+            r#type: "STATUS",
+            id: &self.me,
+            role: self.role(sensor),
+            term: sensor.term().0,
+            leader,
+            endpoint,
+            delivered: sensor.delivered(),
+            seq: sensor.seq(),
+        };
+        serde_json::to_string(&introduction).expect("an introduction has text keys and plain values only")
+    }
+}
+
+/// The committed view; before there is one, who is known to be a founder.
+fn view(sensor: &Sensor) -> &View {
+    let committed = sensor.committed_view();
+    if committed.members.is_empty() { sensor.view() } else { committed }
 }
 
 /// `peer1,peer2`, or `none`: a value without a space.
@@ -99,20 +214,39 @@ pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dsbench_protocol::Config;
-    use dsbench_wire::Term;
+    use std::sync::Arc;
+
+    use dsbench_protocol::{Change, Config, Founding};
+    use dsbench_wire::{Peer, Term};
 
     use super::*;
 
+    fn console() -> (SensorConsole, Sensor) {
+        let endpoint: Address = "127.0.0.1:7001".parse().unwrap();
+        let sensor = Sensor::new(Config::new(endpoint.clone(), Founding::Bootstrap)).unwrap();
+        (SensorConsole::new("peer1".parse().unwrap(), endpoint), sensor)
+    }
+
+    fn view(id: u64, peers: usize) -> Event {
+        let peer = |n: usize| Peer {
+            id: format!("peer{n}").parse().unwrap(),
+            endpoint: format!("127.0.0.1:700{n}").parse().unwrap(),
+            incarnation: 1,
+        };
+        let members = (1..=peers).map(peer).map(|peer| (peer.id.clone(), peer)).collect();
+        let change = Change::Founded;
+        Event::ViewChange { view: Arc::new(View { id, members, ..View::default() }), term: Term(1), change }
+    }
+
+    const TRAFFIC: Traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
+
     #[test]
     fn a_status_agrees_with_what_the_log_told() {
-        let [me, two, three, four] = ["peer1", "peer2", "peer3", "peer4"].map(|id| id.parse::<NodeId>().unwrap());
-        let config = Config::new(&me, [two.clone(), three.clone(), four.clone()]);
-        let mut console = SensorConsole::new(me, config.members.clone());
-        let sensor = Sensor::new(config).unwrap();
-        let traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
+        let (mut console, sensor) = console();
+        let [two, three, four] = ["peer2", "peer3", "peer4"].map(|id| id.parse::<NodeId>().unwrap());
         let term = Term(1);
         let told = [
+            view(3, 4),
             Event::Suspected { peer: two.clone(), term },
             Event::Suspected { peer: three.clone(), term },
             Event::Failed { peer: three.clone(), term },
@@ -122,13 +256,51 @@ mod tests {
             console.told(event);
         }
         assert_eq!(
-            console.status(&sensor, traffic),
-            "status role=electing term=0 leader=none members=peer1,peer2,peer3,peer4 suspected=peer2 failed=peer3 left=peer4 \
-             connected=2 ignored=1 dropped=0"
+            console.status(&sensor, TRAFFIC),
+            "status role=joining term=0 leader=none members=none suspected=peer2 failed=peer3 left=peer4 \
+             connected=2 ignored=1 dropped=0 view=0 last=0 committed=0 delivered=0 seq=0 open=0"
         );
         console.told(&Event::Recovered { peer: three, term });
         console.told(&Event::Follows { leader: two, term });
-        let status = console.status(&sensor, traffic);
+        let status = console.status(&sensor, TRAFFIC);
         assert!(status.contains("suspected=none failed=none left=peer4"), "{status}");
+        console.told(&view(4, 3));
+        let status = console.status(&sensor, TRAFFIC);
+        assert!(status.contains("left=none"), "who is out of the view is no trouble any more: {status}");
+    }
+
+    #[test]
+    fn deliveries_are_remembered_and_cannot_forge_a_line() {
+        let (mut console, sensor) = console();
+        let delivered = |seq: u64, text: &str| Event::Delivered {
+            seq,
+            term: Term(2),
+            index: seq + 1,
+            id: "peer1/3".parse().unwrap(),
+            view: 1,
+            text: text.into(),
+        };
+        for seq in 1..=150 {
+            console.told(&delivered(seq, "hello"));
+        }
+        console.told(&delivered(151, "a\u{1b}[2J\nDELIVERED"));
+        let Reply::Answer(log) = console.command("log 2", &sensor, TRAFFIC) else { panic!("an answer") };
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(lines[0].starts_with("DELIVERED seq=150 ") && lines[1].starts_with("DELIVERED seq=151 "), "{log}");
+        assert!(!log.contains('\u{1b}'), "{log}");
+    }
+
+    #[test]
+    fn what_is_typed_is_a_request_a_setting_or_a_question() {
+        let (console, sensor) = console();
+        let typed = |line: &str| console.command(line, &sensor, TRAFFIC);
+        assert_eq!(typed("send  hello world"), Reply::Request("hello world".to_owned()));
+        assert_eq!(typed("readings 2s"), Reply::Readings(Some(std::time::Duration::from_secs(2))));
+        assert_eq!(typed("readings off"), Reply::Readings(None));
+        assert_eq!((typed("leave"), typed("quit"), typed("")), (Reply::Leave, Reply::Leave, Reply::Nothing));
+        for wrong in ["send", "log x", "readings fast", "quit now", "reboot"] {
+            assert!(matches!(typed(wrong), Reply::Answer(_)), "{wrong}");
+        }
     }
 }

@@ -1,36 +1,48 @@
 //! The options of a sensor peer, and what makes sense among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use dsbench_protocol::{Config, ConfigError, Quorum, Takeover};
+use dsbench_protocol::{Config, ConfigError, Founding, Quorum, Takeover};
 use dsbench_wire::{IdError, NodeId};
 use rand_pcg::Pcg64Mcg;
 
 use super::console;
-use crate::transport::{Address, AddressError};
+use crate::transport::{Address, AddressError, Datagrams, Multicast};
 
 const EXAMPLES: &str = "\
 Examples:
-  Three terminals, the list and one of the commands in each; then stop one with Ctrl-C, or with
-  kill -9, and start it again:
+  Three terminals, one of the commands in each; then stop one with Ctrl-C, or with kill -9, and start it again:
+
+    dsbench node sensor --id peer1 --expect 3
+    dsbench node sensor --id peer2 --expect 3
+    dsbench node sensor --id peer3 --expect 3
+
+  They find each other by broadcast on this machine, and the first three found the network. Later ones join it:
+
+    dsbench node sensor --id peer4
+
+  In a network of machines, each says where it is reached:
+
+    dsbench node sensor --id peer1 --expect 3 --listen 192.168.1.11:7001
+
+  Without broadcast, from a list that all share:
 
     PEERS=peer1=127.0.0.1:7001,peer2=127.0.0.1:7002,peer3=127.0.0.1:7003
     dsbench node sensor --id peer1 --peers $PEERS
-    dsbench node sensor --id peer2 --peers $PEERS
-    dsbench node sensor --id peer3 --peers $PEERS
 
-  The same quicker, as a classroom would do it, and without a trace of earlier runs:
+  As a classroom would do it, quickly, and without a trace of earlier runs:
 
     dsbench node sensor --id peer1 --peers $PEERS --quorum none --data $(mktemp -d) \\
         --heartbeat-interval 200ms --heartbeat-timeout 600ms --election-timeout 300ms
 
-On a terminal or a pipe, stdin takes the commands status, help and quit; its end leaves gracefully, as Ctrl-C and SIGTERM do. \
+On a terminal or a pipe, stdin takes commands (`help` lists them); its end leaves gracefully, as Ctrl-C and SIGTERM do. \
 `dsnode sensor ...` is the same as `dsbench node sensor ...`.";
 
 /// The options of a peer.
@@ -41,15 +53,36 @@ pub struct SensorArgs {
     #[arg(long, value_name = "ID")]
     id: NodeId,
 
-    /// All members, as id=host:port with commas between; may be repeated. Whether this peer is among them makes no difference
-    #[arg(long, value_name = "ID=ADDRESS,...", required = true, value_delimiter = ',')]
-    peers: Vec<Member>,
-
-    /// How many members the list must have, this peer included: a check against a forgotten one
-    #[arg(long, value_name = "N")]
+    /// Found the network with the first N peers that find each other; with --peers, how many that list must have, this peer included
+    #[arg(long, value_name = "N", conflicts_with = "bootstrap")]
     expect: Option<usize>,
 
-    /// Where to accept connections [default: the address of this peer in --peers]
+    /// Found the network alone; others join it
+    #[arg(long, conflicts_with_all = ["peers", "join"])]
+    bootstrap: bool,
+
+    /// All first members, as id=host:port with commas between; may be repeated. Whether this peer is among them makes no difference.
+    /// Without it, peers are discovered
+    #[arg(long, value_name = "ID=ADDRESS,...", value_delimiter = ',')]
+    peers: Vec<Member>,
+
+    /// Peers to ask to be let in, beside whoever hears a broadcast
+    #[arg(long, value_name = "ID=ADDRESS,...", value_delimiter = ',', conflicts_with = "peers")]
+    join: Vec<Member>,
+
+    /// Do not discover by broadcast
+    #[arg(long)]
+    no_discover: bool,
+
+    /// The UDP port of discovery, the same for all
+    #[arg(long, value_name = "PORT", default_value_t = BROADCAST_PORT)]
+    broadcast_port: u16,
+
+    /// The name of the network: peers of others are not discovered [default: default; for a node of a run, the run's own]
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+
+    /// Where to accept connections [default: the address of this peer in --peers, or 127.0.0.1 and a port that its name gives]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<Address>,
 
@@ -57,9 +90,17 @@ pub struct SensorArgs {
     #[arg(long, value_name = "ADDRESS")]
     advertise: Option<Address>,
 
-    /// The directory of its durable state: term and vote [default: data/ID]
+    /// The directory of its durable state: term, vote and log [default: data/ID]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Entries that stay in the log for peers that were away, although a checkpoint covers them
+    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000)]
+    retain: u64,
+
+    /// Entries between two checkpoints, from which a restart begins
+    #[arg(long, value_name = "ENTRIES", default_value_t = 10_000)]
+    checkpoint_every: u64,
 
     /// Time between two heartbeats of the leader
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
@@ -81,6 +122,18 @@ pub struct SensorArgs {
     #[arg(long, default_value = "bully", value_parser = choice::<Takeover>(&["bully", "sticky"]))]
     takeover: Takeover,
 
+    /// How the leader's messages also travel: off (TCP alone), peers (a datagram to each), or a group as 239.77.0.1:7077
+    #[arg(long, value_name = "HOW", default_value = "peers", value_parser = how_to_multicast)]
+    multicast: Multicast,
+
+    /// The share of received multicast that is thrown away, 0 to 1: to see that gaps are repaired
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    multicast_loss: f64,
+
+    /// Takes a reading so often, such as temperature=21.4, and sends it to all [default: none]
+    #[arg(long, value_name = "TIME", value_parser = reading_time)]
+    readings: Option<Duration>,
+
     /// Makes this peer's random choices repeatable [default: different each time]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -89,6 +142,42 @@ pub struct SensorArgs {
     #[cfg(feature = "mistakes")]
     #[arg(long, value_name = "NAME", hide = true)]
     mistake: Option<dsbench_protocol::Mistake>,
+}
+
+/// The documented port of discovery.
+const BROADCAST_PORT: u16 = 9999;
+/// The name of a network whose user gave it none.
+const CLUSTER: &str = "default";
+/// dsbench gives every run a token of its own: runs at the same time stay apart.
+const RUN: &str = "DSBENCH_RUN";
+const CLUSTER_MAX: usize = 64;
+
+fn how_to_multicast(text: &str) -> Result<Multicast, String> {
+    match text {
+        "off" => return Ok(Multicast::Off),
+        "peers" => return Ok(Multicast::Peers),
+        _ => {}
+    }
+    match text.parse::<SocketAddrV4>() {
+        Ok(group) if group.ip().is_multicast() && group.port() != 0 => Ok(Multicast::Group(group)),
+        _ => Err("expected off, peers, or a group as 239.77.0.1:7077 (224.0.0.0 to 239.255.255.255)".to_owned()),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to 1, such as 0.2".to_owned()),
+    }
+}
+
+/// A time between two readings.
+pub(super) fn reading_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time < Duration::from_millis(1) {
+        return Err("expected 1ms or longer".to_owned());
+    }
+    Ok(time)
 }
 
 fn choice<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
@@ -136,6 +225,14 @@ pub(super) enum UsageError {
     Expected { me: NodeId, found: usize, expected: usize, members: String },
     #[error("--listen is missing, and --peers does not name {0} (add --listen 127.0.0.1:7001, or {0}=... to --peers)")]
     NowhereToListen(NodeId),
+    #[error("--listen {0} is every address of this machine, and the others need one of them (add --advertise)")]
+    NowhereToReach(Address),
+    #[error("without --peers and with --no-discover, nobody is found (add --join, --peers or --bootstrap)")]
+    Alone,
+    #[error("the name of a cluster has 1 to {CLUSTER_MAX} letters, digits, '-', '_', '.' and ':', which {0:?} has not")]
+    Cluster(String),
+    #[error("--multicast-loss means nothing without --multicast")]
+    LossOfNothing,
     #[error("--advertise {advertise} is not the address of {me} in --peers, {listed}: the others would dial that one")]
     Advertise { me: NodeId, advertise: Address, listed: Address },
     #[error("--data is missing, and {0} is no name for a directory")]
@@ -151,43 +248,29 @@ pub(super) struct Settings {
     pub(super) config: Config,
     pub(super) listen: Address,
     pub(super) advertise: Address,
-    /// Without this peer.
-    pub(super) peers: BTreeMap<NodeId, Address>,
+    pub(super) datagrams: Datagrams,
     pub(super) data: PathBuf,
+    pub(super) retain: u64,
+    pub(super) readings: Option<Duration>,
     pub(super) rng: Pcg64Mcg,
 }
 
 impl SensorArgs {
     pub(super) fn settings(self) -> Result<Settings, UsageError> {
         let me = self.id;
-        let mut peers = BTreeMap::new();
-        for Member { id, address } in self.peers {
-            if let Some((other, _)) = peers.iter().find(|(other, taken)| **other != id && **taken == address) {
-                return Err(UsageError::DuplicateAddress { first: NodeId::clone(other), second: id, address });
-            }
-            if peers.insert(id.clone(), address).is_some() {
-                return Err(UsageError::DuplicateId(id));
-            }
-        }
+        let is_listed = !self.peers.is_empty();
+        let mut peers = by_id(self.peers)?;
         let listed = peers.remove(&me);
-        let config = Config {
-            quorum: self.quorum,
-            takeover: self.takeover,
-            heartbeat_interval: self.heartbeat_interval,
-            heartbeat_timeout: self.heartbeat_timeout,
-            election_timeout: self.election_timeout,
-            #[cfg(feature = "mistakes")]
-            mistake: self.mistake,
-            ..Config::new(&me, peers.keys().cloned())
-        };
-        config.validate()?;
-        let found = config.members.len();
-        if let Some(expected) = self.expect.filter(|&expected| expected != found) {
-            let members = console::list(&config.members);
+        let found = peers.len() + 1;
+        if let Some(expected) = self.expect.filter(|&expected| is_listed && expected != found) {
+            let members: BTreeSet<_> = peers.keys().chain([&me]).collect();
+            let members = console::list(members);
             return Err(UsageError::Expected { me, found, expected, members });
         }
-        let Some(listen) = self.listen.or_else(|| listed.clone()) else {
-            return Err(UsageError::NowhereToListen(me));
+        let listen = match self.listen.or_else(|| listed.clone()) {
+            Some(listen) => listen,
+            None if is_listed => return Err(UsageError::NowhereToListen(me)),
+            None => usual_address(&me),
         };
         let advertise = match (self.advertise, listed) {
             (Some(advertise), Some(listed)) if advertise != listed => {
@@ -199,33 +282,119 @@ impl SensorArgs {
         if let Some((other, _)) = peers.iter().find(|(_, taken)| **taken == listen || **taken == advertise) {
             return Err(UsageError::DuplicateAddress { first: me, second: other.clone(), address: listen });
         }
+        if matches!(advertise.host(), "0.0.0.0" | "::") {
+            return Err(UsageError::NowhereToReach(advertise));
+        }
+        let mut contacts = by_id(self.join)?;
+        contacts.remove(&me);
+        let discovers = !is_listed && !self.no_discover;
+        if !is_listed && !discovers && contacts.is_empty() && !self.bootstrap {
+            return Err(UsageError::Alone);
+        }
+        let founding = match self.expect {
+            _ if is_listed => Founding::Members(peers.into_iter().chain([(me.clone(), advertise.clone())]).collect()),
+            Some(nodes) => Founding::Expect(nodes),
+            None if self.bootstrap => Founding::Bootstrap,
+            None => Founding::Join,
+        };
+        let config = Config {
+            contacts,
+            quorum: self.quorum,
+            takeover: self.takeover,
+            heartbeat_interval: self.heartbeat_interval,
+            heartbeat_timeout: self.heartbeat_timeout,
+            election_timeout: self.election_timeout,
+            multicast: self.multicast != Multicast::Off,
+            checkpoint_every: self.checkpoint_every,
+            #[cfg(feature = "mistakes")]
+            mistake: self.mistake,
+            ..Config::new(advertise.clone(), founding)
+        };
+        config.validate()?;
+        if self.multicast_loss > 0.0 && self.multicast == Multicast::Off {
+            return Err(UsageError::LossOfNothing);
+        }
+        let cluster = self.cluster.or_else(|| std::env::var(RUN).ok()).unwrap_or_else(|| CLUSTER.to_owned());
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+        if cluster.is_empty() || cluster.len() > CLUSTER_MAX || !cluster.chars().all(allowed) {
+            return Err(UsageError::Cluster(cluster));
+        }
+        let datagrams = Datagrams {
+            cluster,
+            broadcast_port: discovers.then_some(self.broadcast_port),
+            multicast: self.multicast,
+            multicast_loss: self.multicast_loss,
+        };
         let data = match self.data {
             Some(data) => data,
             // `..` is an id like any other, but not a directory like any other.
             None if me.as_str().starts_with('.') => return Err(UsageError::NoDirectory(me)),
             None => PathBuf::from("data").join(me.as_str()),
         };
+        let (retain, readings) = (self.retain, self.readings);
         let rng = randomness(self.seed, &me);
-        Ok(Settings { me, config, listen, advertise, peers, data, rng })
+        Ok(Settings { me, config, listen, advertise, datagrams, data, retain, readings, rng })
     }
+}
+
+fn by_id(members: Vec<Member>) -> Result<BTreeMap<NodeId, Address>, UsageError> {
+    let mut peers = BTreeMap::new();
+    for Member { id, address } in members {
+        if let Some((other, _)) = peers.iter().find(|(other, taken)| **other != id && **taken == address) {
+            return Err(UsageError::DuplicateAddress { first: NodeId::clone(other), second: id, address });
+        }
+        if peers.insert(id.clone(), address).is_some() {
+            return Err(UsageError::DuplicateId(id));
+        }
+    }
+    Ok(peers)
+}
+
+/// On this machine alone, because a node believes whoever it hears; the same after a restart, because others remember it.
+fn usual_address(me: &NodeId) -> Address {
+    let port = 7000 + keyed(0, me) % 1000;
+    format!("127.0.0.1:{port}").parse().expect("it is an address")
+}
+
+/// What the first line of the log says of the options.
+pub(super) fn told(config: &Config, datagrams: &Datagrams) -> String {
+    let Config { quorum, takeover, founding, .. } = config;
+    let how = match founding {
+        Founding::Members(members) => format!("members={}", console::list(members.keys())),
+        Founding::Expect(nodes) => format!("expect={nodes}"),
+        Founding::Bootstrap => "bootstrap".to_owned(),
+        Founding::Join => "joins".to_owned(),
+    };
+    let multicast = match datagrams.multicast {
+        Multicast::Off => " multicast=off".to_owned(),
+        Multicast::Peers => String::new(),
+        Multicast::Group(group) => format!(" multicast={group}"),
+    };
+    let broadcast = match datagrams.broadcast_port {
+        Some(port) => format!(" broadcast={port} cluster={}", datagrams.cluster),
+        None => String::new(),
+    };
+    format!("quorum={quorum} takeover={takeover}{multicast}{broadcast} {how}")
 }
 
 /// From a seed, keyed by the node's id so that nodes with the same seed do not act in step; without one, from the system.
 fn randomness(seed: Option<u64>, me: &NodeId) -> Pcg64Mcg {
     let state = match seed {
-        Some(seed) => {
-            // FNV-1a over seed and id: an own, fixed hash, because a seed is an interface.
-            let bytes = seed.to_le_bytes().into_iter().chain(me.as_str().bytes());
-            bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
-                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-            })
-        }
+        Some(seed) => keyed(seed, me),
         None => {
             let half = || u128::from(RandomState::new().hash_one(std::process::id()));
             half() << 64 | half()
         }
     };
     Pcg64Mcg::new(state)
+}
+
+/// FNV-1a over seed and id: an own, fixed hash, because a seed is an interface.
+fn keyed(seed: u64, me: &NodeId) -> u128 {
+    let bytes = seed.to_le_bytes().into_iter().chain(me.as_str().bytes());
+    bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
 }
 
 #[cfg(test)]
@@ -250,11 +419,25 @@ mod tests {
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let settings = settings(&format!("--id peer1 --peers {PEERS}")).unwrap();
-        let members: Vec<NodeId> = ["peer1", "peer2", "peer3"].map(|id| id.parse().unwrap()).into();
-        assert_eq!(settings.config, Config::new(&members[0], members.clone()));
+        let [one, two, three] =
+            [1, 2, 3].map(|n| (format!("peer{n}").parse().unwrap(), format!("127.0.0.1:700{n}").parse().unwrap()));
+        let endpoint: Address = Address::clone(&one.1);
+        let founding = Founding::Members([one, two, three].into());
+        assert_eq!(settings.config, Config { multicast: true, ..Config::new(endpoint, founding) });
         assert_eq!(settings.listen.to_string(), "127.0.0.1:7001");
         assert_eq!(settings.data, PathBuf::from("data/peer1"));
-        assert_eq!(settings.peers.len(), 2);
+        assert_eq!(settings.datagrams.broadcast_port, None, "a list needs no discovery");
+    }
+
+    #[test]
+    fn without_a_list_peers_are_discovered_on_the_documented_port() {
+        let expects = settings("--id peer1 --expect 3").unwrap();
+        assert_eq!(expects.config.founding, Founding::Expect(3));
+        assert_eq!(expects.datagrams.broadcast_port, Some(9999));
+        assert_eq!(expects.listen, usual_address(&expects.me), "the same after a restart");
+        let joins = settings("--id peer4 --join peer1=10.0.0.1:7001 --no-discover").unwrap();
+        assert_eq!((joins.config.founding, joins.config.contacts.len()), (Founding::Join, 1));
+        assert_eq!(joins.datagrams.broadcast_port, None);
     }
 
     #[test]
@@ -264,7 +447,7 @@ mod tests {
             "--id peer1 --listen 127.0.0.1:7001 --peers peer2=127.0.0.1:7002 --peers peer3=127.0.0.1:7003 --expect 3",
         )
         .unwrap();
-        assert_eq!((with.config, with.peers), (without.config, without.peers));
+        assert_eq!(with.config, without.config);
         assert_eq!(with.listen, without.listen);
     }
 
@@ -272,7 +455,16 @@ mod tests {
     fn every_wrong_use_is_refused_with_its_reason() {
         for (options, reason) in [
             ("--peers peer1=127.0.0.1:7001", "--id"),
-            ("--id peer1", "--peers"),
+            ("--id peer1 --no-discover", "nobody is found"),
+            ("--id peer1 --bootstrap --peers peer1=127.0.0.1:1", "cannot be used with"),
+            ("--id peer1 --bootstrap --expect 3", "cannot be used with"),
+            ("--id peer1 --expect 0", "founded by at least one"),
+            ("--id peer1 --listen 0.0.0.0:1", "add --advertise"),
+            ("--id peer1 --multicast 10.0.0.1:5007", "expected off, peers, or a group"),
+            ("--id peer1 --multicast off --multicast-loss 0.2", "means nothing without"),
+            ("--id peer1 --multicast-loss 20", "a number from 0 to 1"),
+            ("--id peer1 --cluster a/b", "the name of a cluster has"),
+            ("--id peer1 --readings 0s", "1ms or longer"),
             ("--id a/b --peers a=127.0.0.1:7001", "an id consists of"),
             ("--id peer1 --peers a=127.0.0.1:1,a=127.0.0.1:2", "names a twice"),
             ("--id peer1 --peers a=127.0.0.1:1,b=127.0.0.1:1", "a and b the same address 127.0.0.1:1"),

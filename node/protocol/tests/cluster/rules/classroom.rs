@@ -9,6 +9,8 @@ fn the_classrooms_bully_leads_when_nobody_higher_answers() {
         classroom,
         "
         > start
+          persist Identity { incarnation: 7716621919182308 }
+          store 0.1:view1[peer1,peer2,peer3]
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -17,6 +19,9 @@ fn the_classrooms_bully_leads_when_nobody_higher_answers() {
           | became the Group Leader via election term=1 votes=peer2
           peer1 < COORDINATOR term=1
           peer3 < COORDINATOR term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
         > peer1 ELECTION term=1
           peer1 < OK term=1
           peer1 < COORDINATOR term=1
@@ -30,6 +35,8 @@ fn of_two_classroom_leaders_the_higher_term_wins_then_the_higher_id() {
         classroom,
         "
         > start
+          persist Identity { incarnation: 7716621919182308 }
+          store 0.1:view1[peer1,peer2,peer3]
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -38,6 +45,9 @@ fn of_two_classroom_leaders_the_higher_term_wins_then_the_higher_id() {
           | became the Group Leader via election term=1 votes=peer2
           peer1 < COORDINATOR term=1
           peer3 < COORDINATOR term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
         > peer1 COORDINATOR term=1
           peer1 < COORDINATOR term=1
         > peer3 COORDINATOR term=1
@@ -57,22 +67,27 @@ fn in_the_classroom_a_higher_node_takes_over_from_a_lower_leader() {
         classroom,
         "
         > start
+          persist Identity { incarnation: 7716621919182308 }
+          store 0.1:view1[peer1,peer2,peer3]
         > peer1 COORDINATOR term=1
           persist term=1 vote=none
           | Received COORDINATOR announcement: peer1 term=1
         > 350ms
         > peer1 HEARTBEAT term=1 seq=4
-          peer1 < HEARTBEAT_ACK seq=4 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=4 term=1
         > timer Election
           | election started term=2 reason=takeover-from:peer1
           peer3 < ELECTION term=1
         > peer1 HEARTBEAT term=1 seq=5
-          peer1 < HEARTBEAT_ACK seq=5 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=5 term=1
         > timer Election
           persist term=2 vote=peer2
           | became the Group Leader via election term=2 votes=peer2
           peer1 < COORDINATOR term=2
           peer3 < COORDINATOR term=2
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=2 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=2
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=2
         ",
     );
 }
@@ -83,12 +98,14 @@ fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
         classroom,
         "
         > start
+          persist Identity { incarnation: 7716621919182308 }
+          store 0.1:view1[peer1,peer2,peer3]
         > peer1 COORDINATOR term=1
           persist term=1 vote=none
           | Received COORDINATOR announcement: peer1 term=1
         > 350ms
         > peer1 HEARTBEAT term=1 seq=4
-          peer1 < HEARTBEAT_ACK seq=4 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=4 term=1
         > timer Election
           | election started term=2 reason=takeover-from:peer1
           peer3 < ELECTION term=1
@@ -98,9 +115,8 @@ fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
           | SUSPECTED peer=peer1 term=1
         > peer1 HEARTBEAT term=1 seq=9
           | RECOVERED peer=peer1 term=1
-          peer1 < HEARTBEAT_ACK seq=9 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=9 term=1
         > timer Election
-          | SUSPECTED peer=peer1 term=1
           | election started term=2 reason=takeover-from:peer1
           peer3 < ELECTION term=1
         > peer3 COORDINATOR term=2

@@ -9,6 +9,7 @@ fn a_higher_node_answers_ok_and_stands_itself() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > peer1 ELECTION
           peer1 < OK term=0
           | election started term=1 reason=challenged-by:peer1
@@ -27,6 +28,9 @@ fn a_higher_node_answers_ok_and_stands_itself() {
           | became the Group Leader via election term=1 votes=peer1,peer2
           peer1 < COORDINATOR term=1
           peer3 < COORDINATOR term=1
+          store 1.2:noop
+          peer1 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
+          peer3 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
         > peer1 ELECTION term=1
           peer1 < OK term=1
           peer1 < COORDINATOR term=1
@@ -41,6 +45,7 @@ fn a_higher_node_that_promises_and_never_leads_blocks_nobody_for_ever() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -48,11 +53,17 @@ fn a_higher_node_that_promises_and_never_leads_blocks_nobody_for_ever() {
           | deferring to=peer3 term=1
         > timer Election
           | election retried term=1 attempt=2 reason=no-coordinator
+          peer1 < NEW_PEER_REQUEST peer=peer2 term=0
+          peer3 < NEW_PEER_REQUEST peer=peer2 term=0
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
           peer3 < ELECTION term=0
         > peer3 OK
           | deferring to=peer3 term=1
         > timer Election
           | election retried term=1 attempt=3 reason=no-coordinator
+          peer1 < NEW_PEER_REQUEST peer=peer2 term=0
+          peer3 < NEW_PEER_REQUEST peer=peer2 term=0
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
           peer3 < ELECTION term=0
           | asks for pre-votes term=1
           peer1 < PRE_VOTE_REQUEST term=0
@@ -68,6 +79,9 @@ fn a_higher_node_that_promises_and_never_leads_blocks_nobody_for_ever() {
           | became the Group Leader via election term=1 votes=peer1,peer2
           peer1 < COORDINATOR term=1
           peer3 < COORDINATOR term=1
+          store 1.2:noop
+          peer1 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
+          peer3 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
         ",
     );
 }
@@ -78,6 +92,7 @@ fn an_election_ends_when_a_leader_of_this_or_a_later_term_is_heard() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -97,10 +112,10 @@ fn an_election_ends_when_a_leader_of_this_or_a_later_term_is_heard() {
           | election cancelled term=2 reason=higher-leader:peer1
           persist term=2 vote=none
           | follows leader=peer1 term=2 (heard by HEARTBEAT)
-          peer1 < HEARTBEAT_ACK seq=1 term=2
+          peer1 < HEARTBEAT_ACK matched=0 seq=1 term=2
         > peer3 HEARTBEAT term=1
           | RECOVERED peer=peer3 term=2
-          peer3 < HEARTBEAT_ACK seq=1 term=2
+          peer3 < HEARTBEAT_ACK matched=0 seq=1 term=2
         > peer1 COORDINATOR term=2
         ",
     );

@@ -10,22 +10,22 @@ fn a_leader_offers_its_place_to_a_higher_node_that_answers_steadily() {
         "
         > lead
         > 100ms
-          peer1 << HEARTBEAT seq=1 term=1
-          peer3 << HEARTBEAT seq=1 term=1
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=1
         > peer1 HEARTBEAT_ACK term=1 seq=1
         > 200ms
-          peer1 << HEARTBEAT seq=2 term=1
-          peer3 << HEARTBEAT seq=2 term=1
-          peer1 << HEARTBEAT seq=3 term=1
-          peer3 << HEARTBEAT seq=3 term=1
+          peer1 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=3
         > peer1 HEARTBEAT_ACK term=1 seq=3
         > 200ms
-          peer1 << HEARTBEAT seq=4 term=1
-          peer3 << HEARTBEAT seq=4 term=1
-          peer1 << HEARTBEAT seq=5 term=1
-          peer3 << HEARTBEAT seq=5 term=1
+          peer1 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
+          peer1 << HEARTBEAT commit=2 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
           | transferring leadership to=peer3 term=1
           peer3 < TIMEOUT_NOW term=1
         > peer3 PRE_VOTE_REQUEST term=1 transfer=true
@@ -35,6 +35,7 @@ fn a_leader_offers_its_place_to_a_higher_node_that_answers_steadily() {
           peer1 < COORDINATOR term=1
         > peer3 VOTE_REQUEST term=2
           | stepped down term=1 reason=transfer:peer3
+          persist term=2 vote=none
           persist term=2 vote=peer3
           | voted candidate=peer3 term=2
           peer3 < VOTE granted=true term=2
@@ -51,54 +52,55 @@ fn a_leader_whose_offer_comes_to_nothing_stays_and_does_not_offer_again_at_once(
         "
         > lead
         > 100ms
-          peer1 << HEARTBEAT seq=1 term=1
-          peer3 << HEARTBEAT seq=1 term=1
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=1
         > 200ms
-          peer1 << HEARTBEAT seq=2 term=1
-          peer3 << HEARTBEAT seq=2 term=1
-          peer1 << HEARTBEAT seq=3 term=1
-          peer3 << HEARTBEAT seq=3 term=1
+          peer1 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=3
         > 200ms
-          peer1 << HEARTBEAT seq=4 term=1
-          peer3 << HEARTBEAT seq=4 term=1
+          peer1 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
           | SUSPECTED peer=peer1 term=1
-          peer1 << HEARTBEAT seq=5 term=1
-          peer3 << HEARTBEAT seq=5 term=1
+          peer1 << HEARTBEAT commit=2 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
           | transferring leadership to=peer3 term=1
           peer3 < TIMEOUT_NOW term=1
         > peer3 HEARTBEAT_ACK term=1 seq=5
         > timer Transfer
-          peer1 << HEARTBEAT seq=6 term=1
-          peer3 << HEARTBEAT seq=6 term=1
-          peer1 << HEARTBEAT seq=7 term=1
-          peer3 << HEARTBEAT seq=7 term=1
-          peer1 << HEARTBEAT seq=8 term=1
-          peer3 << HEARTBEAT seq=8 term=1
+          peer1 << HEARTBEAT commit=2 seq=6 term=1
+          peer3 << HEARTBEAT commit=2 seq=6 term=1
+          peer1 << HEARTBEAT commit=2 seq=7 term=1
+          peer3 << HEARTBEAT commit=2 seq=7 term=1
+          peer1 << HEARTBEAT commit=2 seq=8 term=1
+          peer3 << HEARTBEAT commit=2 seq=8 term=1
           | FAILED peer=peer1 term=1
           | leadership transfer failed to=peer3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=8
         > 100ms
-          peer1 << HEARTBEAT seq=9 term=1
-          peer3 << HEARTBEAT seq=9 term=1
+          peer1 << HEARTBEAT commit=2 seq=9 term=1
+          peer3 << HEARTBEAT commit=2 seq=9 term=1
           | transferring leadership to=peer3 term=1
           peer3 < TIMEOUT_NOW term=1
         > peer3 HEARTBEAT_ACK term=1 seq=9
         > timer Transfer
-          peer1 << HEARTBEAT seq=10 term=1
-          peer3 << HEARTBEAT seq=10 term=1
-          peer1 << HEARTBEAT seq=11 term=1
-          peer3 << HEARTBEAT seq=11 term=1
-          peer1 << HEARTBEAT seq=12 term=1
-          peer3 << HEARTBEAT seq=12 term=1
+          peer1 << HEARTBEAT commit=2 seq=10 term=1
+          peer3 << HEARTBEAT commit=2 seq=10 term=1
+          peer1 << HEARTBEAT commit=2 seq=11 term=1
+          peer3 << HEARTBEAT commit=2 seq=11 term=1
+          peer1 << HEARTBEAT commit=2 seq=12 term=1
+          peer3 << HEARTBEAT commit=2 seq=12 term=1
           | leadership transfer failed to=peer3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=12
         > 200ms
-          peer1 << HEARTBEAT seq=13 term=1
-          peer3 << HEARTBEAT seq=13 term=1
-          peer1 << HEARTBEAT seq=14 term=1
-          peer3 << HEARTBEAT seq=14 term=1
+          peer1 << HEARTBEAT commit=2 seq=13 term=1
+          peer3 << HEARTBEAT commit=2 seq=13 term=1
+          store 1.3:view2[peer2,peer3]
+          peer3 << APPEND prev=1.2 entries=1.3:view2[peer2,peer3] commit=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=14 term=1
         ",
     );
 }
@@ -110,23 +112,23 @@ fn with_sticky_takeover_a_leader_offers_nothing() {
         "
         > lead
         > 100ms
-          peer1 << HEARTBEAT seq=1 term=1
-          peer3 << HEARTBEAT seq=1 term=1
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=1
         > 200ms
-          peer1 << HEARTBEAT seq=2 term=1
-          peer3 << HEARTBEAT seq=2 term=1
-          peer1 << HEARTBEAT seq=3 term=1
-          peer3 << HEARTBEAT seq=3 term=1
+          peer1 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=3
         > 300ms
-          peer1 << HEARTBEAT seq=4 term=1
-          peer3 << HEARTBEAT seq=4 term=1
+          peer1 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
           | SUSPECTED peer=peer1 term=1
-          peer1 << HEARTBEAT seq=5 term=1
-          peer3 << HEARTBEAT seq=5 term=1
-          peer1 << HEARTBEAT seq=6 term=1
-          peer3 << HEARTBEAT seq=6 term=1
+          peer1 << HEARTBEAT commit=2 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
+          peer1 << HEARTBEAT commit=2 seq=6 term=1
+          peer3 << HEARTBEAT commit=2 seq=6 term=1
         ",
     );
 }
@@ -137,6 +139,7 @@ fn who_is_offered_the_lead_asks_first_and_stays_a_follower_if_it_cannot_win() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > peer1 COORDINATOR term=1
           persist term=1 vote=none
           | Received COORDINATOR announcement: peer1 term=1
@@ -147,11 +150,11 @@ fn who_is_offered_the_lead_asks_first_and_stays_a_follower_if_it_cannot_win() {
           peer1 < PRE_VOTE_REQUEST term=1 transfer=true
           peer3 < PRE_VOTE_REQUEST term=1 transfer=true
         > peer1 HEARTBEAT term=1 seq=5
-          peer1 < HEARTBEAT_ACK seq=5 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=5 term=1
         > timer Election
           | election cancelled term=2 reason=no-majority
         > peer1 HEARTBEAT term=1 seq=6
-          peer1 < HEARTBEAT_ACK seq=6 term=1
+          peer1 < HEARTBEAT_ACK matched=0 seq=6 term=1
         ",
     );
 }

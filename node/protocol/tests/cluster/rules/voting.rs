@@ -9,7 +9,9 @@ fn a_vote_goes_to_the_disk_before_it_goes_out_and_only_one_per_term() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > peer3 VOTE_REQUEST term=1
+          persist term=1 vote=none
           persist term=1 vote=peer3
           | voted candidate=peer3 term=1
           peer3 < VOTE granted=true term=1
@@ -18,6 +20,7 @@ fn a_vote_goes_to_the_disk_before_it_goes_out_and_only_one_per_term() {
         > peer3 VOTE_REQUEST term=1
           peer3 < VOTE granted=true term=1
         > peer1 VOTE_REQUEST term=2
+          persist term=2 vote=none
           persist term=2 vote=peer1
           | voted candidate=peer1 term=2
           peer1 < VOTE granted=true term=2
@@ -37,6 +40,7 @@ fn a_vote_is_remembered_across_a_restart() {
         majority,
         "
         > start term=4 vote=peer3
+          | recovered entries=1 applied=0 torn=0
         > peer1 VOTE_REQUEST term=4
           peer1 < VOTE granted=false term=4
         > peer3 VOTE_REQUEST term=4
@@ -51,6 +55,7 @@ fn ok_is_not_a_vote_and_coordinator_follows_a_majority_only() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -72,6 +77,9 @@ fn ok_is_not_a_vote_and_coordinator_follows_a_majority_only() {
           | became the Group Leader via election term=1 votes=peer1,peer2
           peer1 < COORDINATOR term=1
           peer3 < COORDINATOR term=1
+          store 1.2:noop
+          peer1 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
+          peer3 << APPEND prev=0.1 entries=1.2:noop commit=0 term=1
         > peer3 VOTE term=1 granted=true
         ",
     );
@@ -83,6 +91,7 @@ fn a_pre_vote_is_refused_while_a_leader_is_heard_unless_the_leader_wants_it() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > peer3 COORDINATOR term=1
           persist term=1 vote=none
           | Received COORDINATOR announcement: peer3 term=1
@@ -96,7 +105,7 @@ fn a_pre_vote_is_refused_while_a_leader_is_heard_unless_the_leader_wants_it() {
           peer1 < PRE_VOTE granted=true term=1
         > peer3 HEARTBEAT term=1 seq=4
           | RECOVERED peer=peer3 term=1
-          peer3 < HEARTBEAT_ACK seq=4 term=1
+          peer3 < HEARTBEAT_ACK matched=0 seq=4 term=1
         > peer1 PRE_VOTE_REQUEST term=1
           peer1 < PRE_VOTE granted=false term=1
         ",
@@ -109,6 +118,7 @@ fn a_pre_vote_of_an_earlier_round_or_for_an_old_term_does_not_count() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > timer Election
           | election started term=1 reason=no-leader
           peer3 < ELECTION term=0
@@ -133,21 +143,21 @@ fn a_leader_that_a_majority_does_not_answer_steps_down_and_late_answers_do_not_h
         "
         > lead
         > 110ms
-          peer1 << HEARTBEAT seq=1 term=1
-          peer3 << HEARTBEAT seq=1 term=1
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
         > peer1 HEARTBEAT_ACK term=1 seq=1
         > 350ms
-          peer1 << HEARTBEAT seq=2 term=1
-          peer3 << HEARTBEAT seq=2 term=1
-          peer1 << HEARTBEAT seq=3 term=1
-          peer3 << HEARTBEAT seq=3 term=1
-          peer1 << HEARTBEAT seq=4 term=1
-          peer3 << HEARTBEAT seq=4 term=1
+          peer1 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
+          peer1 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
           | SUSPECTED peer=peer3 term=1
         > peer1 HEARTBEAT_ACK term=1 seq=1
         > 100ms
-          peer1 << HEARTBEAT seq=5 term=1
-          peer3 << HEARTBEAT seq=5 term=1
+          peer1 << HEARTBEAT commit=2 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
           | stepped down term=1 reason=no-majority
         ",
     );
@@ -159,6 +169,7 @@ fn strangers_change_nothing_and_after_the_last_term_nobody_stands() {
         majority,
         "
         > start
+          | recovered entries=1 applied=0 torn=0
         > peer9 COORDINATOR term=7
         > peer2 COORDINATOR term=7
         > peer3 COORDINATOR term=9007199254740991

@@ -1,10 +1,11 @@
 //! Following a leader: whom, since when, and until it is silent.
 
-use dsbench_wire::{Message, NodeId};
+use dsbench_wire::{Message, NodeId, Term};
 
-use super::{Sensor, Timer};
+use super::{Replica, Timer};
+use crate::ballot;
 use crate::heartbeat::Silence;
-use crate::{Cx, Event, Quorum, Reason, Takeover, priority};
+use crate::{Cx, Event, Machine, Quorum, Reason, Takeover, priority};
 
 /// How a leader became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,7 @@ enum Heard {
     ByHeartbeat,
 }
 
-impl Sensor {
+impl<M: Machine> Replica<M> {
     /// Upon a message of a higher term: whatever this node was, it is in that term now, without a leader and without a vote.
     pub(super) fn enter_term_of(&mut self, from: &NodeId, message: &Message, cx: &mut Cx<'_, Self>) {
         let reason = match message {
@@ -27,25 +28,44 @@ impl Sensor {
             self.cancel(reason, cx);
             self.lose_leader(cx);
         }
-        self.durable.enter(message.term());
-        self.persist(cx);
+        self.enter(message.term(), cx);
+    }
+
+    /// Enters a later term. What is known of an earlier leader's log says nothing about the next one's, but for what is committed.
+    pub(super) fn enter(&mut self, term: Term, cx: &mut Cx<'_, Self>) {
+        ballot::enter(&mut self.ballot, term);
+        self.agreed = self.commit;
+        self.incoming = None;
+        self.persist_ballot(cx);
     }
 
     /// Upon HEARTBEAT: follow its sender and answer, or tell it that its term is over.
-    pub(super) fn heartbeat(&mut self, from: &NodeId, is_current: bool, seq: u64, cx: &mut Cx<'_, Self>) {
-        if !is_current || self.accepts_leader(from, Heard::ByHeartbeat, cx) {
-            // Not `send_now`: the answer says "I am in this term", which must be true after a crash as well.
-            cx.send(from, Message::HeartbeatAck { term: self.term(), seq });
+    pub(super) fn heartbeat(&mut self, from: &NodeId, is_current: bool, seq: u64, commit: u64, cx: &mut Cx<'_, Self>) {
+        if is_current && !self.accepts_leader(from, cx) {
+            return;
+        }
+        let (term, incarnation) = (self.term(), self.incarnation);
+        // Not `send_now`: the answer says "I am in this term, and my log goes so far", which must be true after a crash as well.
+        cx.send(from, Message::HeartbeatAck { term, seq, matched: self.agreed, incarnation });
+        if is_current && self.needs_votes() {
+            self.commit_to(commit.min(self.agreed), cx);
+        } else if is_current {
+            self.classroom_heard_of(from, commit, cx);
         }
     }
 
     /// Upon COORDINATOR of the current term.
     pub(super) fn coordinator(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        self.accepts_leader(from, Heard::ByCoordinator, cx);
+        self.accepts_how(from, Heard::ByCoordinator, cx);
+    }
+
+    /// Upon anything else that only the leader of the current term sends.
+    pub(super) fn accepts_leader(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) -> bool {
+        self.accepts_how(from, Heard::ByHeartbeat, cx)
     }
 
     /// Whether `from`, which claims to lead the current term, is this node's leader from now on.
-    fn accepts_leader(&mut self, from: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) -> bool {
+    fn accepts_how(&mut self, from: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) -> bool {
         let known = self.leader.clone();
         match known {
             Some(leader) if leader == *from => self.hear(from, cx),
@@ -75,6 +95,7 @@ impl Sensor {
     fn follow(&mut self, leader: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) {
         self.cancel(Reason::LeaderFound(leader.clone()), cx);
         self.leader = Some(leader.clone());
+        self.agreed = self.commit;
         self.suspicions.watch([leader], cx.now);
         self.hear(leader, cx);
         self.arm_silence(cx);
@@ -93,6 +114,7 @@ impl Sensor {
         } else {
             self.plan_takeover(cx);
         }
+        self.ask_the_leader(cx);
     }
 
     /// Follows a lower leader for now. With votes it is the leader who hands over; without, the higher node takes.
@@ -120,7 +142,7 @@ impl Sensor {
     /// Whether there is a live leader, itself included: then nobody else should stand.
     pub(super) fn hears_leader(&self, cx: &Cx<'_, Self>) -> bool {
         match &self.leader {
-            Some(_) if self.is_leader() => !self.has_lost_majority(cx.now),
+            Some(_) if self.is_leader() => !self.has_lost_majority(cx),
             Some(leader) => self.suspicions.is_heard(leader, cx.now),
             None => false,
         }
@@ -138,6 +160,7 @@ impl Sensor {
     pub(super) fn left(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
         self.suspicions.left(from, cx.now);
         cx.event(Event::Left { peer: from.clone(), term: self.term() });
+        self.manage(cx);
         if self.leader.as_ref() == Some(from) {
             self.lose_leader(cx);
             self.begin_election(Reason::LeaderLeft(from.clone()), cx);
@@ -152,6 +175,7 @@ impl Sensor {
                 Silence::Suspected(peer) => cx.event(Event::Suspected { peer, term }),
                 Silence::Failed(peer) => {
                     cx.event(Event::Failed { peer: peer.clone(), term });
+                    self.manage(cx);
                     if self.leader.as_ref() == Some(&peer) {
                         self.lose_leader(cx);
                         self.begin_election(Reason::LeaderFailed(peer), cx);
@@ -159,7 +183,7 @@ impl Sensor {
                 }
             }
         }
-        if self.has_lost_majority(cx.now) {
+        if self.has_lost_majority(cx) {
             self.step_down(Reason::NoMajority, cx);
         }
         self.arm_silence(cx);
@@ -167,7 +191,7 @@ impl Sensor {
 
     /// Arms the timer for the earliest silence that may mean something. It may fire early: who is heard later moves no timer.
     pub(super) fn arm_silence(&mut self, cx: &mut Cx<'_, Self>) {
-        let deadline = self.suspicions.deadline().into_iter().chain(self.lease_end()).min();
+        let deadline = self.suspicions.deadline().into_iter().chain(self.lease_end(cx)).min();
         match deadline {
             Some(at) => cx.arm(Timer::Silence, at.saturating_sub(cx.now)),
             None => cx.disarm(Timer::Silence),

@@ -1,13 +1,14 @@
 //! Standing for election: the bully's challenge decides who tries, pre-votes whether it is worth it, votes who leads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dsbench_wire::{Message, NodeId, Position, Term};
 use rand_pcg::rand_core::Rng;
 
-use super::{Sensor, Timer};
-use crate::{Cx, Event, Reason, Takeover, priority};
+use super::{Replica, Timer};
+use crate::ballot;
+use crate::{Cx, Event, Machine, Mark, Reason, Takeover, priority};
 
 /// A node's search for a leader.
 #[derive(Debug, Default)]
@@ -31,19 +32,19 @@ enum Stage {
     Deferring,
     /// Asks whether it would get a majority. With `transfer`, at the wish of the leader, which leads on meanwhile.
     PreVoting { round: u64, transfer: bool, granted: BTreeSet<NodeId> },
-    /// Has voted for itself and asks the others.
-    Voting { granted: BTreeSet<NodeId> },
+    /// Has voted for itself and asks the others. Its own vote counts once it is durable, as anybody else's does.
+    Voting { own: Mark, granted: BTreeMap<NodeId, u64> },
 }
 
 /// After so many promises of higher nodes that led to nothing a node stands in spite of them: they may be able to reach it
 /// and yet no majority.
 const PATIENCE_WITH_PROMISES: u32 = 2;
 
-impl Sensor {
+impl<M: Machine> Replica<M> {
     /// How long a node listens, after its start, before it looks for a leader.
     pub(super) fn wait_before_first_election(&self, cx: &mut Cx<'_, Self>) -> Duration {
         let spread = cx.between(Duration::ZERO, self.config.election_timeout / 4);
-        if self.config.members.len() == 1 {
+        if self.view().members.len() == 1 && self.is_voting(cx.me) {
             Duration::ZERO
         } else if !self.needs_votes() && self.config.takeover == Takeover::Sticky {
             // Nobody could refuse it: it has to hear a heartbeat, if there is one, before it stands.
@@ -55,6 +56,10 @@ impl Sensor {
 
     /// Begins to look for a leader.
     pub(super) fn begin_election(&mut self, reason: Reason, cx: &mut Cx<'_, Self>) {
+        if !self.is_voting(cx.me) {
+            self.seek(cx);
+            return;
+        }
         self.attempt = Attempt { number: 1, ..Attempt::default() };
         cx.event(Event::ElectionStarted { term: self.contested(), reason });
         self.challenge(cx);
@@ -64,6 +69,8 @@ impl Sensor {
         self.attempt.stage = Stage::Resting;
         self.attempt.number += 1;
         cx.event(Event::ElectionRetried { term: self.contested(), attempt: self.attempt.number, reason });
+        // It may have been removed without knowing it.
+        self.ask_to_be_let_in(cx);
         self.challenge(cx);
     }
 
@@ -87,7 +94,8 @@ impl Sensor {
     fn challenge(&mut self, cx: &mut Cx<'_, Self>) {
         let term = self.term();
         let mut is_awaited = false;
-        for id in self.config.members.iter().filter(|id| priority(id) > priority(cx.me)) {
+        let members = &self.views.latest().members;
+        for id in members.keys().filter(|id| priority(id) > priority(cx.me)) {
             cx.send(id, Message::Election { term });
             is_awaited |= !self.suspicions.is_silent(id);
         }
@@ -101,7 +109,7 @@ impl Sensor {
 
     /// Upon ELECTION: a lower node finds no leader.
     pub(super) fn challenged(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        if priority(from) > priority(cx.me) {
+        if priority(from) > priority(cx.me) || !self.is_voting(cx.me) {
             return;
         }
         let term = self.term();
@@ -144,8 +152,8 @@ impl Sensor {
     fn stand(&mut self, cx: &mut Cx<'_, Self>) {
         if self.needs_votes() {
             self.pre_vote_round(false, cx);
-        } else if self.enter_own_term(cx) {
-            self.lead(vec![cx.me.clone()], cx);
+        } else if self.enter_own_term(cx).is_some() {
+            self.lead([(cx.me.clone(), self.incarnation)].into(), cx);
         }
     }
 
@@ -160,8 +168,8 @@ impl Sensor {
             self.ask(&id, cx);
         }
         #[cfg(feature = "mistakes")]
-        if self.makes(crate::Mistake::ClaimsTermTwice) && self.enter_own_term(cx) {
-            self.lead(vec![cx.me.clone()], cx);
+        if self.makes(crate::Mistake::ClaimsTermTwice) && self.enter_own_term(cx).is_some() {
+            self.lead([(cx.me.clone(), self.incarnation)].into(), cx);
             return;
         }
         self.count_pre_votes(cx);
@@ -181,7 +189,7 @@ impl Sensor {
             Stage::PreVoting { round, transfer, granted } if !granted.contains(id) => {
                 cx.send(id, Message::PreVoteRequest { term, round: *round, last, transfer: *transfer });
             }
-            Stage::Voting { granted } if !granted.contains(id) => {
+            Stage::Voting { granted, .. } if !granted.contains_key(id) => {
                 cx.send(id, Message::VoteRequest { term, last });
             }
             _ => {}
@@ -202,17 +210,30 @@ impl Sensor {
             return;
         }
         let is_wanted = if self.is_leader() { self.transfers_to(from) } else { transfer };
-        let granted = is_current && last >= self.last() && (is_wanted || !self.hears_leader(cx));
+        let granted = is_current && self.is_as_late(last) && (is_wanted || !self.hears_leader(cx));
         let term = self.term();
-        cx.send(from, Message::PreVote { term, round, granted });
+        cx.send(from, Message::PreVote { term, round, granted, incarnation: self.incarnation });
         if self.is_leader() && !granted {
             cx.send(from, Message::Coordinator { term });
         }
         // A grant does not postpone an election of this node's own: who asks may be deaf, and would ask for ever.
     }
 
+    /// Whether a log that ends at `last` is at least as late as this node's: the later last term, then the higher index (Raft,
+    /// 5.4.1). Not the longer log: the unacknowledged tail of a deposed leader may be long.
+    fn is_as_late(&self, last: Position) -> bool {
+        #[cfg(feature = "mistakes")]
+        if self.makes(crate::Mistake::LongestLogWins) {
+            return last.index >= self.last().index;
+        }
+        last >= self.last()
+    }
+
     /// Upon a granted PRE_VOTE of the current term.
-    pub(super) fn pre_vote(&mut self, from: &NodeId, of_round: u64, cx: &mut Cx<'_, Self>) {
+    pub(super) fn pre_vote(&mut self, from: &NodeId, of_round: u64, incarnation: u64, cx: &mut Cx<'_, Self>) {
+        if !self.is_voter(from, incarnation) {
+            return;
+        }
         if let Stage::PreVoting { round, granted, .. } = &mut self.attempt.stage
             && *round == of_round
         {
@@ -223,7 +244,7 @@ impl Sensor {
 
     fn count_pre_votes(&mut self, cx: &mut Cx<'_, Self>) {
         if let Stage::PreVoting { granted, .. } = &self.attempt.stage
-            && granted.len() >= self.config.majority()
+            && granted.len() >= self.view().majority()
         {
             self.vote_round(cx);
         }
@@ -231,31 +252,29 @@ impl Sensor {
 
     /// Stands: a new term, its own vote, and everybody else's.
     fn vote_round(&mut self, cx: &mut Cx<'_, Self>) {
-        if !self.enter_own_term(cx) {
-            return;
-        }
+        let Some(own) = self.enter_own_term(cx) else { return };
         let term = self.term();
-        self.attempt.stage = Stage::Voting { granted: [cx.me.clone()].into() };
+        self.attempt.stage = Stage::Voting { own, granted: BTreeMap::new() };
         cx.event(Event::Stands { term });
         cx.event(Event::Voted { candidate: cx.me.clone(), term });
         self.arm_round(cx);
         for id in self.others(cx.me) {
             self.ask(&id, cx);
         }
-        self.count_votes(cx);
     }
 
-    /// Enters the next term with its vote for itself. False when there is none: terms are finite, and somebody has lied.
-    fn enter_own_term(&mut self, cx: &mut Cx<'_, Self>) -> bool {
+    /// Enters the next term with its vote for itself. Nothing when there is none: terms are finite, and somebody has lied.
+    fn enter_own_term(&mut self, cx: &mut Cx<'_, Self>) -> Option<Mark> {
         let next = self.term().next();
         if next == self.term() {
-            return false;
+            return None;
         }
         self.lose_leader(cx);
-        self.durable.enter(next);
-        self.durable.voted_for = Some(cx.me.clone());
-        self.persist(cx);
-        true
+        ballot::enter(&mut self.ballot, next);
+        self.agreed = self.commit;
+        self.incoming = None;
+        self.ballot.voted_for = Some(cx.me.clone());
+        Some(self.persist_ballot(cx))
     }
 
     /// Upon VOTE_REQUEST: one vote per term, to a log that is at least as late, and durable before it is told.
@@ -264,31 +283,54 @@ impl Sensor {
             return;
         }
         let term = self.term();
-        let is_free = self.leader.is_none() && self.durable.may_vote_for(from);
-        let granted = is_current && is_free && last >= self.last();
-        if granted && self.durable.voted_for.is_none() {
+        let is_free = self.leader.is_none() && ballot::may_vote_for(&self.ballot, from);
+        let granted = is_current && is_free && self.is_as_late(last);
+        if granted && self.ballot.voted_for.is_none() {
             self.cancel(Reason::VotedFor(from.clone()), cx);
-            self.durable.voted_for = Some(from.clone());
-            self.persist(cx);
+            self.ballot.voted_for = Some(from.clone());
+            self.persist_ballot(cx);
             cx.event(Event::Voted { candidate: from.clone(), term });
             self.wait_for_leader(cx);
         }
-        cx.send(from, Message::Vote { term, granted });
+        cx.send(from, Message::Vote { term, granted, incarnation: self.incarnation });
     }
 
     /// Upon a granted VOTE of the current term.
-    pub(super) fn vote(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        if let Stage::Voting { granted } = &mut self.attempt.stage {
-            granted.insert(from.clone());
+    pub(super) fn vote(&mut self, from: &NodeId, incarnation: u64, cx: &mut Cx<'_, Self>) {
+        if !self.is_voter(from, incarnation) {
+            return;
+        }
+        if let Stage::Voting { granted, .. } = &mut self.attempt.stage {
+            granted.insert(from.clone(), incarnation);
             self.count_votes(cx);
         }
     }
 
-    fn count_votes(&mut self, cx: &mut Cx<'_, Self>) {
-        if let Stage::Voting { granted } = &self.attempt.stage
-            && granted.len() >= self.config.majority()
+    /// Everything up to `upto` is durable, its vote for itself perhaps among it.
+    pub(super) fn own_vote_is_durable(&mut self, upto: Mark, cx: &mut Cx<'_, Self>) {
+        if let Stage::Voting { own, granted } = &mut self.attempt.stage
+            && *own <= upto
         {
-            let votes = granted.iter().cloned().collect();
+            granted.insert(cx.me.clone(), self.incarnation);
+            self.count_votes(cx);
+        }
+    }
+
+    /// Whether a vote of `id` is one of those that the view counts: learners have none, and neither has a wiped disk.
+    fn is_voter(&self, id: &NodeId, incarnation: u64) -> bool {
+        #[cfg(feature = "mistakes")]
+        if self.makes(crate::Mistake::CountsAnyVote) {
+            return self.view().peer(id).is_some();
+        }
+        self.view().members.get(id).is_some_and(|peer| peer.is(incarnation))
+    }
+
+    fn count_votes(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Stage::Voting { granted, .. } = &self.attempt.stage
+            && granted.contains_key(cx.me)
+            && granted.len() >= self.view().majority()
+        {
+            let votes = granted.clone();
             self.lead(votes, cx);
         }
     }
@@ -296,7 +338,7 @@ impl Sensor {
     /// Upon TIMEOUT_NOW: the leader wants this node to lead. It asks for pre-votes nevertheless: if it cannot win, nobody
     /// needs to lose a leader over it.
     pub(super) fn timeout_now(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        if self.leader.as_ref() == Some(from) && self.needs_votes() {
+        if self.leader.as_ref() == Some(from) && self.needs_votes() && self.is_voting(cx.me) {
             self.attempt = Attempt { number: 1, ..Attempt::default() };
             let reason = Reason::Transferred(from.clone());
             cx.event(Event::ElectionStarted { term: self.contested(), reason });

@@ -1,0 +1,214 @@
+//! Life without a quorum: the leader numbers messages and multicasts them, and everybody delivers at once.
+//!
+//! As the classroom has it: always available, and nothing is promised. Under a partition both sides number and deliver, each for
+//! itself; after it the leader of the higher (term, priority) goes on with its own numbers, and the others follow those.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use dsbench_wire::{Content, Entry, Message, NodeId, Peer, Position, RequestId, Term, View};
+
+use super::Replica;
+use crate::{Change, Cx, Event, Machine};
+
+/// What a leader can send again.
+const KEPT: usize = 1024;
+
+/// The numbering that this node follows.
+#[derive(Debug, Default)]
+pub(super) struct Classroom {
+    /// Whose.
+    of: Option<(NodeId, Term)>,
+    /// The last number that was delivered.
+    last: u64,
+    /// The newest of them, as entries.
+    kept: VecDeque<Entry>,
+    /// Who is not in the group at the moment.
+    absent: BTreeSet<NodeId>,
+    /// The number of the group's view.
+    view: u64,
+}
+
+impl<M: Machine> Replica<M> {
+    pub(super) fn classroom_last(&self) -> u64 {
+        self.classroom.last
+    }
+
+    /// This node leads: its numbers are the ones that count.
+    pub(super) fn classroom_leads(&mut self, cx: &mut Cx<'_, Self>) {
+        self.classroom.of = Some((cx.me.clone(), self.ballot.term));
+        self.classroom_manages(cx);
+    }
+
+    /// The leader is at number `last`.
+    pub(super) fn classroom_heard_of(&mut self, from: &NodeId, last: u64, cx: &mut Cx<'_, Self>) {
+        let of = Some((from.clone(), self.ballot.term));
+        if self.classroom.of != of {
+            self.classroom.of = of;
+            // What it had numbered beyond that belongs to the other side of a partition.
+            if self.classroom.last > last {
+                self.classroom.last = last;
+                self.classroom.kept.retain(|entry| entry.index <= last);
+            }
+        }
+        if self.classroom.last < last {
+            self.classroom_misses(from, cx);
+        }
+    }
+
+    /// Asks the leader for what comes after the last number.
+    fn classroom_misses(&mut self, leader: &NodeId, cx: &mut Cx<'_, Self>) {
+        let (term, incarnation, matched) = (self.term(), self.incarnation, self.classroom.last);
+        cx.send(leader, Message::AppendAck { term, granted: false, matched, ordered: true, incarnation });
+    }
+
+    /// Upon SEQUENCER_REQUEST: the leader numbers it, delivers it and sends it to all.
+    pub(super) fn classroom_intake(&mut self, id: &RequestId, payload: Arc<str>, cx: &mut Cx<'_, Self>) {
+        let term = self.ballot.term;
+        let Some(leading) = &mut self.leading else { return };
+        let taken = leading.taken.entry(id.client.clone()).or_default();
+        if id.serial <= *taken {
+            return;
+        }
+        *taken = id.serial;
+        let prev = Position { term, index: self.classroom.last };
+        let content = Content::Command { id: id.clone(), payload };
+        let entry = Entry { index: prev.index + 1, term, content };
+        let ordered = Message::Ordered { term, prev, commit: 0, entries: vec![entry.clone()] };
+        if self.config.multicast {
+            cx.multicast(ordered);
+        } else {
+            for to in self.others(cx.me) {
+                cx.send(&to, ordered.clone());
+            }
+        }
+        self.classroom_delivers(entry, cx);
+    }
+
+    fn classroom_delivers(&mut self, entry: Entry, cx: &mut Cx<'_, Self>) {
+        self.classroom.last = entry.index;
+        if let Content::Command { id, payload } = &entry.content {
+            let (seq, term, view) = (entry.index, entry.term, self.classroom.view);
+            let (id, text) = (id.clone(), Arc::clone(payload));
+            self.answer_numbered(&id, seq, term, cx);
+            cx.event(Event::Delivered { seq, term, index: seq, id, view, text });
+        }
+        self.classroom.kept.push_back(entry);
+        if self.classroom.kept.len() > KEPT {
+            self.classroom.kept.pop_front();
+        }
+    }
+
+    /// Upon ORDERED and APPEND: delivers what comes next. An answer to a repair may begin later than was asked for: then what is
+    /// before it cannot be had any more.
+    pub(super) fn classroom_append(
+        &mut self,
+        from: &NodeId,
+        prev: Position,
+        entries: Vec<Entry>,
+        ordered: bool,
+        cx: &mut Cx<'_, Self>,
+    ) {
+        self.classroom_heard_of(from, prev.index, cx);
+        if ordered && prev.index > self.classroom.last {
+            return;
+        }
+        for entry in entries {
+            if entry.index > self.classroom.last {
+                self.classroom_delivers(entry, cx);
+            }
+        }
+    }
+
+    /// Upon APPEND_ACK: somebody misses what comes after `last`.
+    pub(super) fn classroom_repair(&mut self, to: &NodeId, granted: bool, last: u64, cx: &mut Cx<'_, Self>) {
+        if granted {
+            return;
+        }
+        let mut weight = 0;
+        let missing = self.classroom.kept.iter().filter(|entry| entry.index > last).take_while(|entry| {
+            weight += entry.weight();
+            weight <= super::replicating::BATCH
+        });
+        let entries: Vec<_> = missing.cloned().collect();
+        let Some(first) = entries.first().map(|entry| entry.index) else { return };
+        let term = self.term();
+        // Terms only grow along a log, but not along numbers that two sides have given.
+        let prev = Position { term: Term::default(), index: first - 1 };
+        let entries = entries.into_iter().map(|entry| Entry { term, ..entry }).collect();
+        cx.send(to, Message::Append { term, prev, commit: 0, entries });
+    }
+
+    /// A newcomer is one of the group at once.
+    pub(super) fn classroom_admits(&mut self, peer: Peer, cx: &mut Cx<'_, Self>) {
+        let is_known = self.view().members.contains_key(&peer.id);
+        if !is_known && self.views.index() > 0 {
+            let mut view = self.views.latest().as_ref().clone();
+            cx.event(Event::NewPeerRequest { peer: peer.clone(), term: self.term() });
+            view.members.insert(peer.id.clone(), peer.clone());
+            self.views.install(self.views.index(), Arc::new(view));
+            self.meet_view(cx);
+        }
+        cx.connect(peer.clone());
+        if self.is_leader() {
+            let (term, view) = (self.term(), self.classroom_view());
+            cx.send(&peer.id, Message::AddedToNetwork { term, view });
+            cx.send(&peer.id, Message::Coordinator { term });
+            self.classroom_manages(cx);
+        }
+    }
+
+    /// The group without those who are absent.
+    fn classroom_view(&self) -> Arc<View> {
+        let mut view = self.views.latest().as_ref().clone();
+        view.members.retain(|id, _| !self.classroom.absent.contains(id));
+        Arc::new(View { id: self.classroom.view, ..view })
+    }
+
+    /// The leader tells everybody when somebody has come or gone.
+    pub(super) fn classroom_manages(&mut self, cx: &mut Cx<'_, Self>) {
+        if !self.is_leader() {
+            return;
+        }
+        let gone = self.view().members.keys().filter(|&id| id != cx.me && self.suspicions.is_gone(id));
+        let absent: BTreeSet<_> = gone.cloned().collect();
+        let is_told = self.classroom.view > 0 && self.classroom.of.as_ref().is_some_and(|(of, _)| of == cx.me);
+        if absent == self.classroom.absent && is_told {
+            return;
+        }
+        let removed = absent.difference(&self.classroom.absent).next().cloned();
+        let joined = self.classroom.absent.difference(&absent).next().cloned();
+        let change = match (joined, removed) {
+            (Some(joined), _) => Change::Joined(joined),
+            (None, Some(removed)) => Change::Removed(removed),
+            (None, None) => Change::Founded,
+        };
+        self.classroom.absent = absent;
+        self.classroom.view += 1;
+        let (term, view) = (self.term(), self.classroom_view());
+        cx.event(Event::ViewChange { view: Arc::clone(&view), term, change });
+        for id in self.others(cx.me) {
+            cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
+        }
+    }
+
+    /// Upon VIEW_CHANGE and ADDED TO NETWORK of the leader: who is in the group.
+    pub(super) fn classroom_hears_of(&mut self, from: &NodeId, term: Term, view: &Arc<View>, cx: &mut Cx<'_, Self>) {
+        if term < self.term() || !view.members.contains_key(from) {
+            return;
+        }
+        let mut all = self.views.latest().as_ref().clone();
+        for peer in view.members.values() {
+            all.members.entry(peer.id.clone()).or_insert_with(|| peer.clone());
+        }
+        if all != **self.views.latest() {
+            self.views.install(self.views.index(), Arc::new(all));
+            self.meet_view(cx);
+        }
+        if self.leader.as_ref() == Some(from) && view.id != self.classroom.view {
+            self.classroom.view = view.id;
+            let change = Change::Founded;
+            cx.event(Event::ViewChange { view: Arc::clone(view), term, change });
+        }
+    }
+}

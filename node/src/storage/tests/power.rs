@@ -1,0 +1,89 @@
+//! Power failures, kills and refusals at every call.
+
+use proptest::prelude::*;
+use rand_pcg::Pcg64Mcg;
+
+use super::disk::Disk;
+use super::script::{Act, Life, act, reopened, which};
+use crate::storage::fault::Fault;
+
+/// Lives until an act fails, if any does.
+fn live(disk: &Disk, acts: &[Act]) -> Option<Life> {
+    let mut life = Life::begin(disk).ok()?;
+    for act in acts {
+        if life.act(act).is_err() {
+            break;
+        }
+    }
+    Some(life)
+}
+
+/// What was durable is there, what is there was written in that order, and the log goes on.
+fn is_recovered(disk: &Disk, life: &Option<Life>) -> Result<(), TestCaseError> {
+    let (mut log, _, held) = reopened(disk).map_err(|fault| TestCaseError::fail(format!("{fault:?}")))?;
+    let Some(life) = life else {
+        prop_assert_eq!(held, Default::default());
+        return Ok(());
+    };
+    let state = which(&life.states, life.safe, &held);
+    prop_assert!(state.is_some(), "{held:?} is none of {:?}", &life.states[life.safe..]);
+    let floor = held.snapshot.as_ref().map_or(0, |(index, ..)| *index);
+    let next = held.entries.keys().last().map_or(floor, |last| *last) + 1;
+    log.append(crate::storage::frame::Kind::Entry, next, 1_000, b"after the crash");
+    log.commit().unwrap();
+    let (_, found, again) = reopened(&disk.after_a_power_failure(&mut Pcg64Mcg::new(1))).unwrap();
+    prop_assert_eq!(found.torn, None);
+    prop_assert_eq!(again.entries.get(&next), Some(&(1_000, b"after the crash".to_vec())));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+
+    #[test]
+    fn power_may_fail_between_any_two_calls(acts in prop::collection::vec(act(), 1..30), seed in any::<u128>()) {
+        let calls = { let disk = Disk::default(); live(&disk, &acts); disk.calls() };
+        for call in 0..=calls {
+            let disk = Disk::off_after(call);
+            let life = live(&disk, &acts);
+            let mut rng = Pcg64Mcg::new(seed.wrapping_add(u128::from(call)));
+            is_recovered(&disk.after_a_power_failure(&mut rng), &life)?;
+            is_recovered(&disk.after_a_kill(), &life)?;
+        }
+    }
+
+    #[test]
+    fn power_may_fail_again_while_the_log_is_recovered(acts in prop::collection::vec(act(), 1..40), seed in any::<u128>()) {
+        let calls = { let disk = Disk::default(); live(&disk, &acts); disk.calls() };
+        let mut rng = Pcg64Mcg::new(seed);
+        let disk = Disk::off_after(seed as u64 % (calls + 1));
+        let life = live(&disk, &acts);
+        for call in 0..12 {
+            let second = disk.after_a_power_failure(&mut rng).limited_to(call);
+            let _ = reopened(&second);
+            is_recovered(&second.after_a_power_failure(&mut rng), &life)?;
+        }
+    }
+
+    #[test]
+    fn after_one_refused_call_nothing_is_saved_any_more(acts in prop::collection::vec(act(), 1..40), call in 1..200_u64) {
+        let disk = Disk::failing_at(call);
+        let Ok(mut life) = Life::begin(&disk) else { return Ok(()) };
+        if acts.iter().any(|act| life.act(act).is_err()) {
+            prop_assert!(matches!(life.log.commit(), Err(Fault::Unknown)));
+            prop_assert!(matches!(life.log.write_lazily(), Err(Fault::Unknown)));
+            is_recovered(&disk.after_a_kill(), &Some(life))?;
+        }
+    }
+
+    #[test]
+    fn a_clean_restart_loses_nothing(acts in prop::collection::vec(act(), 1..150)) {
+        let disk = Disk::default();
+        let mut life = live(&disk, &acts).unwrap();
+        life.act(&Act::Commit).unwrap();
+        let (_, found, held) = reopened(&disk.after_a_kill()).unwrap();
+        prop_assert_eq!(found.torn, None);
+        let last = life.states.len() - 1;
+        prop_assert!(which(&life.states, last, &held).is_some(), "{held:?} is not {:?}", life.states[last]);
+    }
+}
