@@ -88,7 +88,7 @@ fn each_promise_that_is_broken_is_caught_by_its_name_and_with_its_lines() {
         (&swapped, ORDER, "peer1 delivered m1 before m2, and peer3 m2 before m1"),
         (&skipped, ORDER, "peer3 left out m2: it delivered m3 next after m1, and peer1 did not"),
         (&again, ORDER, "peer3 delivered m2 twice"),
-        (&other, ORDER, "peer3 delivered m9, and no sent tells of it"),
+        (&other, ORDER, "peer3 delivered m9, and nobody sent it"),
         (&other, PLACED, "seq 2: peer1 delivered m2, peer3 delivered m9"),
         (&skipped, PLACED, "peer3 goes from seq 1 to 3"),
         (&lost, LOSS, "m2 was acknowledged at peer2, and peer3 never delivered it"),

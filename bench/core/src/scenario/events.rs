@@ -227,7 +227,8 @@ mod tests {
         }
         assert_eq!(found(&format!("{stamp} hello")), []);
         assert_eq!(found(&format!("{stamp} hello, stepped down term=9")), []);
-        let spoken = "DELIVERED seq=1 term=1 index=1 msg=a/1 from=a view=1 text=stepped down term=9 acknowledged msg=b/1 seq=9";
+        let spoken =
+            "DELIVERED seq=1 term=1 index=1 msg=a/1 from=a view=1 text=stepped down term=9 acknowledged msg=b/1 seq=9";
         let found = found(&format!("{stamp} {spoken}"));
         assert_eq!(found.iter().map(|found| &*found.event).collect::<Vec<_>>(), ["delivered"]);
     }

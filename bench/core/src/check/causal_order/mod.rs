@@ -238,7 +238,7 @@ impl CausalOrder {
                         }
                     }
                     Entry::Jumped => cursor.has.fill(None),
-                    Entry::Delivered(_) | Entry::Installed(_) => {}
+                    Entry::Delivered(_) | Entry::DeliveredAt(..) | Entry::Installed(_) => {}
                 }
                 cursor.line += 1;
             }

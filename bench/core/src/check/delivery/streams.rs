@@ -19,6 +19,8 @@ pub(in crate::check) struct Line {
 pub(in crate::check) enum Entry {
     /// A message was delivered, by its number.
     Delivered(u32),
+    /// The same, at the place of the order that the line tells.
+    DeliveredAt(u32, i64),
     /// A message was sent, by its number.
     Sent(u32),
     /// A view was installed, or whatever else deliveries belong to, by its number.

@@ -177,10 +177,10 @@ impl Fifo {
         streams.take(self.said.by_number(history), |seen: Seen<'h, Event>| {
             found.lines += 1;
             let place = match &self.order {
-                Order::Told(_) => seen.what.field(&self.message).map(|value| match senders.messages.known(value) {
-                    Some(message) => Some(senders.places[message as usize]),
-                    None => None,
-                }),
+                Order::Told(_) => {
+                    let known = |value| senders.messages.known(value).map(|message| senders.places[message as usize]);
+                    seen.what.field(&self.message).map(known)
+                }
                 Order::Numbered(sender) => match (seen.what.field(sender), seen.what.field(&self.message)) {
                     (Some(sender), Some(Value::Int(number))) => Some(Some((names.number(sender), *number))),
                     _ => None,

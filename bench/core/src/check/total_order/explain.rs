@@ -199,7 +199,7 @@ impl<'h> Book<'_, 'h> {
         let (node, name, highest) = (self.node(to), self.message(to), self.told.name(from));
         let view = self.view_of(to);
         let last = self.deliveries.iter().filter(|of_node| of_node.iter().any(|of| of.number == to));
-        let last = last.flatten().filter(|of| of.message == from && of.number < to).map(|of| of.number).last();
+        let last = last.flatten().filter(|of| of.message == from && of.number < to).map(|of| of.number).next_back();
         let summary = format!("{node} goes on with {name} after a restart{view}, and had told no more than {highest}");
         (summary, last.into_iter().chain([to]).collect())
     }

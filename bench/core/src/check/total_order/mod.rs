@@ -79,6 +79,16 @@ enum Per {
     Own(Name),
 }
 
+impl Per {
+    /// What people call it: `view`, of `view_change.view` as of `view.id`.
+    fn kind(&self) -> String {
+        match self {
+            Self::Last(EventField { event, field, .. }) if &**field == "id" => event.to_string(),
+            Self::Last(EventField { field, .. }) | Self::Own(field) => field.to_string(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct TotalOrder {
     said: Said,
@@ -125,6 +135,8 @@ pub(super) fn refuse_without_prefix(table: &Table<'_, '_>, prefix: bool) -> Opti
 #[derive(Debug, Clone, Copy)]
 struct Delivery {
     number: u64,
+    /// Its place in the order, if lines tell that.
+    place: i64,
     /// The message, in its view.
     message: u32,
     view: u32,
@@ -151,6 +163,8 @@ struct Told<'h> {
     unsent: Option<Seen<'h, Event>>,
     unsents: u64,
     is_per_view: bool,
+    /// What people call what deliveries belong to.
+    kind_of_view: String,
 }
 
 impl<'h> Told<'h> {
@@ -169,15 +183,19 @@ impl<'h> Told<'h> {
         self.views.len().max(1)
     }
 
-    /// ` in view 4`, if there are views.
+    /// ` in view 4`, if deliveries belong to views.
     fn of_view(&self, view: u32) -> String {
-        if self.is_per_view { format!(" in {}", self.views.value(view)) } else { String::new() }
+        match self.is_per_view {
+            true => format!(" in {} {}", self.kind_of_view, self.views.value(view)),
+            false => String::new(),
+        }
     }
 }
 
 impl TotalOrder {
     fn told<'h>(&self, history: &'h History) -> (Told<'h>, Vec<Vec<Delivery>>) {
-        let mut told = Told { is_per_view: self.per.is_some(), ..Told::default() };
+        let kind_of_view = self.per.as_ref().map(Per::kind).unwrap_or_default();
+        let mut told = Told { is_per_view: self.per.is_some(), kind_of_view, ..Told::default() };
         let mut streams = Streams::default();
         if let Some(Per::Last(EventField { event, field, .. })) = &self.per {
             streams
@@ -213,16 +231,18 @@ impl TotalOrder {
     /// What a line tells: the number of its message, and that in its view if it says so itself. None if a field is missing.
     fn entry<'h>(&self, seen: Seen<'h, Event>, told: &mut Told<'h>) -> Option<(u32, Entry)> {
         let message = seen.what.field(&self.message)?;
-        if let Some(position) = &self.position {
-            int(seen.what, position)?;
-        }
+        let place = match &self.position {
+            Some(position) => Some(int(seen.what, position)?),
+            None => None,
+        };
         let view = match &self.per {
             Some(Per::Own(field)) => Some(told.views.number(seen.what.field(field)?)),
             Some(Per::Last(_)) | None => None,
         };
         let message = told.messages.number(message);
         let delivered = view.map_or(message, |view| told.in_view.number((view.into(), message.into())));
-        Some((message, Entry::Delivered(delivered)))
+        let entry = place.map_or(Entry::Delivered(delivered), |place| Entry::DeliveredAt(delivered, place));
+        Some((message, entry))
     }
 
     /// The deliveries of a node in the order of its lives. One that has no known order tells none.
@@ -234,11 +254,12 @@ impl TotalOrder {
             run += 1;
             let (mut installed, mut has_jumped) = (None, false);
             for line in lines {
-                match (line.entry, &self.per) {
-                    (Entry::Installed(view), _) => installed = Some(view),
-                    (Entry::Jumped, _) => (run, has_jumped) = (run + 1, true),
-                    (Entry::Delivered(message), per) => {
-                        let (message, view) = match (per, installed) {
+                match line.entry {
+                    Entry::Installed(view) => installed = Some(view),
+                    Entry::Jumped => (run, has_jumped) = (run + 1, true),
+                    Entry::Delivered(message) | Entry::DeliveredAt(message, _) => {
+                        let place = if let Entry::DeliveredAt(_, place) = line.entry { place } else { 0 };
+                        let (message, view) = match (&self.per, installed) {
                             (None, _) => (message, 0),
                             (Some(Per::Own(_)), _) => (message, told.in_view.pair(message).0 as u32),
                             (Some(Per::Last(_)), Some(view)) => {
@@ -249,9 +270,9 @@ impl TotalOrder {
                                 continue;
                             }
                         };
-                        deliveries.push(Delivery { number: line.number, message, view, run, has_jumped });
+                        deliveries.push(Delivery { number: line.number, place, message, view, run, has_jumped });
                     }
-                    (Entry::Sent(_), _) => {}
+                    Entry::Sent(_) => {}
                 }
             }
         }
@@ -280,8 +301,8 @@ impl TotalOrder {
         let nodes = told.tellers.len();
         let order = match told.is_per_view {
             false => "in one order".to_owned(),
-            true if told.views() == 1 => "in one order within 1 view".to_owned(),
-            true => format!("in one order within each of {} views", told.views()),
+            true if told.views() == 1 => format!("in one order within 1 {}", told.kind_of_view),
+            true => format!("in one order within each {} ({} of them)", told.kind_of_view, told.views()),
         };
         let messages = if told.len() == 1 { "1 message".to_owned() } else { format!("{} messages", told.len()) };
         Finding::held(deliveries, format!("{messages}, delivered {deliveries} times by {nodes} nodes, {order}"))
@@ -311,7 +332,7 @@ impl Check for TotalOrder {
         let (told, deliveries) = self.told(history);
         let checked = deliveries.iter().map(|deliveries| deliveries.len() as u64).sum();
         let found = match &self.position {
-            Some(position) => Places { check: self, position, history, told: &told }.found(&deliveries),
+            Some(_) => Places { check: self, history, told: &told }.found(&deliveries),
             None => Chain::of(self, history, &told, &deliveries).found(),
         };
         let when = |number: u64| history.get(number).map_or(crate::time::RunTime::START, |seen| seen.at);
@@ -320,7 +341,7 @@ impl Check for TotalOrder {
         if let Some(Seen { number, at, what }) = unsent {
             let name = what.field(&self.message).map(ToString::to_string).unwrap_or_default();
             let sent = self.sent.as_ref().map_or("sent", |sent| &sent.event);
-            let summary = format!("{} delivered {name}, and no {sent} tells of it", what.of.node);
+            let summary = format!("{} delivered {name}, and nobody sent it (no {sent} of it)", what.of.node);
             return Finding::violated(checked, told.unsents + found.violations, at, summary).showing(number);
         }
         if let Some(first) = found.first {
@@ -345,9 +366,10 @@ impl Check for TotalOrder {
             return Finding::unknown(checked, teller.why_torn(event)).showing(torn.0).showing(torn.1);
         }
         if told.homeless > 0 {
-            let view =
-                self.per.iter().filter_map(|per| if let Per::Last(field) = per { Some(&field.event) } else { None });
-            let view = view.last().map_or("view", |event| &**event);
+            let view = match &self.per {
+                Some(Per::Last(EventField { event, .. })) => event,
+                Some(Per::Own(_)) | None => "view",
+            };
             let summary = format!("{} of {} {event} come before any {view} of their node", told.homeless, told.lines);
             return Finding::unknown(checked, summary);
         }

@@ -1,15 +1,13 @@
 //! Orders whose lines tell the place of each message: one message at each place, one place for each message, and no place left out.
 
 use super::explain::Fault;
-use super::{Delivery, Found, Told, TotalOrder, int};
-use crate::check::delivery::{Break, Numbers, Place, Runs, line};
+use super::{Delivery, Found, Told, TotalOrder};
+use crate::check::delivery::{Break, Numbers, Place, Runs};
 use crate::history::History;
-use crate::observation::Name;
 use crate::time::RunTime;
 
 pub(super) struct Places<'h, 'c> {
     pub(super) check: &'c TotalOrder,
-    pub(super) position: &'c Name,
     pub(super) history: &'h History,
     pub(super) told: &'c Told<'h>,
 }
@@ -37,10 +35,7 @@ impl Places<'_, '_> {
         let mut firsts: Vec<(u32, Place)> = Vec::new();
         for of_node in deliveries {
             let mut runs: std::collections::BTreeMap<u32, Runs> = std::collections::BTreeMap::new();
-            for Delivery { number, message, view, run, has_jumped } in of_node.iter().copied() {
-                let Some(at) = line(self.history, number).and_then(|seen| int(seen.what, self.position)) else {
-                    continue;
-                };
+            for Delivery { number, place: at, message, view, run, has_jumped } in of_node.iter().copied() {
                 let place = places.number((view.into(), at.cast_unsigned())) as usize;
                 if place == at_place.len() {
                     at_place.push((message, number));

@@ -250,7 +250,8 @@ impl ViewChanges {
             summary += &format!("; {what} at most {} of {}", seconds(kept.worst), bound(limit.within));
         }
         if let Some(Synchrony { lines, passages, .. }) = synchrony {
-            summary += &format!("; {lines} deliveries, each message in one view, compared in {passages} changes");
+            let changes = if *passages == 1 { "1 change".to_owned() } else { format!("{passages} changes") };
+            summary += &format!("; {lines} deliveries, each message in one view, compared in {changes}");
         }
         Finding::held(told, summary)
     }

@@ -191,7 +191,7 @@ impl<'h> Book<'h, '_> {
                             of_views.entry(view).or_default().has_jumped = true;
                         }
                     }
-                    Entry::Sent(_) => {}
+                    Entry::Sent(_) | Entry::DeliveredAt(..) => {}
                 }
             }
         }
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn who_leaves_a_view_together_has_delivered_the_same_in_it() {
         let held = judged(LAST, &["1 m1 m2 2", "1 m2 m1 2 m3", "1 m1"]);
-        let summary = "2 views, told 5 times; 6 deliveries, each message in one view, compared in 1 changes";
+        let summary = "2 views, told 5 times; 6 deliveries, each message in one view, compared in 1 change";
         assert_eq!(held, Finding::held(5, summary));
         let lost = judged(LAST, &["1 m1 m2 2", "1 m1 2", "1 m1"]);
         assert_eq!(lost.summary, "a and b pass from view 1 to view 2, and only a has delivered m2 in view 1");
