@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::report::terminal;
+use crate::series;
 pub(crate) use values::ValueArgs;
 
 /// A test bench for clusters: starts real nodes, breaks things, and says with evidence whether the promises held.
@@ -106,9 +107,6 @@ Examples:
     Completions(completions::CompletionsArgs),
     /// Print the man page, or write those of all commands
     Man(man::ManArgs),
-    /// Make one of the runs of `dsbench run --jobs`
-    #[command(hide = true)]
-    Worker,
     /// The reference node: small distributed systems to try dsbench on
     #[command(after_help = "\
 Examples:
@@ -142,6 +140,10 @@ fn parse_seed(text: &str) -> Result<u64, String> {
 
 /// Parses the process's arguments, does what they say, and gives the exit code.
 pub fn main() -> ExitCode {
+    // No command of the command line, and in no completion of it: only dsbench itself gives it.
+    if std::env::args_os().skip(1).eq([series::COMMAND]) {
+        return ExitCode::from(bug::guarded(worker::worker));
+    }
     let cli = Cli::from_arg_matches(&help::command().get_matches()).unwrap_or_else(|error| error.exit());
     if let Command::Node { verb } = cli.command {
         return dsbench_node::cli::run(verb);
@@ -172,7 +174,6 @@ fn answer(cli: Cli) -> u8 {
         Command::Man(args) => man::man(&args),
         Command::Runs { verb } => runs::runs(&verb),
         Command::Schema(args) => schema::schema(&args),
-        Command::Worker => worker::worker(),
         Command::Node { .. } => unreachable!("the reference node is a program of its own"),
     };
     done.unwrap_or_else(|error| {

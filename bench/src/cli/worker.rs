@@ -1,8 +1,15 @@
 //! `dsbench worker`: one of the processes of `dsbench run --jobs`. Not for people.
 
-use crate::error::BenchError;
+use crate::report::terminal::tell_error;
 use crate::series;
 
-pub(super) fn worker() -> Result<u8, BenchError> {
-    series::work().map(|()| 0)
+/// Does the errand; gives the exit code.
+pub(super) fn worker() -> u8 {
+    series::work().map_or_else(
+        |error| {
+            tell_error(&error);
+            error.exit_code()
+        },
+        |()| 0,
+    )
 }

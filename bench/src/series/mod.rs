@@ -24,7 +24,7 @@ pub use kinds::{Kind, Kinds};
 pub use memory::{Failed, Memory};
 pub use selected::{Selected, distinguish};
 pub use side_by_side::Underway;
-pub(crate) use side_by_side::work;
+pub(crate) use side_by_side::{COMMAND, work};
 pub use tally::{Record, Tally};
 
 use self::turns::Turns;
