@@ -10,6 +10,10 @@ use clap::Args;
 use crate::storage::{InspectError, Inspected, inspect};
 
 const NOTES: &str = "\
+Examples:
+  dsbench node log data/peer1                 everything that the node has on its disk
+  dsbench node log data/peer1 | grep -v entry | tail -3
+
 One JSON line per record: `file`, `offset`, and one of `segment`, `record`, `torn`, `damaged`. Control characters are spelled out, so that a \
 log cannot harm a terminal.
 

@@ -85,6 +85,18 @@ fn what_nobody_says_to_have_sent_has_no_order() {
 }
 
 #[test]
+fn where_messages_may_be_left_out_those_that_nobody_says_to_have_sent_are_not_compared() {
+    let check = check(&TOLD.replace(" }", ", prefix = false }"));
+    let finding = check.judge(&story("a/1 c/7 a/2").history);
+    assert_eq!(
+        finding.summary,
+        "2 deliveries of 1 sender, each in its order; not compared: 1 of messages that no sent tells of"
+    );
+    assert_eq!(check.judge(&story("a/2 c/7 a/1").history).outcome, Outcome::Violated);
+    assert_eq!(check.judge(&story("c/7 c/8").history).outcome, Outcome::Unknown, "nothing was compared");
+}
+
+#[test]
 fn the_first_of_two_sendings_counts_and_every_sender_has_its_own_order() {
     let mut story = story("a/1 a/2");
     story
