@@ -327,6 +327,9 @@ impl<M: Machine> Replica<M> {
         self.count_copies(cx);
         self.replicate(id, cx);
         self.ask_successor(cx);
+        if self.view().learners.contains_key(id) {
+            self.manage(cx);
+        }
     }
 
     /// What is known of a follower, from the disk that speaks now.
