@@ -36,10 +36,28 @@ use crate::cluster::{endpoint, peer};
 use crate::disk::Disk;
 use crate::schedules::knobs;
 
+#[cfg(feature = "mistakes")]
+thread_local! {
+    /// What is planted in every core that this thread plays.
+    static MISTAKE: std::cell::Cell<Option<dsbench_protocol::Mistake>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether a rule's script tells a core with `mistake` from a correct one.
+#[cfg(feature = "mistakes")]
+pub(crate) fn catches(mistake: dsbench_protocol::Mistake, rule: fn()) -> bool {
+    rule();
+    MISTAKE.set(Some(mistake));
+    let result = std::panic::catch_unwind(rule);
+    MISTAKE.set(None);
+    result.is_err()
+}
+
 /// Plays `transcript` to `peer2` and compares what it does.
 pub(crate) fn plays(change: impl FnOnce(Config) -> Config, transcript: &str) {
     let members = (1..=3).map(peer).collect();
     let config = change(knobs(&peer(2), members));
+    #[cfg(feature = "mistakes")]
+    let config = Config { mistake: MISTAKE.get(), ..config };
     let mut stage = Stage {
         me: peer(2),
         is_blank: config.quorum == Quorum::None || !matches!(config.founding, Founding::Members(_)),

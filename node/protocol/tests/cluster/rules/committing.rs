@@ -4,7 +4,7 @@ use crate::modes::majority;
 use crate::script::plays;
 
 #[test]
-fn an_entry_is_committed_once_a_majority_of_disks_has_it() {
+pub(crate) fn an_entry_is_committed_once_a_majority_of_disks_has_it() {
     plays(
         majority,
         "
@@ -25,7 +25,7 @@ fn an_entry_is_committed_once_a_majority_of_disks_has_it() {
 }
 
 #[test]
-fn entries_of_earlier_terms_are_committed_only_with_one_of_the_leaders_own() {
+pub(crate) fn entries_of_earlier_terms_are_committed_only_with_one_of_the_leaders_own() {
     plays(
         majority,
         "
@@ -64,7 +64,7 @@ fn entries_of_earlier_terms_are_committed_only_with_one_of_the_leaders_own() {
 }
 
 #[test]
-fn a_learners_copy_does_not_count() {
+pub(crate) fn a_learners_copy_does_not_count() {
     plays(
         majority,
         "
@@ -117,7 +117,7 @@ fn a_learners_copy_does_not_count() {
 }
 
 #[test]
-fn the_later_log_gets_the_vote_and_not_the_longer_one() {
+pub(crate) fn the_later_log_gets_the_vote_and_not_the_longer_one() {
     plays(
         majority,
         "
@@ -156,7 +156,7 @@ fn a_higher_node_with_an_earlier_log_blocks_nobody() {
 }
 
 #[test]
-fn a_wiped_disk_has_neither_vote_nor_copies() {
+pub(crate) fn a_wiped_disk_has_neither_vote_nor_copies() {
     plays(
         majority,
         "

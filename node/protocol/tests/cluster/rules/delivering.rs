@@ -4,7 +4,7 @@ use crate::modes::majority;
 use crate::script::plays;
 
 #[test]
-fn a_message_is_delivered_when_it_is_committed_and_not_before() {
+pub(crate) fn a_message_is_delivered_when_it_is_committed_and_not_before() {
     plays(
         majority,
         "
@@ -28,7 +28,7 @@ fn a_message_is_delivered_when_it_is_committed_and_not_before() {
 }
 
 #[test]
-fn a_request_that_two_leaders_put_into_the_log_is_done_once_and_asked_again_it_has_the_same_answer() {
+pub(crate) fn a_request_that_two_leaders_put_into_the_log_is_done_once_and_asked_again_it_has_the_same_answer() {
     plays(
         majority,
         "
@@ -84,7 +84,7 @@ fn a_request_waits_for_a_leader_and_is_answered_by_the_nodes_own_log() {
 }
 
 #[test]
-fn a_request_without_an_answer_is_asked_again_after_a_while_and_at_once_under_another_leader() {
+pub(crate) fn a_request_without_an_answer_is_asked_again_after_a_while_and_at_once_under_another_leader() {
     plays(
         majority,
         "
@@ -112,7 +112,7 @@ fn a_request_without_an_answer_is_asked_again_after_a_while_and_at_once_under_an
 }
 
 #[test]
-fn the_requests_of_a_client_enter_the_log_in_their_order() {
+pub(crate) fn the_requests_of_a_client_enter_the_log_in_their_order() {
     plays(
         majority,
         "

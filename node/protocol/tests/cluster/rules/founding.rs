@@ -4,7 +4,7 @@ use crate::modes::{bootstrap, expecting, joining};
 use crate::script::plays;
 
 #[test]
-fn the_highest_of_enough_nodes_founds_with_the_pledge_of_all_others() {
+pub(crate) fn the_highest_of_enough_nodes_founds_with_the_pledge_of_all_others() {
     plays(
         expecting,
         "

@@ -78,7 +78,7 @@ fn a_newcomer_is_a_learner_until_it_has_caught_up_and_then_a_member() {
 }
 
 #[test]
-fn no_member_is_changed_before_an_entry_of_the_leaders_term_is_committed_nor_two_at_a_time() {
+pub(crate) fn no_member_is_changed_before_an_entry_of_the_leaders_term_is_committed_nor_two_at_a_time() {
     plays(
         majority,
         "
