@@ -9,7 +9,7 @@ use std::time::Duration;
 use dsbench_protocol::{Answer, Event, Refusal, Takeover};
 use dsbench_wire::{ClientId, NodeId, RequestId, Term, View};
 
-use crate::cluster::{Cluster, Record};
+use crate::cluster::{Cluster, Elected, Record};
 
 /// Safety, under any faults, where votes decide. Looks at each log line as it is told.
 #[derive(Debug, Default)]
@@ -130,11 +130,12 @@ impl Safety {
         if self.led_by.insert(node.clone(), term).is_some_and(|earlier| earlier >= term) {
             return Err(format!("{node} leads term {term} after a later one"));
         }
-        let Some(sensor) = cluster.sensor(node) else { return Ok(()) };
-        let members = &sensor.view().members;
-        let counted = votes.iter().filter(|voter| members.contains_key(*voter)).collect::<BTreeSet<_>>().len();
+        let Some(Elected { members, log }) = cluster.elected.get(&(node.clone(), term)) else {
+            return Err(format!("{node} leads term {term} by no election"));
+        };
+        let counted = votes.iter().filter(|voter| members.contains(voter)).collect::<BTreeSet<_>>().len();
         if 2 * counted <= members.len() {
-            return Err(format!("{node} leads term {term} by {votes:?}, no majority of {:?}", members.keys()));
+            return Err(format!("{node} leads term {term} by {votes:?}, no majority of {members:?}"));
         }
         for voter in votes {
             // A crash may come between a vote and its log line, but never between two different votes.
@@ -146,7 +147,6 @@ impl Safety {
         }
         // Leader completeness: whatever was committed in an earlier term is in its log. (A node that stood still may find the
         // votes for a term that is long over, and lead it for a moment.)
-        let log = cluster.log(node);
         let first = log.first().map_or(u64::MAX, |entry| entry.index);
         let committed = self.order.told.iter().zip(&self.order.committed_by).rev();
         for (told, _) in committed.take_while(|(told, _)| told.index >= first).filter(|(_, by)| **by < term) {

@@ -49,6 +49,7 @@ fn a_node_pledges_itself_once_and_founds_nothing_then() {
         > timer Election
           anybody << NEW_PEER_REQUEST peer=peer2 term=0
         > peer3 ADDEDTONETWORK view=view1[peer1,peer2,peer3]
+          store 0.1:view1[peer1,peer2,peer3]
         > peer3 VOTE_REQUEST term=1 last=0.1
           persist term=1 vote=none
           persist term=1 vote=peer3
