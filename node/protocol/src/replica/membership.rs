@@ -92,7 +92,9 @@ impl<M: Machine> Replica<M> {
             return (!gone.is_empty()).then_some(view);
         }
         let gone = gone.next()?;
-        let is_well = |id: &&NodeId| *id == cx.me || !is_gone(id) && self.suspicions.is_heard(id, cx.now);
+        let recently = 2 * self.config.heartbeat_interval;
+        let is_well =
+            |id: &&NodeId| *id == cx.me || !is_gone(id) && self.suspicions.is_heard_within(id, recently, cx.now);
         if view.members.keys().filter(is_well).count() < view.majority() {
             return None;
         }

@@ -183,17 +183,21 @@ pub(crate) fn a_leader_takes_no_requests_while_it_hands_over_and_asks_its_succes
         > 200ms
           peer1 << HEARTBEAT commit=3 seq=2 term=1
           peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
           peer1 << HEARTBEAT commit=3 seq=3 term=1
           peer3 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=3 matched=2
           peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer1 HEARTBEAT_ACK term=1 seq=3
         > 200ms
           peer1 << HEARTBEAT commit=3 seq=4 term=1
           peer3 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
           peer1 << HEARTBEAT commit=3 seq=5 term=1
           peer3 << HEARTBEAT commit=2 seq=5 term=1
           | transferring leadership to=peer3 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer1 SEQUENCER_REQUEST term=1 id=b/1
         > peer3 APPEND_ACK term=1 granted=true matched=3
           peer3 < TIMEOUT_NOW term=1
