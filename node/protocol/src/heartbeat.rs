@@ -140,6 +140,11 @@ impl Suspicions {
         self.peers.get(id).is_some_and(|peer| peer.state == State::Trusted && recent(peer))
     }
 
+    /// Whether `id` was really heard within `span`.
+    pub(crate) fn is_heard_within(&self, id: &NodeId, span: Duration, now: Duration) -> bool {
+        self.is_heard(id, now) && self.peers.get(id).is_some_and(|peer| now.saturating_sub(peer.heard) < span)
+    }
+
     /// Whether nothing is to be expected of `id` soon: it is suspected, has failed or left.
     pub(crate) fn is_silent(&self, id: &NodeId) -> bool {
         self.peers.get(id).is_some_and(|peer| peer.state != State::Trusted)

@@ -93,6 +93,8 @@ pub enum Timer {
     Transfer,
     /// Requests without an answer are asked again.
     Ask,
+    /// Followers whose answers are missing are sent the same again.
+    Repair,
 }
 
 impl<M: Machine> Replica<M> {
@@ -344,6 +346,7 @@ impl<M: Machine> Process for Replica<M> {
             Timer::Election => self.stage_over(cx),
             Timer::Transfer => self.transfer_over(cx),
             Timer::Ask => self.ask_again(cx),
+            Timer::Repair => self.repair(cx),
         }
     }
 
@@ -374,7 +377,8 @@ impl<M: Machine> Process for Replica<M> {
     }
 }
 
-/// Whoever sends this in a term does not lead that term: a leader that was restarted seeks an election like everybody else.
+/// Whoever sends this in a term does not lead that term: a leader that was restarted seeks an election like everybody else. (A
+/// request for a vote in this term may be a late one, with which it won.)
 fn asks_for_leadership(message: &Message) -> bool {
-    matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. } | Message::VoteRequest { .. })
+    matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. })
 }

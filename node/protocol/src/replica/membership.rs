@@ -92,7 +92,9 @@ impl<M: Machine> Replica<M> {
             return (!gone.is_empty()).then_some(view);
         }
         let gone = gone.next()?;
-        let is_well = |id: &&NodeId| *id == cx.me || !is_gone(id) && self.suspicions.is_heard(id, cx.now);
+        let recently = 2 * self.config.heartbeat_interval;
+        let is_well =
+            |id: &&NodeId| *id == cx.me || !is_gone(id) && self.suspicions.is_heard_within(id, recently, cx.now);
         if view.members.keys().filter(is_well).count() < view.majority() {
             return None;
         }
@@ -126,8 +128,9 @@ impl<M: Machine> Replica<M> {
     fn with_other_learners(&mut self, cx: &mut Cx<'_, Self>) -> Option<View> {
         let current = Arc::clone(self.views.latest());
         let mut view = current.as_ref().clone();
-        view.learners.retain(|id, _| !self.suspicions.is_gone(id));
         let leading = self.leading.as_mut()?;
+        // One with another disk asks again, in its new name.
+        view.learners.retain(|id, _| !self.suspicions.is_gone(id) && !leading.replaced.contains_key(id));
         let joiners = std::mem::take(&mut leading.joiners);
         for (id, peer) in joiners {
             match view.members.get(&id) {
