@@ -24,6 +24,8 @@ const QUEUE_LINES: usize = 1024;
 const ROOM_BELOW: usize = 512;
 /// Lines that wait are written together, up to what a pipe takes as a whole (PIPE_BUF).
 const WRITE_MAX: usize = 4096;
+/// A line so soon after another waits for company: a stream of them costs a wake-up and a write for many, and not for each.
+const COMPANY: Duration = Duration::from_millis(1);
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +253,11 @@ fn write_all_lines<W: Write>(lines: &Receiver<Order>, queue: &Queue, mut sink: O
             let _ = waiter.try_send(());
         }
         if next.is_none() {
+            let wrote_at = Instant::now();
             next = lines.recv().ok();
+            if next.is_some() {
+                std::thread::sleep(COMPANY.saturating_sub(wrote_at.elapsed()));
+            }
         }
     }
 }
