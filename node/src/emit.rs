@@ -6,7 +6,7 @@
 //! not be lost ([`Log::sure`]) is not dropped; whoever tells it asks first if there is [room](Log::room). A closed stdout swallows every
 //! line, and the node goes on.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -204,14 +204,16 @@ pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
+        let is_harmful = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_harmful) {
+            let (plain, from) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut characters = from.chars();
+            characters.next().into_iter().try_for_each(|c| write!(f, "{}", c.escape_default()))?;
+            rest = characters.as_str();
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 

@@ -20,8 +20,8 @@ use super::client::{self, Asked, Client};
 use super::datagrams::Ears;
 use super::{Address, Heard};
 
-/// With a buffer and at most one line each, all strangers together cost less than 40 MiB.
-const CONNECTIONS_MAX: usize = 512;
+/// With a buffer and at most one line each, all strangers together cost less than 80 MiB.
+const CONNECTIONS_MAX: usize = 1024;
 /// A node writes a line at once. Who takes longer over one is holding a place.
 const LINE_PATIENCE: Duration = Duration::from_secs(10);
 /// Out of file descriptors: accepting again at once would only spin.
