@@ -81,6 +81,21 @@ fn a_program_that_ends_its_questions_first_still_gets_all_answers() {
 }
 
 #[test]
+fn a_node_that_leaves_does_not_leave_a_client_without_an_answer() {
+    // Nobody leads, so that nothing is done.
+    let cluster = Cluster::new(3, PATIENT);
+    let mut node = cluster.start(1);
+    node.reports("leader=none");
+    let mut client = Client::of(&cluster, 1);
+    client.says(&request("alice/1", "hello"));
+    node.reports("open=1");
+    node.types("quit");
+    let answer = client.hears();
+    assert!(answer.contains("\"msg\":\"alice/1\"") && answer.contains("\"reason\":\"leaving\""), "{answer}");
+    assert_eq!(node.ends().code(), Some(0));
+}
+
+#[test]
 fn hostile_clients_do_not_keep_good_ones_from_their_answers() {
     allow_a_crowd();
     let cluster = Cluster::new(3, PATIENT);
