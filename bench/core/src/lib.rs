@@ -24,6 +24,8 @@ pub mod names;
 pub mod nemesis;
 pub mod network;
 pub mod observation;
+pub mod operation;
+pub mod paired;
 pub mod pattern;
 pub mod plan;
 pub mod random;
