@@ -36,3 +36,4 @@ mod stored_runs;
 mod support;
 mod undoing;
 mod variations;
+mod workloads;

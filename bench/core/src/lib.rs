@@ -41,6 +41,7 @@ pub mod template;
 pub mod time;
 pub mod verdict;
 pub mod watch;
+pub mod workload;
 
 #[cfg(test)]
 mod stories;

@@ -36,6 +36,7 @@ impl Driver<'_> {
             Verb::Act(act) => self.act(act, step),
             Verb::Network(act) => self.network_step(act, step),
             Verb::Nemesis(verb) => Ok(self.nemesis_step(*verb, step)),
+            Verb::Workload(verb, name) => Ok(self.workload_step(*verb, name, step)),
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),
             Verb::Exec(exec) => self.exec_step(exec, step),

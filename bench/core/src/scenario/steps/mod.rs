@@ -12,6 +12,7 @@ pub(super) mod network;
 mod read;
 mod signal;
 mod timing;
+mod workload;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ pub(crate) use read::StepTable;
 pub(super) use read::{Stages, declare, parse};
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
+pub use workload::WorkloadVerb;
 
 use super::stop::Signal;
 use crate::condition::{Condition, Part, Probe};
@@ -73,6 +75,8 @@ pub enum Verb {
     Act(Act),
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
+    /// Starts or stops a workload.
+    Workload(WorkloadVerb, Name),
     /// Does something to the network.
     Network(Box<NetworkAct>),
     /// Sends a signal to the main program of each process.
@@ -232,6 +236,7 @@ impl Verb {
             Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
                 true
             }
+            Self::Workload(..) => true,
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
@@ -244,7 +249,7 @@ impl Verb {
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
             Self::Wait(_) | Self::Expect(_) => None,
-            Self::Network(_) | Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
+            Self::Network(_) | Self::Nemesis(_) | Self::Workload(..) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
 }
@@ -256,6 +261,7 @@ impl fmt::Display for Verb {
             Self::Act(act) => act.fmt(f),
             Self::Network(act) => act.fmt(f),
             Self::Nemesis(verb) => verb.fmt(f),
+            Self::Workload(verb, name) => write!(f, "{} the workload {name}", verb.word()),
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
             Self::Exec(exec) => exec.fmt(f),
@@ -283,7 +289,7 @@ impl Step {
     pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
         let probes = self.conditions().flat_map(|condition| &condition.parts).filter_map(|part| match part {
             Part::Probe(Probe::Exec { command, .. }) => Some(command),
-            Part::Probe(Probe::Tcp { .. }) | Part::Event(_) => None,
+            Part::Probe(Probe::Tcp { .. }) | Part::Event(_) | Part::Operation(_) => None,
         });
         let own = match &self.verb {
             Verb::Exec(exec) => Some(&exec.command),

@@ -1,0 +1,184 @@
+//! Workloads on real processes: operations that are typed, and what becomes of them.
+
+use serde_json::Value;
+
+use crate::support::{Place, stderr, stdout};
+
+/// Three nodes of a chat: each says what it is sent, keeps what it is told to keep to itself, and counts.
+const CHAT: &str = r#"schema = 1
+name = "chat"
+timeout = "60s"
+[nodes]
+count = 3
+name = "chat{id}"
+command = ["sh", "-c", """
+echo listening
+while read -r word text; do
+  case "$word" in
+    send) echo "deliver {name}: $text" ;;
+    count) echo "counted $text" ;;
+    leave) exit 0 ;;
+  esac
+done"""]
+ready = { log = "listening", within = "30s" }
+exits = "may"
+[events]
+delivered = { log = 'deliver (?<from>\w+): (?<text>.*)', fields = { from = "node", text = "text" } }
+counted = { log = 'counted (?<number>\d+)', fields = { number = "int" } }
+[[invariants]]
+process = {}
+"#;
+
+/// The observations of the last run that are operations.
+fn operations(place: &Place) -> Vec<Value> {
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("the run has a history");
+    let lines = history.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+    lines.filter_map(|mut line| line.get_mut("operation").map(Value::take)).collect()
+}
+
+fn of_type<'o>(operations: &'o [Value], kind: &str) -> Vec<&'o Value> {
+    operations.iter().filter(|operation| operation["type"] == kind).collect()
+}
+
+/// Every operation that was begun ended once, one at a time in each process, and no process did anything after an `info`.
+pub(crate) fn assert_sound(operations: &[Value]) {
+    let mut open = std::collections::BTreeMap::<u64, (u64, Value)>::new();
+    let mut retired = std::collections::BTreeSet::new();
+    for operation in operations {
+        let number = |key: &str| operation[key].as_u64().expect("a number");
+        let (id, process) = (number("id"), number("process"));
+        if operation["type"] == "invoke" {
+            assert!(!retired.contains(&process), "process {process} goes on after an info: {operation}");
+            assert!(
+                open.values().all(|(other, _)| *other != process),
+                "process {process} does two things: {operation}"
+            );
+            assert!(open.insert(id, (process, operation.clone())).is_none(), "{operation}");
+            continue;
+        }
+        let (by, invoked) = open.remove(&id).unwrap_or_else(|| panic!("it ends and was not begun: {operation}"));
+        assert_eq!((by, &invoked["op"], &invoked["client"]), (process, &operation["op"], &operation["client"]));
+        assert_eq!(operation["why"].is_string(), operation["type"] != "ok", "{operation}");
+        if operation["type"] == "info" {
+            retired.insert(process);
+        }
+    }
+    assert!(open.is_empty(), "these did not end: {open:?}");
+}
+
+#[test]
+fn lines_are_typed_at_their_rate_and_acknowledged_by_what_the_node_says() {
+    let place = Place::new();
+    let workload = "[workload]\nclients = 3\nrate = 60\nduration = '1s'\ntarget = 'each'\n\
+        [workload.ops.say]\nweight = 2\ninput = 'send m{value}'\nack = { event = 'delivered', where = { text = 'm{value}', from = '{target.name}' } }\n\
+        [workload.ops.count]\ninput = 'count {serial}'\nack = { event = 'counted', where = { number = '{serial}' } }\n\
+        [[invariants]]\nsometimes = { op = 'say', at_least = 20 }\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    let text = stderr(&place.dsbench(&["run", "x.toml", "--seed", "7"]).success());
+    assert!(text.contains("clients:   workload: count ") && text.contains("sometimes"), "{text}");
+    let all = operations(&place);
+    assert_sound(&all);
+    assert_eq!((of_type(&all, "invoke").len(), of_type(&all, "ok").len()), (60, 60));
+    place.dsbench(&["recheck"]).success();
+    let shown = stdout(&place.dsbench(&["show"]).success());
+    let said = *of_type(&all, "ok").iter().find(|op| op["op"] == "say").expect("one was said");
+    let (client, value, node) = (&said["client"], &said["value"], &said["node"]);
+    let line = format!("{client}  ok say {value} at {node} [process ").replace('"', "");
+    assert!(shown.contains(&line), "{line} is missing in\n{shown}");
+    // The same seed asks the same again.
+    let choices = |all: &[Value]| -> Vec<Value> {
+        let mut asked: Vec<Value> = of_type(all, "invoke")
+            .iter()
+            .map(|op| serde_json::json!([op["client"], op["op"], op["value"], op["node"]]))
+            .collect();
+        asked.sort_by_key(ToString::to_string);
+        asked
+    };
+    place.dsbench(&["run", "x.toml", "--seed", "7"]).success();
+    assert_eq!(choices(&operations(&place)), choices(&all));
+}
+
+#[test]
+fn what_is_not_acknowledged_is_in_doubt_and_what_was_never_typed_certainly_did_not_happen() {
+    let place = Place::new();
+    let workload = "[workload]\nrate = 'max'\ncount = 8\ntarget = 'chat1'\nwithin = '100ms'\n\
+        [workload.ops.lose]\ninput = 'keep {value}'\nack = { event = 'delivered', where = { text = '~{value}' } }\n\
+        [workloads.late]\nname = 'late{id}'\nrate = 'max'\nstart = 'manual'\ncount = 3\ntarget = 'chat2'\n\
+        [workloads.late.ops.say]\ninput = 'send {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n\
+        [[steps]]\nkill = 'chat2'\n[[steps]]\nstart = 'late'\n[[steps]]\nwait = { op = 'say', is = 'fail', at_least = 3, since = 'start' }\n\
+        [[steps]]\nexpect = { op = 'lose', is = 'info', at_least = 8, since = 'start' }\nwithin = '30s'\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(3));
+    assert!(text.contains("no operation of the workload `workload` succeeded"), "{text}");
+    let all = operations(&place);
+    assert_sound(&all);
+    let (info, fail) = (of_type(&all, "info"), of_type(&all, "fail"));
+    assert_eq!((info.len(), fail.len()), (8, 3));
+    assert!(
+        info.iter().all(|op| op["why"] == "no `delivered` that acknowledges it from chat1 within 100ms"),
+        "{info:?}"
+    );
+    assert!(fail.iter().all(|op| op["why"] == "chat2 is not running"), "{fail:?}");
+}
+
+#[test]
+fn a_node_that_ends_leaves_its_operation_in_doubt() {
+    let place = Place::new();
+    let workload = "[workload]\nrate = 'max'\ncount = 1\ntarget = 'chat3'\nwithin = '50s'\n\
+        [workload.ops.leave]\ninput = 'leave {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n\
+        [workloads.rest]\nrate = 'max'\ncount = 1\ntarget = 'chat1'\n\
+        [workloads.rest.ops.say]\ninput = 'send {value}'\nack = 'written'\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    place.dsbench(&["run", "x.toml"]).code(3);
+    let all = operations(&place);
+    assert_sound(&all);
+    assert_eq!(of_type(&all, "info")[0]["why"], "chat3 ended before it acknowledged it");
+    assert_eq!(of_type(&all, "ok")[0]["op"], "say");
+}
+
+#[test]
+fn steps_start_and_stop_a_workload_and_it_goes_on_where_it_was() {
+    let place = Place::new();
+    let workload = "[workloads.people]\nclients = 2\nrate = 100\nstart = 'manual'\n\
+        [workloads.people.ops.say]\ninput = 'send {value}'\nack = { event = 'delivered', from = 'all', where = { text = '{value}' } }\n\
+        [[steps]]\nstart = 'people'\n[[steps]]\nwait = { op = 'say', at_least = 10 }\n[[steps]]\nname = 'pause'\nstop = 'people'\n\
+        [[steps]]\nmark = 'nothing happens'\n[[steps]]\nafter = '300ms'\nstart = 'people'\n\
+        [[steps]]\nwait = { op = 'people.say', at_least = 10 }\n[[steps]]\nstop = 'people'\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    let values: Vec<u64> = of_type(&all, "invoke").iter().map(|op| op["value"].as_u64().expect("a number")).collect();
+    let unique: std::collections::BTreeSet<u64> = values.iter().copied().collect();
+    assert_eq!(unique.len(), values.len(), "no value is written twice: {values:?}");
+    assert!((20..60).contains(&values.len()), "{values:?}");
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("a history");
+    let (before, after) = history.split_once("\"step\":3,").expect("step 4 was begun");
+    let (paused, _) = after.split_once("\"step\":4,\"state\":\"begun\"").expect("step 5 was begun");
+    assert!(before.contains("\"stopped\":{\"behind\":"), "{before}");
+    assert!(!paused.contains("\"operation\""), "{paused}");
+}
+
+#[test]
+fn a_rate_that_cannot_be_kept_is_told() {
+    let place = Place::new();
+    let workload = "[workload]\nrate = 1000\nduration = '500ms'\nwithin = '100ms'\ntarget = 'chat1'\n\
+        [workload.ops.say]\ninput = 'send {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\nweight = 1\n\
+        [workload.ops.lose]\ninput = 'keep {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    assert!(text.contains("the workload `workload` could not keep its rate"), "{text}");
+    assert!(text.contains("behind its rate"), "{text}");
+    assert_sound(&operations(&place));
+}
+
+#[test]
+fn the_plan_tells_what_a_seed_makes_of_a_workload() {
+    let place = Place::new();
+    let workload =
+        "[workload]\nclients = 2\nrate = 4\ncount = 3\n[workload.ops.say]\ninput = 'send {value}'\nack = 'written'\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    let told = stdout(&place.dsbench(&["plan", "x.toml", "--seed", "7"]).success());
+    assert!(told.contains("  3. at 0.500s                    client1: say 1000003\n"), "{told}");
+    assert!(!told.contains("and so on"), "{told}");
+}
