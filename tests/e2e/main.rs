@@ -25,6 +25,7 @@ mod needs_more_network;
 mod needs_more_programs;
 mod needs_more_records;
 mod needs_more_tmux;
+mod needs_more_workloads;
 mod nemesis;
 mod nodes;
 mod processes;

@@ -163,10 +163,10 @@ fn steps_start_and_stop_a_workload_and_it_goes_on_where_it_was() {
 fn a_rate_that_cannot_be_kept_is_told() {
     let place = Place::new();
     let workload = "[workload]\nrate = 1000\nduration = '500ms'\nwithin = '100ms'\ntarget = 'chat1'\n\
-        [workload.ops.say]\ninput = 'send {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\nweight = 1\n\
+        [workload.ops.say]\ninput = 'send {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\nweight = 9\n\
         [workload.ops.lose]\ninput = 'keep {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n";
     place.write("x.toml", &format!("{CHAT}{workload}"));
-    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    let text = stderr(&place.dsbench(&["run", "x.toml", "--seed", "7"]).success());
     assert!(text.contains("the workload `workload` could not keep its rate"), "{text}");
     assert!(text.contains("behind its rate"), "{text}");
     assert_sound(&operations(&place));
@@ -181,4 +181,118 @@ fn the_plan_tells_what_a_seed_makes_of_a_workload() {
     let told = stdout(&place.dsbench(&["plan", "x.toml", "--seed", "7"]).success());
     assert!(told.contains("  3. at 0.500s                    client1: say 1000003\n"), "{told}");
     assert!(!told.contains("and so on"), "{told}");
+}
+
+/// Nodes that do nothing, and clients that are programs: this script reads requests, and does `bad` at the second of each of its lives.
+fn with_client(bad: &str, keys: &str) -> String {
+    let client = r#"n=0
+while read -r line; do
+  id=${line#*\"id\":}; id=${id%%,*}; n=$((n + 1))
+  if [ $n = 2 ]; then
+    BAD
+  fi
+  echo "{\"id\":$id,\"type\":\"ok\",\"value\":[$n,\"$DSBENCH_CLIENT\",\"$DSBENCH_TARGET\"]}"
+done"#;
+    let client = client.replace("BAD", bad);
+    format!(
+        "schema = 1\nname = 'asked'\ntimeout = '60s'\n[nodes]\ncount = 2\ncommand = ['sleep', '1000']\n[[invariants]]\nprocess = {{}}\n\
+         [workload]\nclients = 2\nrate = 'max'\ncount = 12\ntarget = 'each'\nclient = ['sh', '-c', '''{client}''']\n{keys}\n\
+         [workload.ops.write]\ntakes = ['key', 'value']\n[workload.ops.read]\ntakes = []\n"
+    )
+}
+
+#[test]
+fn a_program_performs_the_operations_of_its_client() {
+    let place = Place::new();
+    place.write("x.toml", &with_client(":", "keys = 3"));
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+    assert!(text.contains("clients:   workload: "), "{text}");
+    let all = operations(&place);
+    assert_sound(&all);
+    let ok = of_type(&all, "ok");
+    assert_eq!(ok.len(), 12);
+    for op in &ok {
+        assert_eq!((&op["value"][1], &op["value"][2]), (&op["client"], &op["node"]), "{op}");
+    }
+    for op in of_type(&all, "invoke") {
+        assert_eq!((op["key"].is_u64(), op["value"].is_u64()), (op["op"] == "write", op["op"] == "write"), "{op}");
+    }
+    let log = place.read("logs/client1_log.txt");
+    assert!(log.contains("\"type\":\"ok\""), "{log}");
+    place.dsbench(&["recheck"]).success();
+}
+
+#[test]
+fn a_client_that_cannot_be_believed_leaves_its_operation_in_doubt_and_is_started_again() {
+    let answer = |id: &str, kind: &str| format!(r#"echo "{{\"id\":{id},\"type\":\"{kind}\"}}""#);
+    let (twice, other) = (answer("$id", "ok"), answer("4711", "ok"));
+    let unknown = format!("{}; continue", answer("$id", "perhaps"));
+    let late = format!("sleep 1000; {twice}");
+    for (what, bad, why) in [
+        ("prints garbage", "echo hello", "a line that is no JSON: hello"),
+        ("prints bytes", r"printf '\377\376\n'", "no UTF-8"),
+        ("never answers", "sleep 1000", "no answer within 700ms"),
+        ("answers too late", &*late, "no answer within 700ms"),
+        ("answers what it was not asked", &*other, "which it was not asked or had answered"),
+        ("answers in its own words", &*unknown, "whose type is not ok, fail or info"),
+        ("ends", "exit 3", "ended with exit code 3"),
+        ("is killed", "kill -9 $$", "was ended by SIGKILL"),
+        ("ends and leaves children", "sleep 1000 & exit 0", "ended with exit code 0"),
+        ("prints a flood", "while :; do echo '[]'; done", "no JSON object"),
+        ("prints a huge line", "head -c 3000000 /dev/zero | tr '\\0' x; echo", "a line of 64 KiB or more"),
+        ("prints one that never ends", "head -c 3000000 /dev/zero | tr '\\0' x; sleep 1000", "no answer within 700ms"),
+        ("reads nothing more", "exec <&-; sleep 1000", ""),
+    ] {
+        let place = Place::new();
+        place.write("x.toml", &with_client(bad, "within = '700ms'"));
+        let text = stderr(&place.dsbench(&["run", "x.toml"]).success());
+        assert!(text.contains(" info"), "{what}: {text}");
+        let all = operations(&place);
+        assert_sound(&all);
+        // The first of every life is answered, and the second is not.
+        let (ok, info) = (of_type(&all, "ok"), of_type(&all, "info"));
+        assert_eq!((ok.len(), info.len()), (6, 6), "{what}: {all:?}");
+        assert!(info.iter().all(|op| op["why"].as_str().is_some_and(|told| told.contains(why))), "{what}: {info:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_twice_spoils_the_next_operation_or_none() {
+    let place = Place::new();
+    place.write("x.toml", &with_client(r#"echo "{\"id\":$id,\"type\":\"ok\"}""#, ""));
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    assert_eq!(of_type(&all, "invoke").len(), 12);
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("a history");
+    assert!(history.contains("which it was not asked or had answered; it is killed"), "{history}");
+}
+
+#[test]
+fn a_client_may_say_itself_that_it_failed_or_does_not_know() {
+    let place = Place::new();
+    let fail = r#"echo "{\"id\":$id,\"type\":\"fail\",\"why\":\"refused\"}"; n=2; read -r line; id=${line#*\"id\":}; id=${id%%,*}; echo "{\"id\":$id,\"type\":\"info\"}"; continue"#;
+    place.write("x.toml", &with_client(fail, "").replace("clients = 2", "clients = 1"));
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    let (fail, info) = (of_type(&all, "fail"), of_type(&all, "info"));
+    assert_eq!((fail.len(), info.len()), (1, 1));
+    assert_eq!((&fail[0]["why"], &info[0]["why"]), (&Value::from("refused"), &Value::from("the client does not know")));
+    // It was honest, so it goes on: as another process, but the same program.
+    let processes: std::collections::BTreeSet<u64> =
+        all.iter().map(|op| op["process"].as_u64().expect("a number")).collect();
+    assert_eq!(processes.len(), 2);
+    let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("a history");
+    assert_eq!(history.matches("client_started").count(), 1);
+}
+
+#[test]
+fn a_client_that_cannot_be_started_does_nothing_and_ends_nothing() {
+    let place = Place::new();
+    let text = with_client(":", "").replace("['sh', '-c', '''", "['./missing', '''").replace("count = 12", "count = 4");
+    place.write("x.toml", &text);
+    let text = stderr(&place.dsbench(&["run", "x.toml"]).code(3));
+    assert!(text.contains("of 4, 4 certainly did not happen and 0 may have"), "{text}");
+    assert_sound(&operations(&place));
 }

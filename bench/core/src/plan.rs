@@ -71,6 +71,12 @@ impl Plan {
         Generator::new(&self.scenario.workloads, index, self.seed)
     }
 
+    /// The clients whose operations a program performs, by name.
+    pub fn client_programs(&self) -> impl Iterator<Item = &Name> {
+        let are_programs = self.scenario.workloads.iter().filter(|workload| workload.program.is_some());
+        are_programs.flat_map(|workload| &workload.clients)
+    }
+
     fn generators(&self) -> impl Iterator<Item = Generator<'_>> {
         (0..self.scenario.workloads.len()).filter_map(|index| self.generator(index))
     }

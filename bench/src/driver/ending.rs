@@ -72,6 +72,7 @@ impl Driver<'_> {
         self.steps.close();
         self.undos.clear();
         self.nemesis.close();
+        self.end_all_clients();
         self.workloads.close();
         self.typing = super::verb::Typing::default();
         self.kill_execs();

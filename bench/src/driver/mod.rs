@@ -299,6 +299,7 @@ impl<'r> Driver<'r> {
 
     fn take_in(&mut self, Outside { at, what }: Outside) {
         match what {
+            Happening::Event(event) if self.is_client(&event.of) => self.client_said(&event, at),
             Happening::Event(event) => {
                 if self.recorder.is_full() {
                     return self.end(Ending::TooMuch);
@@ -327,6 +328,9 @@ impl<'r> Driver<'r> {
             Happening::Broken { why } => self.broken(why),
             what => {
                 if let Some(of) = what.of().cloned() {
+                    if self.is_client(&of) {
+                        return self.client_changed(&of, what, at);
+                    }
                     self.life_changed(&of, what, at);
                 }
             }

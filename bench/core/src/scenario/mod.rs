@@ -264,7 +264,9 @@ impl Scenario {
             problems.forget(diagnostic::PORT_REPLACED);
         }
         let (nodes, start) = nodes?;
-        let network = network?.decide(root, &nodes, &names)?;
+        let on_network = workloads.iter().flatten().filter(|workload| workload.runs_programs());
+        let clients: Vec<Name> = on_network.flat_map(|workload| workload.clients.iter().cloned()).collect();
+        let network = network?.with_clients(clients).decide(root, &nodes, &names)?;
         let steps::Stages { setup, main, teardown } = stages?;
         Some(Self {
             name: name?.value.into(),

@@ -18,7 +18,7 @@ use crate::observation::Name;
 use crate::operation::Datum;
 use crate::random::{Keyed, raffle};
 use crate::scenario::{Facts, GoesTo, Op, Pace, Values, Workload};
-use crate::target::{Aim, Eligible, Target};
+use crate::target::{Aim, Eligible, EmptyTarget, Target};
 
 /// The first value. All have as many digits, so that none is a part of another where a log is searched for them.
 const FIRST_VALUE: u64 = 1_000_001;
@@ -177,7 +177,11 @@ impl<'w> Generator<'w> {
 
 /// One of whom a target means: of those that are up, if any is.
 fn one_of(target: &Target, cluster: &ClusterState, random: &mut Keyed) -> Result<Aim, String> {
-    let aims = target.resolve(cluster, Eligible::Up, random).map_err(|empty| empty.to_string())?;
+    let nobody = |empty: EmptyTarget| match *target == Target::all() {
+        true => "no node is up".to_owned(),
+        false => empty.to_string(),
+    };
+    let aims = target.resolve(cluster, Eligible::Up, random).map_err(nobody)?;
     let up: Vec<&Aim> = aims.iter().filter(|aim| cluster.is_up(&aim.node)).collect();
     let from = if up.is_empty() { aims.iter().collect() } else { up };
     random.choose(&from).map(|aim| (*aim).clone()).ok_or_else(|| format!("`{target}` is nobody at this moment"))

@@ -158,7 +158,7 @@ fn the_plan_tells_what_the_clients_will_do() {
     );
     let plan = crate::plan::Plan::new(Scenario::parse(&text, &[]).unwrap(), 7);
     let told = plan.describe();
-    assert!(told.contains("2 clients, client1 to client2, 2 operations per second, from the moment at which all nodes are ready, for 2s; for all, each within 5s"), "{told}");
+    assert!(told.contains("2 clients, client1 to client2, 2 operations per second, from the moment at which all nodes are ready, for 2s; for one that is up, each within 5s"), "{told}");
     assert!(
         told.contains("say            type \"say {key} {value}\" to the node, done when it is taken (weight 1)"),
         "{told}"

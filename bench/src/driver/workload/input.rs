@@ -21,6 +21,8 @@ pub(super) enum Waiting {
     ToBeTaken { by: Life },
     /// An event.
     ForEvent(Awaited),
+    /// The answer of a client's program.
+    ForAnswer,
 }
 
 /// The event that says that an operation was done.
@@ -38,7 +40,8 @@ impl Waiting {
     /// What has not come, for people.
     pub(super) fn missing(&self) -> String {
         match self {
-            Self::ForNothing => "no answer".to_owned(),
+            Self::ForNothing => "no end".to_owned(),
+            Self::ForAnswer => "no answer".to_owned(),
             Self::ToBeTaken { by } => format!("{} did not take the line", by.node),
             Self::ForEvent(Awaited { event, at, from, .. }) => match from {
                 Some(from) => format!("no `{event}` that acknowledges it from {from}"),
@@ -79,7 +82,7 @@ impl Workloads<'_> {
                 let waits_for_it = |waiting: &Waiting| match waiting {
                     Waiting::ForEvent(awaited) => awaited.from.is_none() && awaited.at == *of,
                     Waiting::ToBeTaken { by } => by == of,
-                    Waiting::ForNothing => false,
+                    Waiting::ForNothing | Waiting::ForAnswer => false,
                 };
                 let open = self.open.iter().filter(|(_, open)| waits_for_it(&open.waiting));
                 open.map(|(id, _)| (*id, Some(format!("{} ended before it acknowledged it", of.node)))).collect()
@@ -135,10 +138,14 @@ impl<'r> Driver<'r> {
         result: &Result<(), String>,
     ) -> bool {
         let Some(id) = self.workloads.typed.remove(&input) else { return false };
-        let is_enough = |open: &super::Open<'_>| matches!(open.waiting, Waiting::ToBeTaken { .. });
+        let is_enough = |open: &super::Open| matches!(open.waiting, Waiting::ToBeTaken { .. });
         match (self.workloads.open.get(&id), result) {
             (Some(open), Ok(())) if is_enough(open) => self.end_operation(id, End::ok(None), at),
             // Some of it may have been read.
+            (Some(open), Err(why)) if matches!(open.waiting, Waiting::ForAnswer) => {
+                let (index, client) = (open.workload, open.client);
+                self.client_was_not_asked(index, client, why, at);
+            }
             (Some(open), Err(why)) => {
                 let node = open.invoked.node.clone().unwrap_or_default();
                 self.end_operation(id, End::info(format!("{node}: {why}")), at);

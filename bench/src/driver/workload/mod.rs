@@ -3,6 +3,7 @@
 //! What comes when is the generator's; here it is done and its end recorded. Every operation that has begun ends: with an answer, when its
 //! time is over, or when whoever it waits for is gone. In doubt it ends as `info`, and its client goes on as another process.
 
+mod client;
 mod input;
 mod perform;
 
@@ -12,11 +13,12 @@ use std::time::Duration;
 use dsbench_core::observation::{Name, What};
 use dsbench_core::operation::{Datum, Operation, OperationKind, WorkloadChange, WorkloadState};
 use dsbench_core::plan::Plan;
-use dsbench_core::scenario::{Begin, Op, Pace, WorkloadVerb};
+use dsbench_core::scenario::{Begin, Pace, WorkloadVerb};
 use dsbench_core::time::RunTime;
 use dsbench_core::workload::Generator;
 use dsbench_world::InputId;
 
+use self::client::ClientProgram;
 use self::input::Waiting;
 use super::agenda::EntryId;
 use super::verb::Acted;
@@ -43,7 +45,7 @@ pub(super) enum Turn {
 pub(super) struct Workloads<'r> {
     all: Vec<Workload<'r>>,
     /// The operations that have not ended.
-    open: BTreeMap<u64, Open<'r>>,
+    open: BTreeMap<u64, Open>,
     /// Lines that are on their way into a node, for which operation.
     typed: BTreeMap<InputId, u64>,
     /// The operations that wait for this event.
@@ -87,16 +89,21 @@ struct Client {
     /// Its next operation, if that waits for its time.
     next: Option<EntryId>,
     is_busy: bool,
+    /// It has no further operation.
+    is_done: bool,
+    /// What runs for it, if it is a program.
+    program: ClientProgram,
 }
 
 /// An operation that has not ended.
 #[derive(Debug)]
-struct Open<'r> {
+struct Open {
     workload: usize,
     client: usize,
-    op: &'r Op,
     /// As it was invoked.
     invoked: Operation,
+    /// How long it may take.
+    within: Duration,
     deadline: EntryId,
     waiting: Waiting,
 }
@@ -130,7 +137,14 @@ impl<'r> Workloads<'r> {
         let mut next_process = 0;
         let mut client = || {
             next_process += 1;
-            Client { process: next_process - 1, turn: 0, next: None, is_busy: false }
+            Client {
+                process: next_process - 1,
+                turn: 0,
+                next: None,
+                is_busy: false,
+                is_done: false,
+                program: ClientProgram::default(),
+            }
         };
         let workload = |generator: Generator<'r>| Workload {
             generator,
@@ -265,21 +279,22 @@ impl<'r> Driver<'r> {
         let now = self.now();
         let workload = &mut self.workloads.all[index];
         let one = &mut workload.clients[client];
-        if workload.state != State::Going || one.is_busy || one.next.is_some() {
+        // One that waits for its program to be gone goes on when it is.
+        if workload.state != State::Going || one.is_busy || one.next.is_some() || one.program.is_ending() {
             return;
         }
-        let Some(drawn) = workload.generator.operation(client, one.turn) else { return };
+        let Some(drawn) = workload.generator.operation(client, one.turn) else { return one.is_done = true };
         let due = workload.since + drawn.due.saturating_sub(workload.went);
         // What is late has its turn now: a time that has passed would look like lateness of the bench.
-        let due = due.max(not_before.unwrap_or(now)).max(now);
+        let rests_until = not_before.max(one.program.rests_until());
+        let due = due.max(rests_until.unwrap_or(now)).max(now);
         one.next = Some(self.agenda.push(due, Due::Workload(Turn::Next { workload: index, client })));
     }
 
     /// When no client has another operation, the workload ends with the last that goes on.
     fn look_if_all_is_asked(&mut self, index: usize) {
         let workload = &self.workloads.all[index];
-        let is_idle = |client: &Client| !client.is_busy && client.next.is_none();
-        if workload.state == State::Going && workload.clients.iter().all(is_idle) {
+        if workload.state == State::Going && workload.clients.iter().all(|client| !client.is_busy && client.is_done) {
             self.stop_workload(index);
         }
     }
@@ -314,6 +329,7 @@ impl<'r> Driver<'r> {
         }
         let has_begun = workload.since != RunTime::START || workload.clients.iter().any(|client| client.turn > 0);
         self.workloads.all[index].state = State::Over;
+        self.end_clients(index);
         if has_begun {
             self.record_workload(index, WorkloadState::Over);
         }

@@ -45,8 +45,9 @@ impl<'r> Driver<'r> {
         let now = self.now();
         self.record(now, What::Operation(Box::new(invoked.clone())));
         let id = invoked.id;
-        let deadline = self.agenda.push(now + op.within.unwrap_or(asked.within), Due::Workload(Turn::Deadline(id)));
-        let open = Open { workload: index, client, op, invoked, deadline, waiting: Waiting::ForNothing };
+        let within = op.within.unwrap_or(asked.within);
+        let deadline = self.agenda.push(now + within, Due::Workload(Turn::Deadline(id)));
+        let open = Open { workload: index, client, invoked, within, deadline, waiting: Waiting::ForNothing };
         self.workloads.open.insert(id, open);
         let begun = aim.and_then(|aim| self.perform_operation(id, op, serial, &aim));
         if let Err(why) = begun {
@@ -59,18 +60,28 @@ impl<'r> Driver<'r> {
     fn perform_operation(&mut self, id: u64, op: &'r Op, serial: u64, aim: &Aim) -> Result<(), String> {
         match &op.way {
             Way::Input { line, ack } => self.type_operation(id, serial, line, ack, aim),
-            Way::Exec { .. } | Way::Client => Err("this version cannot perform it (a bug in dsbench)".to_owned()),
+            Way::Exec { .. } => Err("this version cannot perform it (a bug in dsbench)".to_owned()),
+            Way::Client => {
+                let workload = self.workloads.open.get(&id).map_or(0, |open| open.workload);
+                let command = self.workloads.all[workload].generator.workload().program.as_deref().unwrap_or_default();
+                self.ask_client(id, serial, command, aim)
+            }
         }
     }
 
     /// The time of an operation is over.
     pub(super) fn operation_is_late(&mut self, id: u64) {
         let Some(open) = self.workloads.open.get(&id) else { return };
-        let workload = self.workloads.all[open.workload].generator.workload();
-        let within = humantime::format_duration(open.op.within.unwrap_or(workload.within));
+        let within = humantime::format_duration(open.within);
         let now = self.now();
         let why = format!("{} within {within}", open.waiting.missing());
-        self.end_operation(id, End::info(why), now);
+        match open.waiting {
+            Waiting::ForAnswer => {
+                let (index, client) = (open.workload, open.client);
+                self.give_client_up(index, client, &why, now);
+            }
+            _ => self.end_operation(id, End::info(why), now),
+        }
     }
 
     /// An operation ends, once; its client goes on.

@@ -91,6 +91,7 @@ impl fmt::Display for GoesTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Each(nodes) => write!(f, "each its own of {}", nodes.join(", ")),
+            Self::Target(target) if *target == Target::all() => f.write_str("one that is up"),
             Self::Target(target) => target.fmt(f),
         }
     }
@@ -183,9 +184,13 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "within",
         Kind::Duration,
-        "How long an operation may take; then nobody knows whether it happened; 5s if not given.",
+        "How long an operation may take; then nobody knows whether it happened; 5s if not given. The first of a client's program, which has to start, may take 5s longer.",
     ),
-    Key::new("client", PROGRAM, "The program of each client, which speaks JSON lines and performs all operations."),
+    Key::new(
+        "client",
+        Kind::Command,
+        "The program of each client, which performs all operations: it reads a line of JSON for each and answers with one. What else it has to say belongs on standard error.",
+    ),
     Key::new(
         "ops",
         Kind::Map(&Kind::Table(operations::KEYS)),
@@ -198,7 +203,6 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-const PROGRAM: Kind = Kind::Later;
 const CALLS: Kind = Kind::Later;
 
 const RATE_WORDS: &[&str] = &["max"];

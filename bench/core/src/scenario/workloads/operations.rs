@@ -160,13 +160,16 @@ pub(super) const KEYS: &[Key] = &[
 
 const COMMAND: Kind = Kind::Later;
 const FAILS: Kind = Kind::Later;
-const TAKES: Kind = Kind::Later;
+const TAKES: Kind = Kind::List(&Kind::OneOf(TAKES_WORDS));
+const TAKES_WORDS: &[&str] = &["key", "value"];
 
 /// What all operations of a workload have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Common {
     /// Its clients are programs that perform everything.
     pub(super) by_program: bool,
+    /// There are several keys.
+    pub(super) has_keys: bool,
     /// What is written tells operations from each other.
     pub(super) is_unique: bool,
 }
@@ -197,6 +200,17 @@ pub(super) fn parse(item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> O
             refuse_way(&table, format!("nobody performs the operation `{}`", item.key().escape_debug()), "how?")
         }
     };
+    let takes = match table.item("takes") {
+        None => None,
+        Some(item) if common.by_program => Some(parse_takes(&item)?),
+        Some(item) => {
+            let message = "`takes` is for operations of a program";
+            let help = "a line or a command says itself what it takes: {key}, {value}";
+            let label = "nobody is told";
+            table.report(Diagnostic::error(diagnostic::NO_WAY, message, item.key_span(), label).help(help));
+            return None;
+        }
+    };
     let way = way?;
     let (has_key, has_value) = match &way {
         Way::Input { line, .. } => (line.has(Own::Key), line.has(Own::Value)),
@@ -204,13 +218,42 @@ pub(super) fn parse(item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> O
             let has = |own| command.iter().any(|argument| argument.has(own));
             (has(Own::Key), has(Own::Value))
         }
-        Way::Client => (false, true),
+        Way::Client => takes.unwrap_or((common.has_keys, true)),
     };
     Some(Op { name: item.key().into(), weight, has_key, has_value, within, way })
 }
 
+/// Whether an operation takes a key, and a value.
+fn parse_takes(item: &Item<'_, '_>) -> Option<(bool, bool)> {
+    let words: Vec<_> = item.array()?.iter().map(|word| word.word(TAKES_WORDS)).collect();
+    let words: Vec<_> = words.into_iter().collect::<Option<_>>()?;
+    let has = |wanted: &str| words.iter().any(|word| word.value == wanted);
+    Some((has("key"), has("value")))
+}
+
+/// Reads a command of a client: the program and its arguments.
+pub(super) fn parse_command(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Vec<Wording>> {
+    let arguments: Vec<_> = item.texts()?.iter().map(|text| Wording::parse(text, names)).collect();
+    let arguments: Vec<Wording> = arguments.into_iter().collect::<Option<_>>()?;
+    if arguments.first().is_none_or(|program| program.plain() == Some("")) {
+        let message = format!("`{}` names no program", item.key());
+        let help = "the program and its arguments, one text each: [\"./client.py\", \"{target.addr}\"]";
+        item.report(Diagnostic::error(diagnostic::EMPTY, message, item.span(), "no program to run").help(help));
+        return None;
+    }
+    if item.is_text() && arguments[0].plain().is_some_and(|text| text.contains(' ')) {
+        let message = format!("`{}` is one text, and commands are lists of arguments", item.key());
+        let shell = "for a shell's line: [\"sh\", \"-c\", \"...\"]";
+        item.report(
+            Diagnostic::error(diagnostic::WRONG_TYPE, message, item.span(), "no shell splits this").help(shell),
+        );
+        return None;
+    }
+    Some(arguments)
+}
+
 fn refuse_way<T>(table: &Table<'_, '_>, message: String, label: &str) -> Option<T> {
-    let help = "an operation types a line (`input`), and an event or \"written\" says that it was done (`ack`)";
+    let help = "an operation types a line (`input`), and an event or \"written\" says that it was done (`ack`); or the workload has a `client` program";
     table.report(Diagnostic::error(diagnostic::NO_WAY, message, table.span(), label).help(help));
     None
 }
