@@ -296,3 +296,86 @@ fn a_client_that_cannot_be_started_does_nothing_and_ends_nothing() {
     assert!(text.contains("of 4, 4 certainly did not happen and 0 may have"), "{text}");
     assert_sound(&operations(&place));
 }
+
+#[test]
+fn commands_perform_operations_and_their_exit_codes_say_how_they_ended() {
+    let place = Place::new();
+    let script = r#"case $((${1#100000} % 5)) in
+  0) echo "noise"; echo "[$1]" ;;
+  1) echo "refused" >&2; exit 3 ;;
+  2) exit 4 ;;
+  3) sleep 1000 ;;
+  4) kill -9 $$ ;;
+esac"#;
+    let workload = format!(
+        "[workload]\nrate = 'max'\ncount = 10\nwithin = '500ms'\n[workload.ops.add]\nexec = ['sh', '-c', '''{script}''', 'add', '{{value}}']\nfails = 3\n"
+    );
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    let ends = |digit: u64| -> Vec<String> {
+        let of = |op: &&Value| op["type"] != "invoke" && op["why"].as_str().is_some_and(|why| !why.is_empty());
+        let written: std::collections::BTreeMap<u64, u64> = of_type(&all, "invoke")
+            .iter()
+            .map(|op| (op["id"].as_u64().expect("an id"), op["value"].as_u64().expect("a value")))
+            .collect();
+        all.iter()
+            .filter(of)
+            .filter(|op| written[&op["id"].as_u64().expect("an id")] % 5 == digit)
+            .map(|op| format!("{} {}", op["type"].as_str().unwrap_or_default(), op["why"].as_str().unwrap_or_default()))
+            .collect()
+    };
+    let ok = of_type(&all, "ok");
+    assert_eq!(ok.iter().map(|op| op["value"].to_string()).collect::<Vec<_>>(), ["[1000005]", "[1000010]"]);
+    assert_eq!(ends(1), ["fail it ended with exit code 3: refused"; 2]);
+    assert_eq!(ends(2), ["info it ended with exit code 4"; 2]);
+    assert_eq!(ends(3), ["info its command has not ended within 500ms"; 2]);
+    assert_eq!(ends(4), ["info it was ended by SIGKILL"; 2]);
+    place.dsbench(&["recheck"]).success();
+}
+
+#[test]
+fn a_step_calls_an_operation_on_each_node_and_is_done_when_all_have_ended() {
+    let place = Place::new();
+    let workload = "[workloads.tool]\ntarget = 'chat1'\nwithin = '300ms'\n\
+        [workloads.tool.calls.dump]\nexec = ['sh', '-c', 'echo \"{\\\"of\\\": \\\"{target.name}\\\"}\"']\n\
+        [workloads.tool.calls.say]\ninput = 'send {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n\
+        [workloads.tool.calls.lose]\ninput = 'keep {value}'\nack = { event = 'delivered', where = { text = '{value}' } }\n\
+        [[steps]]\ncall = 'tool.say'\n[[steps]]\nexpect = { op = 'say' }\n\
+        [[steps]]\nkill = 'chat3'\n[[steps]]\ncall = 'say'\non = ['chat2', 'chat3']\n\
+        [[steps]]\nexpect = [{ op = 'say' }, { op = 'say', is = 'fail' }]\n\
+        [[steps]]\ncall = 'lose'\non = 'chat2'\n[[steps]]\nexpect = { op = 'lose', is = 'info' }\n\
+        [[steps]]\ncall = 'dump'\non = 'all'\n[[steps]]\nexpect = { op = 'dump', at_least = 2 }\n";
+    place.write("x.toml", &format!("{CHAT}{workload}"));
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    let of = |op: &'static str| all.iter().filter(move |one| one["op"] == op && one["type"] != "invoke");
+    let said: Vec<_> = of("say").map(|op| (op["node"].as_str(), op["type"].as_str())).collect();
+    let ok = (Some("chat1"), Some("ok"));
+    assert_eq!(said[0], ok);
+    assert!(said.contains(&(Some("chat2"), Some("ok"))) && said.contains(&(Some("chat3"), Some("fail"))), "{said:?}");
+    let dumped: Vec<_> = of("dump").map(|op| (&op["node"], &op["value"]["of"])).collect();
+    assert!(dumped.len() == 2 && dumped.iter().all(|(node, of)| node == of), "{dumped:?}");
+    // All values are of their own, also those of calls.
+    let values: Vec<_> = of("say").chain(of("lose")).map(|op| op["value"].as_u64()).collect();
+    assert_eq!(values.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{values:?}");
+    place.dsbench(&["recheck"]).success();
+}
+
+#[test]
+fn a_call_of_a_client_program_is_asked_by_one_of_its_own() {
+    let place = Place::new();
+    let text = with_client(":", "").replace("count = 12", "count = 4")
+        + "[workload.calls.dump]\ntakes = []\n[[steps]]\ncall = 'dump'\non = 'all'\n[[steps]]\nexpect = { op = 'dump', at_least = 2 }\n";
+    place.write("x.toml", &text);
+    place.dsbench(&["run", "x.toml"]).success();
+    let all = operations(&place);
+    assert_sound(&all);
+    let dumped: Vec<_> = all.iter().filter(|op| op["op"] == "dump" && op["type"] == "ok").collect();
+    for op in &dumped {
+        assert_eq!((&op["value"][0], &op["value"][2]), (&Value::from(1), &op["node"]), "{op}");
+    }
+    assert_eq!(dumped.len(), 2);
+}

@@ -168,7 +168,7 @@ codes! {
     UNKNOWN_OPERATION = 240, "unknown operation",
         "No workload has an operation of this name. It is written OP, or WORKLOAD.OP if several workloads have one.";
     NO_WAY = 241, "operation that cannot be performed",
-        "An operation is performed in one way: it types a line (`input`), which is acknowledged (`ack`) by an event or by being \"written\"; or the workload has a `client` program that performs all of them.";
+        "An operation is performed in one way: it runs a command (`exec`), or types a line (`input`), which is acknowledged (`ack`) by an event or by being \"written\"; or the workload has a `client` program that performs all of them.";
     AMBIGUOUS_ACK = 242, "acknowledgement that could be another operation's",
         "An acknowledgement is found by what its event says. A late one of another operation must not be taken for it, so it has the operation's {value}, which no other writes, or its {serial}.";
     WORKLOAD_TIME = 243, "workload that does not begin or end",

@@ -73,6 +73,7 @@ impl Driver<'_> {
         self.undos.clear();
         self.nemesis.close();
         self.end_all_clients();
+        self.end_all_commands();
         self.workloads.close();
         self.typing = super::verb::Typing::default();
         self.kill_execs();

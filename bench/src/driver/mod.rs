@@ -316,7 +316,9 @@ impl<'r> Driver<'r> {
                 let _ = self.probed(id, result.clone()) || self.condition_probed(id, result);
             }
             Happening::Executed { id, result } => {
-                let _ = self.ready_executed(id, &result) || self.executed(id, &result);
+                let _ = self.operation_executed(id, at, &result)
+                    || self.ready_executed(id, &result)
+                    || self.executed(id, &result);
             }
             Happening::Input { id, of, result } => {
                 if !self.operation_typed(id, at, &result) {

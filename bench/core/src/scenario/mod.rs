@@ -46,8 +46,8 @@ pub use ready::Ready;
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{
-    Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
-    Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where, WorkloadVerb,
+    Act, At, Call, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place,
+    Round, Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where, WorkloadVerb,
 };
 pub use stop::{Signal, Stop, UnknownSignal};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};

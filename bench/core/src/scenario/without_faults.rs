@@ -80,7 +80,7 @@ fn is_about_faults(verb: &Verb) -> bool {
         // It does nothing in its time.
         Verb::Nemesis(_) => false,
         // What clients do is no fault.
-        Verb::Workload(..) => false,
+        Verb::Workload(..) | Verb::Call(_) => false,
         Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) => false,
         Verb::Mark(_) | Verb::Bind | Verb::End => false,
     }

@@ -17,7 +17,7 @@ use crate::cluster::ClusterState;
 use crate::observation::Name;
 use crate::operation::Datum;
 use crate::random::{Keyed, raffle};
-use crate::scenario::{Facts, GoesTo, Op, Pace, Values, Workload};
+use crate::scenario::{GoesTo, Op, Pace, Values, Workload};
 use crate::target::{Aim, Eligible, EmptyTarget, Target};
 
 /// The first value. All have as many digits, so that none is a part of another where a log is searched for them.
@@ -127,6 +127,26 @@ impl<'w> Generator<'w> {
         (key, value)
     }
 
+    /// What stands for the number of an operation that a step calls: no other has it.
+    pub fn serial_of_call(&self, number: u64) -> u64 {
+        FIRST_CALLED.saturating_add(number)
+    }
+
+    /// For whom an operation is that a step calls without saying so.
+    ///
+    /// # Errors
+    ///
+    /// Why it is for nobody, in people's words.
+    pub fn aim_of_call(&self, cluster: &ClusterState, random: &mut Keyed) -> Result<Aim, String> {
+        match &self.workload.target {
+            GoesTo::Each(nodes) => {
+                let own = random.choose(nodes).map(|node| Aim { node: node.clone(), process: None });
+                own.ok_or_else(|| "there is no node".to_owned())
+            }
+            GoesTo::Target(target) => one_of(target, cluster, random),
+        }
+    }
+
     fn unique(&self, first: u64, serial: u64) -> Datum {
         let (index, count) = self.place;
         let value = serial.saturating_mul(count).saturating_add(index).saturating_add(first);
@@ -159,15 +179,6 @@ impl<'w> Generator<'w> {
                 one_of(target, cluster, &mut random)
             }
         }
-    }
-
-    /// What the operation of a client fills its placeholders with.
-    pub fn facts<'a>(&self, client: usize, serial: u64, key: Option<&'a Datum>, value: Option<&'a Datum>) -> Facts<'a>
-    where
-        'w: 'a,
-    {
-        let name = self.workload.clients.get(client).map_or("", |name| &**name);
-        Facts { value, key, serial, client: name, client_id: client + 1 }
     }
 
     fn stream(&self, purpose: &str, client: usize) -> String {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dsbench_core::observation::{Event, Exit, Life, MAIN, Name, Value};
+use dsbench_core::observation::{Event, Exit, Life, MAIN, Value};
 use dsbench_core::operation::{Datum, OperationKind, WorkloadState};
 use dsbench_core::scenario::{Facts, Wording};
 use dsbench_core::target::Aim;
@@ -106,7 +106,7 @@ impl Answer {
         }
         let shown = || line.chars().take(120).collect::<String>();
         let json: Json = serde_json::from_str(line).map_err(|_| format!("a line that is no JSON: {}", shown()))?;
-        if depth(&json) > DEPTH_MOST {
+        if is_too_deep(&json) {
             return Err(format!("JSON that is more than {DEPTH_MOST} deep"));
         }
         let Json::Object(mut table) = json else { return Err(format!("no JSON object: {}", shown())) };
@@ -122,6 +122,11 @@ impl Answer {
         };
         Ok(Self { id, end })
     }
+}
+
+/// True if it could not be read again from the history.
+pub(super) fn is_too_deep(json: &Json) -> bool {
+    depth(json) > DEPTH_MOST
 }
 
 fn depth(json: &Json) -> usize {
@@ -148,20 +153,18 @@ impl Driver<'_> {
     fn client_life(&self, index: usize, client: usize) -> Option<Life> {
         let workload = self.workloads.all.get(index)?;
         let program = &workload.clients.get(client)?.program;
-        let node = workload.generator.workload().clients.get(client)?.clone();
+        let node = workload.clients[client].name.clone();
         (program.life > 0).then(|| Life { node, process: MAIN.into(), life: program.life })
     }
 
     /// The client that this life is of, if it is one of a client's.
     fn client_of(&self, life: &Life) -> Option<(usize, usize)> {
-        let of = |names: &[Name]| names.iter().position(|name| *name == life.node);
-        let mut all = self.workloads.all.iter().enumerate();
-        all.find_map(|(index, workload)| Some((index, of(&workload.generator.workload().clients)?)))
+        self.workloads.programs.get(&life.node).copied()
     }
 
     /// True if it is of a client's program.
     pub(in crate::driver) fn is_client(&self, life: &Life) -> bool {
-        !self.workloads.all.is_empty() && self.client_of(life).is_some()
+        self.client_of(life).is_some()
     }
 
     /// Asks a client's program; starts it, if it does not run. The error says why nothing of it was asked.
@@ -202,11 +205,10 @@ impl Driver<'_> {
         command: &[Wording],
         aim: &Aim,
     ) -> Result<(), String> {
-        let generator = self.workloads.all[index].generator;
-        let facts = generator.facts(client, serial, None, None);
-        let program = self.client_program(command, &facts, aim)?;
-        let name: Name = facts.client.into();
-        let machine = self.setting.machine_of_client(&name);
+        let workload = &self.workloads.all[index];
+        let program = self.client_program(command, &workload.facts(client, serial, None, None), aim)?;
+        let name = workload.clients[client].name.clone();
+        let machine = self.setting.machine_of_client(workload.machine(client));
         let of = &mut self.workloads.all[index].clients[client].program;
         of.life += 1;
         of.unread = Arc::default();
@@ -379,14 +381,17 @@ impl Driver<'_> {
 
     /// Ends the programs of a workload that is over.
     pub(super) fn end_clients(&mut self, index: usize) {
-        for client in 0..self.workloads.all[index].clients.len() {
-            let Some(life) = self.client_life(index, client) else { continue };
-            let program = &mut self.workloads.all[index].clients[client].program;
-            if matches!(program.state, State::Starting | State::Up) {
-                program.state = State::Ending;
-                program.is_told = true;
-                self.world.kill(&life);
-            }
+        (0..self.workloads.all[index].clients.len()).for_each(|client| self.end_client(index, client));
+    }
+
+    /// Ends the program of a client that has no more to do.
+    pub(super) fn end_client(&mut self, index: usize, client: usize) {
+        let Some(life) = self.client_life(index, client) else { return };
+        let program = &mut self.workloads.all[index].clients[client].program;
+        if matches!(program.state, State::Starting | State::Up) {
+            program.state = State::Ending;
+            program.is_told = true;
+            self.world.kill(&life);
         }
     }
 

@@ -7,7 +7,7 @@ use dsbench_core::target::{Aim, Target};
 use dsbench_core::template::Place;
 use dsbench_core::time::RunTime;
 use dsbench_core::workload::Acknowledged;
-use dsbench_world::InputId;
+use dsbench_world::{ExecId, InputId};
 
 use super::{End, Workloads};
 use crate::driver::Driver;
@@ -23,6 +23,8 @@ pub(super) enum Waiting {
     ForEvent(Awaited),
     /// The answer of a client's program.
     ForAnswer,
+    /// The end of a command.
+    ForExit(ExecId),
 }
 
 /// The event that says that an operation was done.
@@ -42,6 +44,7 @@ impl Waiting {
         match self {
             Self::ForNothing => "no end".to_owned(),
             Self::ForAnswer => "no answer".to_owned(),
+            Self::ForExit(_) => "its command has not ended".to_owned(),
             Self::ToBeTaken { by } => format!("{} did not take the line", by.node),
             Self::ForEvent(Awaited { event, at, from, .. }) => match from {
                 Some(from) => format!("no `{event}` that acknowledges it from {from}"),
@@ -82,7 +85,7 @@ impl Workloads<'_> {
                 let waits_for_it = |waiting: &Waiting| match waiting {
                     Waiting::ForEvent(awaited) => awaited.from.is_none() && awaited.at == *of,
                     Waiting::ToBeTaken { by } => by == of,
-                    Waiting::ForNothing | Waiting::ForAnswer => false,
+                    Waiting::ForNothing | Waiting::ForAnswer | Waiting::ForExit(_) => false,
                 };
                 let open = self.open.iter().filter(|(_, open)| waits_for_it(&open.waiting));
                 open.map(|(id, _)| (*id, Some(format!("{} ended before it acknowledged it", of.node)))).collect()
@@ -110,8 +113,8 @@ impl<'r> Driver<'r> {
         }
         let Some(open) = self.workloads.open.get(&id) else { return Ok(()) };
         let (workload, client) = (open.workload, open.client);
-        let generator = self.workloads.all[workload].generator;
-        let facts = generator.facts(client, serial, open.invoked.key.as_ref(), open.invoked.value.as_ref());
+        let facts =
+            self.workloads.all[workload].facts(client, serial, open.invoked.key.as_ref(), open.invoked.value.as_ref());
         let place = Place { addresses: &self.setting.addresses, node: Some(&key.node), life: life.life };
         if let Some(lacking) = line.lacks(&place) {
             return Err(lacking);

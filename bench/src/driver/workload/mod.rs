@@ -3,7 +3,9 @@
 //! What comes when is the generator's; here it is done and its end recorded. Every operation that has begun ends: with an answer, when its
 //! time is over, or when whoever it waits for is gone. In doubt it ends as `info`, and its client goes on as another process.
 
+mod call;
 mod client;
+mod command;
 mod input;
 mod perform;
 
@@ -13,10 +15,10 @@ use std::time::Duration;
 use dsbench_core::observation::{Name, What};
 use dsbench_core::operation::{Datum, Operation, OperationKind, WorkloadChange, WorkloadState};
 use dsbench_core::plan::Plan;
-use dsbench_core::scenario::{Begin, Pace, WorkloadVerb};
+use dsbench_core::scenario::{Begin, Facts, Pace, WorkloadVerb};
 use dsbench_core::time::RunTime;
 use dsbench_core::workload::Generator;
-use dsbench_world::InputId;
+use dsbench_world::{ExecId, InputId};
 
 use self::client::ClientProgram;
 use self::input::Waiting;
@@ -48,8 +50,14 @@ pub(super) struct Workloads<'r> {
     open: BTreeMap<u64, Open>,
     /// Lines that are on their way into a node, for which operation.
     typed: BTreeMap<InputId, u64>,
+    /// Commands that have not ended, for which operation.
+    commands: BTreeMap<ExecId, u64>,
+    /// The clients that are programs, by their names.
+    programs: BTreeMap<Name, (usize, usize)>,
     /// The operations that wait for this event.
     awaited: BTreeMap<Name, Vec<u64>>,
+    /// A step is beginning the operations that it calls: it is not done when the first of them is.
+    is_calling: bool,
     next_id: u64,
     next_process: u64,
 }
@@ -66,6 +74,8 @@ struct Workload<'r> {
     stops: Option<EntryId>,
     /// The step that is done when the last of its operations is.
     stopped_by: Option<usize>,
+    /// How many operations steps have called.
+    called: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +93,7 @@ enum State {
 /// A client between its operations, and in one.
 #[derive(Debug)]
 struct Client {
+    name: Name,
     process: u64,
     /// The number of its next operation among its own.
     turn: u64,
@@ -93,6 +104,25 @@ struct Client {
     is_done: bool,
     /// What runs for it, if it is a program.
     program: ClientProgram,
+    /// The step that has called its only operation; none for one that comes by itself.
+    called_by: Option<usize>,
+}
+
+impl Client {
+    /// One that has done nothing, and has no name yet.
+    fn new(process: u64) -> Self {
+        let program = ClientProgram::default();
+        Self {
+            name: Name::from(""),
+            process,
+            turn: 0,
+            next: None,
+            is_busy: false,
+            is_done: false,
+            program,
+            called_by: None,
+        }
+    }
 }
 
 /// An operation that has not ended.
@@ -105,6 +135,8 @@ struct Open {
     /// How long it may take.
     within: Duration,
     deadline: EntryId,
+    /// Exit codes that say that it certainly did not happen.
+    fails: Vec<i32>,
     waiting: Waiting,
 }
 
@@ -135,31 +167,42 @@ impl End {
 impl<'r> Workloads<'r> {
     pub(super) fn new(plan: &'r Plan) -> Self {
         let mut next_process = 0;
-        let mut client = || {
+        let mut client = |name: &Name| {
             next_process += 1;
-            Client {
-                process: next_process - 1,
-                turn: 0,
-                next: None,
-                is_busy: false,
-                is_done: false,
-                program: ClientProgram::default(),
-            }
+            Client { name: name.clone(), ..Client::new(next_process - 1) }
         };
         let workload = |generator: Generator<'r>| Workload {
             generator,
             // One whose operations are only called has nothing to begin.
             state: if generator.workload().ops.is_empty() { State::Over } else { State::Waiting },
-            clients: generator.workload().clients.iter().map(|_| client()).collect(),
+            clients: generator.workload().clients.iter().map(&mut client).collect(),
             since: RunTime::START,
             went: Duration::ZERO,
             begins: None,
             stops: None,
             stopped_by: None,
+            called: 0,
         };
-        let all = (0..plan.scenario.workloads.len()).filter_map(|index| plan.generator(index)).map(workload).collect();
-        let (open, typed, awaited) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { all, open, typed, awaited, next_id: 0, next_process }
+        let all: Vec<_> =
+            (0..plan.scenario.workloads.len()).filter_map(|index| plan.generator(index)).map(workload).collect();
+        let are_programs = |(_, workload): &(usize, &Workload<'_>)| workload.generator.workload().program.is_some();
+        let programs = all.iter().enumerate().filter(are_programs).flat_map(|(index, workload)| {
+            workload.clients.iter().enumerate().map(move |(client, one)| (one.name.clone(), (index, client)))
+        });
+        let programs = programs.collect();
+        let (open, typed, commands, awaited) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { all, open, typed, commands, programs, awaited, is_calling: false, next_id: 0, next_process }
+    }
+
+    /// Adds a client, and gives its number within its workload.
+    fn add_client(&mut self, index: usize, client: Client) -> usize {
+        let workload = &mut self.all[index];
+        let number = workload.clients.len();
+        if workload.generator.workload().program.is_some() {
+            self.programs.insert(client.name.clone(), (index, number));
+        }
+        workload.clients.push(client);
+        number
     }
 
     /// True if nothing comes of them any more, and every operation has ended.
@@ -181,6 +224,17 @@ impl<'r> Workloads<'r> {
 }
 
 impl Workload<'_> {
+    /// What the operation of a client fills its placeholders with.
+    fn facts<'a>(&'a self, client: usize, serial: u64, key: Option<&'a Datum>, value: Option<&'a Datum>) -> Facts<'a> {
+        Facts { value, key, serial, client: &self.clients[client].name, client_id: client + 1 }
+    }
+
+    /// The client on whose machine of the network another one is.
+    fn machine(&self, client: usize) -> &Name {
+        let clients = &self.generator.workload().clients;
+        clients.get(client).unwrap_or(&clients[0])
+    }
+
     /// How long its operations have come.
     fn went(&self, now: RunTime) -> Duration {
         self.went.saturating_add(now.since(self.since))
@@ -269,6 +323,7 @@ impl<'r> Driver<'r> {
             self.workloads.all[index].stops = Some(self.agenda.push(end, Due::Workload(Turn::Stops(index))));
         }
         for client in 0..clients {
+            self.workloads.all[index].clients[client].is_done = false;
             self.await_turn(index, client, None);
         }
         self.look_if_all_is_asked(index);
@@ -283,7 +338,8 @@ impl<'r> Driver<'r> {
         if workload.state != State::Going || one.is_busy || one.next.is_some() || one.program.is_ending() {
             return;
         }
-        let Some(drawn) = workload.generator.operation(client, one.turn) else { return one.is_done = true };
+        let drawn = (one.called_by.is_none()).then(|| workload.generator.operation(client, one.turn)).flatten();
+        let Some(drawn) = drawn else { return one.is_done = true };
         let due = workload.since + drawn.due.saturating_sub(workload.went);
         // What is late has its turn now: a time that has passed would look like lateness of the bench.
         let rests_until = not_before.max(one.program.rests_until());
@@ -315,7 +371,8 @@ impl<'r> Driver<'r> {
             workload.went = went;
             let behind =
                 |(client, one): (usize, &Client)| workload.generator.due_within(client, went).saturating_sub(one.turn);
-            let behind = workload.clients.iter().enumerate().map(behind).sum();
+            let by_itself = |(_, one): &(usize, &Client)| one.called_by.is_none();
+            let behind = workload.clients.iter().enumerate().filter(by_itself).map(behind).sum();
             self.record_workload(index, WorkloadState::Stopped { behind });
         }
         entries.into_iter().for_each(|entry| self.agenda.cancel(entry));

@@ -1,7 +1,7 @@
 //! One operation: begun at its time, ended once.
 
 use dsbench_core::observation::What;
-use dsbench_core::operation::{Operation, OperationKind};
+use dsbench_core::operation::{Datum, Operation, OperationKind};
 use dsbench_core::scenario::{Op, Way};
 use dsbench_core::target::Aim;
 use dsbench_core::time::RunTime;
@@ -23,19 +23,32 @@ impl<'r> Driver<'r> {
         let turn = one.turn;
         let Some(drawn) = workload.generator.operation(client, turn) else { return };
         one.turn += 1;
-        one.is_busy = true;
-        let process = one.process;
-        let generator = workload.generator;
-        let aim = generator.aim(client, turn, &self.cluster);
+        let aim = workload.generator.aim(client, turn, &self.cluster);
         let Drawn { serial, op, key, value, .. } = drawn;
-        let asked = generator.workload();
+        self.begin_operation(index, client, op, serial, (key, value), aim);
+    }
+
+    /// A client begins an operation, for this node if there is one.
+    pub(super) fn begin_operation(
+        &mut self,
+        index: usize,
+        client: usize,
+        op: &'r Op,
+        serial: u64,
+        (key, value): (Option<Datum>, Option<Datum>),
+        aim: Result<Aim, String>,
+    ) {
+        let workload = &mut self.workloads.all[index];
+        let asked = workload.generator.workload();
+        let one = &mut workload.clients[client];
+        one.is_busy = true;
         let invoked = Operation {
             id: self.workloads.next_id,
             kind: OperationKind::Invoke,
             workload: asked.name.clone(),
             op: op.name.clone(),
-            client: asked.clients[client].clone(),
-            process,
+            client: one.name.clone(),
+            process: one.process,
             node: aim.as_ref().ok().map(|aim| aim.node.clone()),
             key,
             value,
@@ -47,7 +60,9 @@ impl<'r> Driver<'r> {
         let id = invoked.id;
         let within = op.within.unwrap_or(asked.within);
         let deadline = self.agenda.push(now + within, Due::Workload(Turn::Deadline(id)));
-        let open = Open { workload: index, client, invoked, within, deadline, waiting: Waiting::ForNothing };
+        let fails = if let Way::Exec { fails, .. } = &op.way { fails.clone() } else { Vec::new() };
+        let waiting = Waiting::ForNothing;
+        let open = Open { workload: index, client, invoked, within, deadline, fails, waiting };
         self.workloads.open.insert(id, open);
         let begun = aim.and_then(|aim| self.perform_operation(id, op, serial, &aim));
         if let Err(why) = begun {
@@ -60,7 +75,7 @@ impl<'r> Driver<'r> {
     fn perform_operation(&mut self, id: u64, op: &'r Op, serial: u64, aim: &Aim) -> Result<(), String> {
         match &op.way {
             Way::Input { line, ack } => self.type_operation(id, serial, line, ack, aim),
-            Way::Exec { .. } => Err("this version cannot perform it (a bug in dsbench)".to_owned()),
+            Way::Exec { command, .. } => self.run_operation(id, serial, command, aim),
             Way::Client => {
                 let workload = self.workloads.open.get(&id).map_or(0, |open| open.workload);
                 let command = self.workloads.all[workload].generator.workload().program.as_deref().unwrap_or_default();
@@ -80,6 +95,10 @@ impl<'r> Driver<'r> {
                 let (index, client) = (open.workload, open.client);
                 self.give_client_up(index, client, &why, now);
             }
+            Waiting::ForExit(exec) => {
+                self.give_command_up(exec);
+                self.end_operation(id, End::info(why), now);
+            }
             _ => self.end_operation(id, End::info(why), now),
         }
     }
@@ -95,6 +114,7 @@ impl<'r> Driver<'r> {
         let ended = Operation { kind, value, why: why.map(String::into_boxed_str), ..invoked };
         let one = &mut self.workloads.all[index].clients[client];
         one.is_busy = false;
+        let called_by = one.called_by;
         if kind == OperationKind::Info {
             // It may still happen: whatever this process did next would not come after it.
             one.process = self.workloads.next_process;
@@ -102,6 +122,12 @@ impl<'r> Driver<'r> {
         }
         // Nothing ends before it has begun, whichever thread saw it first.
         self.record(at, What::Operation(Box::new(ended)));
+        if let Some(step) = called_by {
+            self.end_client(index, client);
+            if !self.workloads.is_calling && !self.step_has_calls(step) {
+                self.step_acted(step);
+            }
+        }
         let rest = self.rests(index, kind).then(|| self.now() + REST);
         self.await_turn(index, client, rest);
         self.look_if_all_is_asked(index);

@@ -2,6 +2,7 @@
 
 mod act;
 mod bind;
+mod call;
 mod exec;
 mod group;
 mod input;
@@ -17,6 +18,7 @@ mod workload;
 use std::fmt;
 
 pub use act::Act;
+pub use call::Call;
 pub use exec::Exec;
 pub use group::Round;
 pub use input::Input;
@@ -75,6 +77,8 @@ pub enum Verb {
     Act(Act),
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
+    /// Performs an operation of a workload.
+    Call(Call),
     /// Starts or stops a workload.
     Workload(WorkloadVerb, Name),
     /// Does something to the network.
@@ -121,6 +125,7 @@ pub const VERBS: &[VerbKind] = &[
     signal::SIGNAL,
     input::INPUT,
     exec::EXEC,
+    call::CALL,
     look::WAIT,
     look::EXPECT,
     mark::MARK,
@@ -162,7 +167,7 @@ const MODIFIERS: &[Key] = &[
     Key::new(
         "on",
         Kind::Target,
-        "Runs the command once for each of these nodes, as that node; from the bench if not given.",
+        "Runs the command once for each of these nodes, as that node; from the bench if not given. Calls an operation once for each of them.",
     )
     .with(PLACE),
     Key::new(
@@ -172,7 +177,6 @@ const MODIFIERS: &[Key] = &[
     )
     .with(PLACE),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
-    Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
     Key::new("settle", Kind::Later, "Waits for quiescence: until then, `wait` with `latest` and `each`."),
     Key::new(
         "let",
@@ -236,7 +240,7 @@ impl Verb {
             Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
                 true
             }
-            Self::Workload(..) => true,
+            Self::Workload(..) | Self::Call(_) => true,
             Self::Wait(_) | Self::Expect(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
@@ -248,6 +252,7 @@ impl Verb {
             Self::Signal(_, to) => Some(to),
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
+            Self::Call(call) => call.on.as_ref(),
             Self::Wait(_) | Self::Expect(_) => None,
             Self::Network(_) | Self::Nemesis(_) | Self::Workload(..) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
@@ -265,6 +270,7 @@ impl fmt::Display for Verb {
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
             Self::Exec(exec) => exec.fmt(f),
+            Self::Call(call) => call.fmt(f),
             Self::Wait(look) => write!(f, "wait for {look}"),
             Self::Expect(look) => write!(f, "expect {look}"),
             Self::Mark(text) => write!(f, "mark \"{text}\""),

@@ -198,11 +198,9 @@ pub(super) const KEYS: &[Key] = &[
     ),
     Key::new(
         "calls",
-        CALLS,
+        Kind::Map(&Kind::Table(operations::KEYS)),
         "Operations that only `call` steps perform: final reads.",
     ),
 ];
-
-const CALLS: Kind = Kind::Later;
 
 const RATE_WORDS: &[&str] = &["max"];

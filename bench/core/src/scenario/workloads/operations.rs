@@ -144,13 +144,14 @@ pub(super) const KEYS: &[Key] = &[
         "How one knows that the line has done what it should: an event that has its {value}, or \"written\" if it is enough that the node has taken it.",
     )
     .with(Need::Beside(&["input"])),
-    Key::new("exec", COMMAND, "Runs this command for each operation: exit code 0 is ok, and its last line is the answer.")
+    Key::new("exec", Kind::Command, "Runs this command for each operation: exit code 0 is ok, and its last line is the answer.")
         .with(WAY),
     Key::new(
         "fails",
         FAILS,
         "Exit codes of the command which say that it certainly did not happen; after any other but 0 it may have.",
-    ),
+    )
+    .with(Need::Beside(&["exec"])),
     Key::new(
         "takes",
         TAKES,
@@ -158,14 +159,16 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-const COMMAND: Kind = Kind::Later;
-const FAILS: Kind = Kind::Later;
+const CODE: Kind = Kind::IntIn(1, 255);
+const FAILS: Kind = Kind::Either(&[CODE, Kind::List(&CODE)]);
 const TAKES: Kind = Kind::List(&Kind::OneOf(TAKES_WORDS));
 const TAKES_WORDS: &[&str] = &["key", "value"];
 
 /// What all operations of a workload have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Common {
+    /// Only steps perform it.
+    pub(super) is_called: bool,
     /// Its clients are programs that perform everything.
     pub(super) by_program: bool,
     /// There are several keys.
@@ -178,6 +181,12 @@ pub(super) struct Common {
 pub(super) fn parse(item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> Option<Op> {
     let table = item.table(KEYS, "an operation")?;
     let weight = table.int("weight", 0..=HEAVIEST).map_or(1, |weight| u32::try_from(weight.value).unwrap_or(0));
+    if let (Some(weight), true) = (table.item("weight"), common.is_called) {
+        let message = "`weight` does nothing for an operation that only steps call";
+        let label = "it never comes by itself";
+        table.report(Diagnostic::error(diagnostic::NO_WAY, message, weight.key_span(), label).help("leave it out"));
+        return None;
+    }
     let within = table.duration("within").map(|within| within.value);
     let way = table.at_most_one(&["input", "exec"]);
     if let (Some(ack), false) = (table.item("ack"), table.has("input")) {
@@ -188,7 +197,16 @@ pub(super) fn parse(item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> O
                 .help("a line that is typed is acknowledged; commands and programs answer by themselves"),
         );
     }
+    if let (Some(fails), false) = (table.item("fails"), table.has("exec")) {
+        let message = "`fails` does nothing without `exec`";
+        let label = "does nothing here";
+        table.report(
+            Diagnostic::error(diagnostic::MISPLACED_MODIFIER, message, fails.key_span(), label)
+                .help("only commands have exit codes"),
+        );
+    }
     let way = match (way, common.by_program) {
+        (Some(way), false) if way.key() == "exec" => parse_exec(&table, &way, names),
         (Some(way), false) => parse_input(&table, &way, common, names),
         (None, true) => Some(Way::Client),
         (Some(way), true) => refuse_way(
@@ -253,9 +271,17 @@ pub(super) fn parse_command(item: &Item<'_, '_>, names: &Names<'_>) -> Option<Ve
 }
 
 fn refuse_way<T>(table: &Table<'_, '_>, message: String, label: &str) -> Option<T> {
-    let help = "an operation types a line (`input`), and an event or \"written\" says that it was done (`ack`); or the workload has a `client` program";
+    let help = "an operation types a line (`input`) or runs a command (`exec`); an event or \"written\" says that the line was done (`ack`); or the workload has a `client` program";
     table.report(Diagnostic::error(diagnostic::NO_WAY, message, table.span(), label).help(help));
     None
+}
+
+fn parse_exec(table: &Table<'_, '_>, item: &Item<'_, '_>, names: &Names<'_>) -> Option<Way> {
+    let command = parse_command(item, names);
+    let codes = table.item("fails").map(|item| item.one_or_more()).unwrap_or_default();
+    let codes: Vec<_> = codes.iter().map(|code| code.int(1..=255)).collect();
+    let fails = codes.into_iter().map(|code| i32::try_from(code?.value).ok()).collect::<Option<_>>();
+    Some(Way::Exec { command: command?, fails: fails? })
 }
 
 fn parse_input(table: &Table<'_, '_>, item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> Option<Way> {

@@ -147,11 +147,15 @@ fn parse_one(
     let keys = table.int("keys", 1..=MOST).map_or(1, |keys| keys.value.unsigned_abs());
     let values = table.int("values", 1..=MOST).map_or(Values::Unique, |n| Values::UpTo(n.value.unsigned_abs()));
     let within = table.duration("within").map_or(WITHIN, |within| within.value);
-    let common =
-        Common { by_program: table.has("client"), has_keys: table.has("keys"), is_unique: values == Values::Unique };
+    let common = Common {
+        is_called: false,
+        by_program: table.has("client"),
+        has_keys: table.has("keys"),
+        is_unique: values == Values::Unique,
+    };
     let program = table.item("client").map(|item| operations::parse_command(&item, names));
     let ops = parse_ops(&table, "ops", common, names);
-    let calls = parse_ops(&table, "calls", common, names);
+    let calls = parse_ops(&table, "calls", Common { is_called: true, ..common }, names);
     let workload = Workload {
         name: name.into(),
         line: sources.line(table.span().start),
