@@ -379,3 +379,34 @@ fn a_call_of_a_client_program_is_asked_by_one_of_its_own() {
     }
     assert_eq!(dumped.len(), 2);
 }
+
+#[test]
+fn an_interrupt_leaves_neither_clients_nor_commands() {
+    for way in ["client = ['sh', '-c', 'sleep 1000 & cat > /dev/null']", ""] {
+        let place = Place::new();
+        let op = if way.is_empty() { "exec = ['sh', '-c', 'sleep 1000 & wait']" } else { "" };
+        let workload =
+            format!("[workload]\nclients = 3\nduration = '50s'\nwithin = '50s'\n{way}\n[workload.ops.ask]\n{op}\n");
+        place.write("x.toml", &format!("{CHAT}{workload}"));
+        let mut dsbench = place.start(&["run", "x.toml"]);
+        place.wait_until("three programs run for the clients", |place| {
+            let sleeping = crate::support::processes_in(&place.path("."));
+            sleeping.iter().filter(|(_, command)| command == "sleep").count() == 3
+        });
+        crate::support::kill(dsbench.id(), "INT");
+        assert_eq!(dsbench.wait().expect("it ends").code(), Some(130));
+        place.wait_until_empty();
+    }
+}
+
+#[test]
+fn an_operation_that_goes_on_when_the_time_is_over_is_in_doubt() {
+    let place = Place::new();
+    let workload = "[workload]\ncount = 1\nwithin = '50s'\ntarget = 'chat1'\n[workload.ops.lose]\ninput = 'keep {value}'\n\
+        ack = { event = 'delivered', where = { text = '{value}' } }\n";
+    place.write("x.toml", &format!("{CHAT}{workload}").replace("timeout = \"60s\"", "timeout = \"1s\""));
+    place.dsbench(&["run", "x.toml"]).code(3);
+    let all = operations(&place);
+    assert_eq!((all.len(), all[0]["type"].as_str()), (1, Some("invoke")));
+    place.dsbench(&["recheck"]).code(3);
+}

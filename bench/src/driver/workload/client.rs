@@ -403,6 +403,8 @@ impl Driver<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(line: &str) -> Result<(u64, OperationKind, Option<String>), String> {
@@ -436,6 +438,13 @@ mod tests {
         ] {
             let told = read(line).expect_err(wrong);
             assert!(told.contains(wrong), "{told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_strange_to_be_read(line in prop_oneof![any::<String>(), r#"\{("(id|type|value|why)":(1|-1|"ok"|"x"|null|\[\]|\{\}),?)*\}?"#]) {
+            let _ = Answer::read(&line);
         }
     }
 

@@ -1,6 +1,6 @@
 //! One operation: begun at its time, ended once.
 
-use dsbench_core::observation::What;
+use dsbench_core::observation::{Ending, What};
 use dsbench_core::operation::{Datum, Operation, OperationKind};
 use dsbench_core::scenario::{Op, Way};
 use dsbench_core::target::Aim;
@@ -38,6 +38,9 @@ impl<'r> Driver<'r> {
         (key, value): (Option<Datum>, Option<Datum>),
         aim: Result<Aim, String>,
     ) {
+        if self.recorder.is_full() {
+            return self.end(Ending::TooMuch);
+        }
         let workload = &mut self.workloads.all[index];
         let asked = workload.generator.workload();
         let one = &mut workload.clients[client];
