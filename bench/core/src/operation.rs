@@ -227,7 +227,7 @@ pub enum WorkloadState {
     Begun,
     /// No more operations of it begin.
     Stopped {
-        /// Operations whose time had come, and that were not begun because their clients still waited for answers.
+        /// Operations whose time had come 100 ms before, and that were not begun because their clients still waited for answers.
         behind: u64,
     },
     /// Every operation of it has ended.

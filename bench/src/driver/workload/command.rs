@@ -9,7 +9,7 @@ use dsbench_world::{ExecId, ExecSpec, Executed};
 use serde_json::Value as Json;
 
 use super::End;
-use super::client::is_too_deep;
+use super::answer::is_too_deep;
 use super::input::Waiting;
 use crate::driver::Driver;
 use crate::driver::exec::outcome;

@@ -292,3 +292,126 @@ impl Workload {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Way;
+    use crate::diagnostic::Diagnostic;
+    use crate::scenario::{Pace, Scenario, Workload};
+
+    /// Reads workloads beside three nodes, an event and these steps.
+    fn read(workloads: &str, steps: &str) -> Result<Vec<Workload>, Vec<Diagnostic>> {
+        let text = format!(
+            "schema = 1\nname = 'x'\n[nodes]\ncount = 3\nname = 'n{{id}}'\ncommand = ['true']\n\
+             [events]\nsaid = {{ log = '(?<text>.*) (?<number>.*) (?<rate>.*)', fields = {{ text = 'text', number = 'int', rate = 'float' }} }}\n\
+             [[invariants]]\nnever = 'said'\n{workloads}\n{steps}"
+        );
+        Scenario::parse(&text, &[]).map(|scenario| scenario.workloads)
+    }
+
+    fn codes(workloads: &str, steps: &str) -> String {
+        let mistakes = read(workloads, steps).expect_err(workloads);
+        mistakes.iter().map(|mistake| mistake.code.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A workload with these keys, and one operation with those.
+    fn with(keys: &str, op: &str) -> String {
+        format!("[workload]\ncount = 5\n{keys}\n[workload.ops.say]\n{op}\n")
+    }
+
+    const TYPED: &str = "input = 'say {value}'\nack = 'written'";
+
+    #[test]
+    fn what_is_not_said_is_usual() {
+        let workloads = read(&with("", TYPED), "").unwrap();
+        let [workload] = workloads.as_slice() else { panic!("{workloads:?}") };
+        assert_eq!(workload.clients, ["client1".into()]);
+        assert!(matches!(&workload.pace, Pace::Phases(phases) if phases[0].rate == 10));
+        assert!(workload.ops[0].has_value && !workload.ops[0].has_key && !workload.runs_programs());
+        let program = read(&with("client = 'x'\nkeys = 2", ""), "").unwrap();
+        assert!(
+            matches!(program[0].ops[0].way, Way::Client) && program[0].ops[0].has_key && program[0].runs_programs()
+        );
+    }
+
+    #[test]
+    fn every_mistake_of_a_workload_is_told() {
+        for (keys, code) in [
+            ("name = 'n{id}'", "DS0124"),
+            ("name = 'user'\nclients = 2", "DS0124"),
+            ("name = 'a/{id}'", "DS0125"),
+            ("clients = 0", "DS0113"),
+            ("rate = 0", "DS0113"),
+            ("rate = 'fast'", "DS0114"),
+            ("rate = 5\nphases = [{ rate = 1 }]", "DS0104"),
+            ("phases = [{ rate = 1 }, { rate = 2 }]", "DS0243"),
+            ("phases = [{ for = '1s', rate = 0 }]", "DS0115"),
+            ("target = 'n1'\nof = 'n2'", "DS0104"),
+            ("of = 'killed'", "DS0115"),
+            ("target = 'n9'", "DS0120"),
+            ("start = 'manual'", "DS0243"),
+            ("start = 'soon'", "DS0111"),
+            ("client = 'a b'\n", "DS0110 DS0241"),
+            ("colour = 1", "DS0101"),
+        ] {
+            assert_eq!(codes(&with(keys, TYPED), ""), code, "{keys}");
+        }
+        assert_eq!(codes("[workload]\ncount = 1", ""), "DS0115");
+        assert_eq!(codes(&with("", &format!("weight = 0\n{TYPED}")), ""), "DS0115");
+        assert_eq!(
+            codes("[workloads.n1]\ncount = 1\n[workloads.n1.ops.say]\ninput = 'x'\nack = 'written'", ""),
+            "DS0126"
+        );
+    }
+
+    #[test]
+    fn every_mistake_of_an_operation_is_told() {
+        let said = |is: &str| format!("input = 'say {{value}}'\nack = {{ event = 'said', where = {{ {is} }} }}");
+        for (op, code) in [
+            (String::new(), "DS0241"),
+            ("input = 'say'".into(), "DS0241"),
+            ("ack = 'written'".into(), "DS0241 DS0133"),
+            ("input = 'x'\nack = 'taken'".into(), "DS0114"),
+            ("input = \"a\\nb\"\nack = 'written'".into(), "DS0241"),
+            ("input = '{valeu}'\nack = 'written'".into(), "DS0134"),
+            ("input = '{target.adr}'\nack = 'written'".into(), "DS0134"),
+            ("exec = []".into(), "DS0115"),
+            ("exec = 'a b'".into(), "DS0110"),
+            ("exec = 'a'\nfails = 0".into(), "DS0113"),
+            ("exec = 'a'\ninput = 'b'\nack = 'written'".into(), "DS0104"),
+            ("input = 'b'\nack = 'written'\nfails = 1".into(), "DS0133"),
+            (format!("{TYPED}\ntakes = ['key']"), "DS0241"),
+            (said("text = 'm'"), "DS0242"),
+            (said("what = '{value}'"), "DS0122"),
+            (said("rate = '{value}'"), "DS0127"),
+            (said("number = '~{value}'"), "DS0127"),
+            (said("text = '~({value}'"), "DS0130"),
+        ] {
+            assert_eq!(codes(&with("", &op), ""), code, "{op}");
+        }
+        assert_eq!(codes(&with("values = 5", &said("text = '{value}'")), ""), "DS0242");
+        assert!(read(&with("values = 5", &said("text = '{value}', number = '{serial}'")), "").is_ok());
+        assert!(read(&with("", &said("number = '{value}'")), "").is_ok());
+        let called = "[workload]\n[workload.calls.dump]\nweight = 1\nexec = 'x'";
+        assert_eq!(codes(called, ""), "DS0241");
+    }
+
+    #[test]
+    fn steps_and_workloads_fit_each_other() {
+        let op = with("", TYPED);
+        assert_eq!(codes(&op, "[[steps]]\nstart = 'workload'"), "DS0243");
+        assert_eq!(codes(&op, "[[steps]]\ncall = 'shout'"), "DS0240");
+        assert_eq!(codes(&op, "[[steps]]\nwait = { op = 'shout' }"), "DS0240");
+        assert_eq!(codes(&op, "[[steps]]\nwait = { op = 'say', from = 'n1' }"), "DS0133");
+        assert_eq!(codes(&op, "[[teardown]]\ncall = 'say'"), "DS0220");
+        assert_eq!(codes(&op, "[[teardown]]\nstop = 'workload'"), "DS0220");
+        assert_eq!(codes(&op, "[[steps]]\nkill = 'workload'"), "DS0120");
+        assert_eq!(codes(&op, "[[steps]]\nstop = 'workload'\nfor = '1s'"), "DS0243");
+        let twice = format!("{op}[workloads.b]\ncount = 1\n[workloads.b.ops.say]\n{TYPED}\n");
+        assert_eq!(codes(&twice, "[[steps]]\ncall = 'say'"), "DS0240");
+        assert!(
+            read(&twice, "[[steps]]\ncall = 'b.say'\non = 'all'\n[[steps]]\nwait = { op = 'say', at_least = 2 }")
+                .is_ok()
+        );
+    }
+}
