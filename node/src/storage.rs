@@ -12,6 +12,7 @@ mod index;
 mod inspect;
 mod log;
 mod medium;
+mod recovery;
 mod snapshot;
 mod walk;
 

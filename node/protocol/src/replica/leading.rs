@@ -124,6 +124,7 @@ impl<M: Machine> Replica<M> {
                 leading.lease.acknowledged(from, seq, cx.now);
             }
             self.heartbeat_answered(from, seq, matched, incarnation, cx);
+            self.manage(cx);
         }
     }
 
