@@ -21,7 +21,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::emit::Log;
+use crate::emit::{Log, Place};
 use crate::storage::{DiskArchive, Storage, StorageError};
 use crate::terminal::Terminal;
 use crate::transport::{Heard, Traffic, Transport};
@@ -130,7 +130,7 @@ where
         held: VecDeque::new(),
         held_sends: 0,
         lost: 0,
-        wants_more: false,
+        wants_more: None,
         readings: Readings::new(readings, &mut rng),
         transport,
         log,
@@ -156,8 +156,8 @@ struct Runtime<P: Process, C> {
     /// How many of them are messages.
     held_sends: usize,
     lost: u64,
-    /// The core waits for room in the log.
-    wants_more: bool,
+    /// The core waits until what it told up to here is written.
+    wants_more: Option<Place>,
     readings: Readings,
     transport: Transport,
     log: Log,
@@ -178,7 +178,7 @@ enum Held<E> {
 enum Woken {
     Saved(Result<Duration, StorageError>),
     Heard(Heard),
-    Room,
+    Written,
     Timer,
     Reading,
     Typed(Option<String>),
@@ -207,7 +207,7 @@ where
                 result = self.disk.saved() => Woken::Saved(result),
                 heard = self.transport.receive(), if burst < BURST => Woken::Heard(heard),
                 () = sleep_until(self.started + due.unwrap_or_default()), if due.is_some() => Woken::Timer,
-                () = self.log.room(), if self.wants_more => Woken::Room,
+                () = self.log.written(self.wants_more.unwrap_or_default()), if self.wants_more.is_some() => Woken::Written,
                 () = self.readings.due() => Woken::Reading,
                 line = terminal.next() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
@@ -232,8 +232,8 @@ where
                         handled += 1;
                     }
                 }
-                Woken::Room => {
-                    self.wants_more = false;
+                Woken::Written => {
+                    self.wants_more = None;
                     self.call(|process, cx| process.more(cx))?;
                 }
                 Woken::Reading => {
@@ -359,7 +359,7 @@ where
                     self.log.info(event);
                 }
             }
-            Held::More => self.wants_more = true,
+            Held::More => self.wants_more = Some(self.log.place()),
             Held::Answer(asker, answer) => self.transport.answer(asker, &answer),
             Held::Text(text) => self.log.answer(text),
         }
