@@ -55,8 +55,6 @@ pub(crate) struct Found {
     pub(crate) entries: Option<(u64, u64)>,
     /// Index and term of the last entry, or of the snapshot's last one.
     pub(crate) last: (u64, u64),
-    /// The end of the last installed snapshot, 0 without one.
-    pub(crate) installed: u64,
     pub(crate) torn: Option<Torn>,
 }
 
@@ -81,7 +79,6 @@ pub(crate) struct Log {
     buffer: Vec<u8>,
     /// Entries in the buffer and in what is written but not durable.
     undurable: Vec<(At, u64)>,
-    installed: u64,
     /// After a failed fsync the kernel may have dropped the dirty pages and report success the next time.
     failed: bool,
 }
@@ -164,7 +161,6 @@ impl Log {
             active,
             buffer: Vec::new(),
             undurable: Vec::new(),
-            installed: snapshot.as_ref().map_or(0, |(head, _)| head.installed),
             failed: false,
         };
         log.discard_before(entries_from)?;
@@ -186,7 +182,6 @@ impl Log {
             snapshot: snapshot.map(|(_, body)| body),
             entries: (first <= last.index).then_some((first, last.index)),
             last: (last.index, last.term),
-            installed: log.installed,
             torn,
         };
         Ok((log, found))
@@ -247,8 +242,7 @@ impl Log {
         self.guarded(|log| {
             let oldest = log.lock().segments().next().unwrap_or(log.active.number);
             let durable = (log.active.number, log.active.durable);
-            let head =
-                snapshot::Head { entries_from: oldest, at: At { index, term }, durable, installed: log.installed };
+            let head = snapshot::Head { entries_from: oldest, at: At { index, term }, durable };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.lock().set_base(head.at);
             log.drop_superfluous()
@@ -258,11 +252,10 @@ impl Log {
     /// Replaces everything by a snapshot: the log is empty then, and begins after it.
     pub(crate) fn install(&mut self, index: u64, term: u64, body: &[u8]) -> Result<(), Fault> {
         self.commit()?;
-        self.installed = index;
         self.guarded(|log| {
             let next = log.active.number + 1;
             let durable = (log.active.number, log.active.durable);
-            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable, installed: log.installed };
+            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.rotate()?;
             log.lock().clear(head.at);

@@ -467,6 +467,8 @@ impl Cluster {
             Effect::Multicast(message) | Effect::Broadcast(message) => self.multicast(id, &message),
             Effect::Connect(peer) => {
                 if let Some(running) = self.running(id) {
+                    // A farewell that still waits for the disk must not undo it.
+                    running.held.retain(|held| !matches!(held, Held::Forget(id) if *id == peer.id));
                     running.peers.insert(peer.id);
                 }
             }
