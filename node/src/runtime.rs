@@ -283,7 +283,11 @@ where
                 Effect::SendNow(to, message) => self.transport.send(&to, message),
                 Effect::Multicast(message) => self.transport.multicast(&message),
                 Effect::Broadcast(message) => self.transport.broadcast(&message),
-                Effect::Connect(peer) => self.transport.connect(peer.id, peer.endpoint),
+                Effect::Connect(peer) => {
+                    // Whoever was to be forgotten after the next save is wanted again.
+                    self.held.retain(|(_, held)| !matches!(held, Held::Forget(id) if *id == peer.id));
+                    self.transport.connect(peer.id, peer.endpoint);
+                }
                 Effect::Forget(id) => self.after_saving(Held::Forget(id)),
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
