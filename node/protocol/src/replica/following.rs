@@ -10,10 +10,10 @@ use crate::{Cx, Event, Machine, Quorum, Reason, Takeover, priority};
 /// How a leader became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
-    ByCoordinator,
-    ByHeartbeat,
+    Coordinator,
+    Heartbeat,
     /// A datagram that has overtaken the announcement: people are told by what comes behind it.
-    ByMulticast,
+    Multicast,
 }
 
 impl<M: Machine> Replica<M> {
@@ -58,17 +58,17 @@ impl<M: Machine> Replica<M> {
 
     /// Upon COORDINATOR of the current term.
     pub(super) fn coordinator(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        self.accepts_how(from, Heard::ByCoordinator, cx);
+        self.accepts_how(from, Heard::Coordinator, cx);
     }
 
     /// Upon anything else that only the leader of the current term sends.
     pub(super) fn accepts_leader(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) -> bool {
-        self.accepts_how(from, Heard::ByHeartbeat, cx)
+        self.accepts_how(from, Heard::Heartbeat, cx)
     }
 
     /// Upon a multicast that only the leader of the current term sends.
     pub(super) fn accepts_multicaster(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) -> bool {
-        self.accepts_how(from, Heard::ByMulticast, cx)
+        self.accepts_how(from, Heard::Multicast, cx)
     }
 
     /// Whether `from`, which claims to lead the current term, is this node's leader from now on.
@@ -127,9 +127,9 @@ impl<M: Machine> Replica<M> {
         }
         let (leader, term) = (leader.clone(), self.term());
         cx.event(match how {
-            Heard::ByCoordinator => Event::ReceivedCoordinator { leader, term },
-            Heard::ByHeartbeat => Event::Follows { leader, term },
-            Heard::ByMulticast => return,
+            Heard::Coordinator => Event::ReceivedCoordinator { leader, term },
+            Heard::Heartbeat => Event::Follows { leader, term },
+            Heard::Multicast => return,
         });
         self.told = now;
     }
