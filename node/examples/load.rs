@@ -33,6 +33,9 @@ struct Options {
     /// For how long, after a second that is not counted
     #[arg(long = "for", default_value = "10s", value_parser = humantime::parse_duration)]
     time: Duration,
+    /// No more than so many messages in all, those of the first second among them
+    #[arg(long)]
+    messages: Option<u64>,
     /// Bytes of a message
     #[arg(long, default_value_t = 100)]
     payload: usize,
@@ -56,7 +59,7 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn load(options: Options) -> Result<(), Failure> {
-    let Options { system, nodes, clients, time, payload, here } = options;
+    let Options { system, nodes, clients, time, messages, payload, here } = options;
     let leader = if here { nodes[0].clone() } else { leader(system, &nodes).await? };
     let run = std::process::id();
     let begin = Instant::now() + WARM_UP;
@@ -64,10 +67,12 @@ async fn load(options: Options) -> Result<(), Failure> {
     let tasks: Vec<_> = (0..clients)
         .map(|client| {
             let (node, text) = (leader.clone(), "x".repeat(payload));
+            let (count, index) = (clients as u64, client as u64);
+            let most = messages.map_or(u64::MAX, |all| all / count + u64::from(index < all % count));
             tokio::spawn(async move {
                 let mut connection = Connection::open(&node).await?;
                 let mut latencies = Vec::new();
-                for serial in 1_u64.. {
+                for serial in 1..=most {
                     let asked = Instant::now();
                     if asked >= end {
                         break;
@@ -92,6 +97,7 @@ async fn load(options: Options) -> Result<(), Failure> {
             }
         }
     }
+    let counted = end.min(Instant::now()).saturating_duration_since(begin).max(Duration::from_millis(1));
     latencies.sort_unstable();
     let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default();
     let milliseconds = |share: f64| at(share).as_secs_f64() * 1e3;
@@ -99,7 +105,7 @@ async fn load(options: Options) -> Result<(), Failure> {
         "{} leader={leader} clients={clients} payload={payload} messages={} rate={:.0}/s p50={:.2}ms p99={:.2}ms failed={failed}",
         if system == System::Etcd { "etcd" } else { "dsnode" },
         latencies.len(),
-        latencies.len() as f64 / time.as_secs_f64(),
+        latencies.len() as f64 / counted.as_secs_f64(),
         milliseconds(0.5),
         milliseconds(0.99),
     );
