@@ -374,7 +374,8 @@ impl<M: Machine> Process for Replica<M> {
     }
 }
 
-/// Whoever sends this in a term does not lead that term: a leader that was restarted seeks an election like everybody else.
+/// Whoever sends this in a term does not lead that term: a leader that was restarted seeks an election like everybody else. (A
+/// request for a vote in this term may be a late one, with which it won.)
 fn asks_for_leadership(message: &Message) -> bool {
-    matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. } | Message::VoteRequest { .. })
+    matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. })
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dsbench_wire::{Content, Entry, Message, NodeId, Peer, Position, RequestId, Term, View};
 
 use super::Replica;
-use crate::{Change, Cx, Event, Machine};
+use crate::{Change, Cx, Event, Founding, Machine};
 
 /// What a leader can send again.
 const KEPT: usize = 1024;
@@ -32,6 +32,20 @@ pub(super) struct Classroom {
 impl<M: Machine> Replica<M> {
     pub(super) fn classroom_last(&self) -> u64 {
         self.classroom.last
+    }
+
+    /// Whether fewer nodes have met than were told to be waited for, before the first election.
+    pub(super) fn classroom_is_too_small(&self) -> bool {
+        let Founding::Expect(expected) = self.config.founding else { return false };
+        !self.needs_votes() && self.ballot.term == Term::default() && self.view().members.len() < expected
+    }
+
+    /// A leader looks for nodes that it does not know, other leaders among them: of those who have met, one leads.
+    pub(super) fn classroom_seeks(&mut self, cx: &mut Cx<'_, Self>) {
+        if !self.needs_votes() && !matches!(self.config.founding, Founding::Members(_)) {
+            let (term, peer) = (self.term(), self.myself(cx.me));
+            cx.broadcast(Message::NewPeerRequest { term, peer, is_new: false });
+        }
     }
 
     /// This node leads: its numbers are the ones that count.

@@ -29,6 +29,10 @@ impl Pledges {
         self.given = pledge;
     }
 
+    pub(super) fn is_given_to(&self, founder: &NodeId) -> bool {
+        self.given.as_ref() == Some(founder)
+    }
+
     /// Another blank node was heard.
     pub(super) fn met(&mut self, peer: Peer) {
         if self.met.len() < MET_MAX || self.met.contains_key(&peer.id) {

@@ -98,6 +98,11 @@ impl<M: Machine> Replica<M> {
         for peer in view.peers().filter(|peer| peer.id != *cx.me) {
             cx.connect(peer.clone());
         }
+        let is_mine = view.members.get(cx.me).is_some_and(|me| me.incarnation == self.incarnation);
+        if self.is_blank() && view.id == 1 && is_mine && self.pledges.is_given_to(from) {
+            // The founder has it on its disk. From now on the network does not depend on the founder alone.
+            self.found(view.as_ref().clone(), cx);
+        }
         self.hearsay = Some(view);
     }
 

@@ -97,6 +97,7 @@ impl<M: Machine> Replica<M> {
         }
         cx.arm(Timer::Heartbeat, self.config.heartbeat_interval);
         self.offer_leadership(cx);
+        self.classroom_seeks(cx);
         self.manage(cx);
     }
 

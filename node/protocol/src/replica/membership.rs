@@ -126,8 +126,9 @@ impl<M: Machine> Replica<M> {
     fn with_other_learners(&mut self, cx: &mut Cx<'_, Self>) -> Option<View> {
         let current = Arc::clone(self.views.latest());
         let mut view = current.as_ref().clone();
-        view.learners.retain(|id, _| !self.suspicions.is_gone(id));
         let leading = self.leading.as_mut()?;
+        // One with another disk asks again, in its new name.
+        view.learners.retain(|id, _| !self.suspicions.is_gone(id) && !leading.replaced.contains_key(id));
         let joiners = std::mem::take(&mut leading.joiners);
         for (id, peer) in joiners {
             match view.members.get(&id) {

@@ -95,6 +95,11 @@ impl Progress {
         self.next = self.next.max(self.matched + 1);
     }
 
+    /// Whether multicast is enough for it.
+    fn hears(&self) -> bool {
+        self.hears_multicast && matches!(self.flow, Flow::Streaming)
+    }
+
     /// Whether a message should leave now.
     fn is_due(&self, last: u64, commit: u64) -> bool {
         match self.flow {
@@ -164,22 +169,29 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// Sends what is new to everybody at once. Whoever is known to hear it is not sent the same again.
+    /// Sends what is new to everybody at once. Whoever is known to hear it is not sent the same again. When all of those have
+    /// enough in flight, it waits, and goes together with what comes meanwhile.
     fn multicast_new(&mut self, cx: &mut Cx<'_, Self>) {
         let (term, commit, last) = (self.ballot.term, self.commit, self.log.last().index);
         let Some(leading) = self.leading.as_mut().filter(|_| self.config.multicast) else { return };
-        let before = leading.multicast;
+        let hearing = leading.progress.values().filter(|progress| progress.hears());
+        let before = match hearing.clone().filter(|hearing| hearing.in_flight.len() < WINDOW).map(|p| p.next - 1).min()
+        {
+            Some(before) => before,
+            None if hearing.count() > 0 => return,
+            // Nobody is known to hear it yet. Each entry is tried once.
+            None => leading.multicast,
+        };
         let Some(of) = self.log.term_at(before, cx.archive).filter(|_| last > before) else { return };
         let entries = self.log.entries(before + 1, last, DATAGRAM, cx.archive);
         let upto = before + entries.len() as u64;
-        // More than one datagram at once is for a stream that slows down where it is lost.
         leading.multicast = last;
-        if upto < last {
+        // A single entry may be too heavy for a datagram.
+        if entries.is_empty() || entries.iter().map(Entry::weight).sum::<usize>() > DATAGRAM {
             return;
         }
-        for progress in leading.progress.values_mut().filter(|progress| progress.hears_multicast) {
-            let is_streaming = matches!(progress.flow, Flow::Streaming);
-            if is_streaming && progress.next == before + 1 && progress.in_flight.len() < WINDOW {
+        for progress in leading.progress.values_mut().filter(|progress| progress.hears()) {
+            if progress.next <= upto && progress.in_flight.len() < WINDOW {
                 progress.next = upto + 1;
                 progress.in_flight.push_back(upto);
                 progress.told_commit = commit;
@@ -325,8 +337,12 @@ impl<M: Machine> Replica<M> {
     /// A follower has come further, perhaps: entries may be committed by it, and it may be sent more.
     pub(super) fn progressed(&mut self, id: &NodeId, cx: &mut Cx<'_, Self>) {
         self.count_copies(cx);
+        self.multicast_new(cx);
         self.replicate(id, cx);
         self.ask_successor(cx);
+        if self.view().learners.contains_key(id) {
+            self.manage(cx);
+        }
     }
 
     /// What is known of a follower, from the disk that speaks now.

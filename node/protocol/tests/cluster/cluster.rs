@@ -32,11 +32,22 @@ pub(crate) struct Cluster {
     pub(crate) records: Vec<Record>,
     /// When which node handed an entry to its disk.
     pub(crate) stored: Vec<(Duration, NodeId)>,
+    /// With what each leader began.
+    pub(crate) elected: BTreeMap<(NodeId, Term), Elected>,
     pub(crate) clients: Clients,
+    /// No multicast arrives.
+    pub(crate) is_multicast_lost: bool,
     digest: u64,
     /// Every message goes through the codec.
     is_encoded: bool,
     trace: Option<Vec<String>>,
+}
+
+/// The members by whose votes a leader leads, and its log.
+#[derive(Debug)]
+pub(crate) struct Elected {
+    pub(crate) members: Vec<NodeId>,
+    pub(crate) log: Vec<Entry>,
 }
 
 /// One line of a node's log.
@@ -137,7 +148,9 @@ impl Cluster {
             network: Network::new(seed),
             records: Vec::new(),
             stored: Vec::new(),
+            elected: BTreeMap::new(),
             clients: Clients::default(),
+            is_multicast_lost: false,
             digest: chance::FNV_START,
             is_encoded: seed.is_multiple_of(16),
             trace: None,
@@ -423,7 +436,13 @@ impl Cluster {
         let now = scaled(true_now - running.started, 1_000_000 + drift, 1_000_000);
         let mut effects = Vec::new();
         handle(&mut running.sensor, &mut Cx::new(id, now, &mut running.rng, &node.disk, &mut effects));
+        let members: Vec<_> = running.sensor.view().members.keys().cloned().collect();
         for effect in effects {
+            if let Effect::Event(Event::BecameLeader { term, .. }) = effect {
+                // As it is at the moment of the election; its line may be told later.
+                let log = self.nodes[id].disk.whole_log();
+                self.elected.insert((id.clone(), term), Elected { members: members.clone(), log });
+            }
             self.perform(id, effect);
         }
     }
@@ -444,6 +463,7 @@ impl Cluster {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Answer(asker, answer)),
                 _ => self.answer(id, asker, answer),
             },
+            Effect::Multicast(_) if self.is_multicast_lost => {}
             Effect::Multicast(message) | Effect::Broadcast(message) => self.multicast(id, &message),
             Effect::Connect(peer) => {
                 if let Some(running) = self.running(id) {

@@ -86,6 +86,8 @@ pub(crate) struct Schedule {
     /// Whether the first nodes know each other from the start, or have to find each other.
     pub(crate) is_listed: bool,
     pub(crate) multicast: bool,
+    /// Whether no multicast arrives.
+    pub(crate) is_multicast_lost: bool,
     /// After how many entries the state is saved.
     pub(crate) checkpoint_every: u64,
     /// How many entries are kept that a checkpoint covers; all where nothing is said.
@@ -141,6 +143,7 @@ impl Schedule {
             joiners,
             is_listed,
             multicast,
+            is_multicast_lost: shape.permille(200),
             checkpoint_every,
             retention,
             clients,

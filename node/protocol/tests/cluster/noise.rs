@@ -3,15 +3,16 @@
 //! It need not make sense of them, but it must not panic, vote twice, go back in time, or claim what it has not persisted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Cx, Effect, Mark, Process, Quorum, Sensor, Takeover, Timer};
-use dsbench_wire::{Ballot, Message, NodeId, Position, Record, Term};
+use dsbench_protocol::{Asker, Config, Cx, Effect, Mark, Process, Quorum, Sensor, Takeover, Timer};
+use dsbench_wire::{Ballot, Content, Entry, Message, NodeId, Peer, Position, Record, Term, View};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 
 use crate::chance::Chance;
-use crate::cluster::peer;
+use crate::cluster::{endpoint, peer};
 use crate::disk::Disk;
 use crate::schedules::knobs;
 
@@ -25,7 +26,6 @@ struct Victim {
     timers: BTreeSet<Timer>,
     disk: Disk,
     ballot: Ballot,
-    members: Vec<NodeId>,
     votes: BTreeMap<Term, NodeId>,
     round: u64,
 }
@@ -37,7 +37,9 @@ fn nonsense(chance: &mut Chance, round: u64) -> Message {
     let last = Position { term: Term(chance.below(10) as u64 / 9), index: 0 };
     let granted = chance.permille(800);
     let transfer = chance.permille(300);
-    match chance.below(11) {
+    let position = |chance: &mut Chance| Position { term: Term(chance.below(6) as u64), index: chance.below(8) as u64 };
+    let incarnation = *chance.pick(&[0, 1, 2]);
+    match chance.below(20) {
         0 => Message::Heartbeat { term, seq, commit: 0 },
         1 => Message::HeartbeatAck { term, seq, matched: 0, incarnation: 1 },
         2 => Message::Election { term },
@@ -48,8 +50,86 @@ fn nonsense(chance: &mut Chance, round: u64) -> Message {
         7 => Message::VoteRequest { term, last },
         8 => Message::Vote { term, granted, incarnation: 1 },
         9 => Message::TimeoutNow { term },
-        _ => Message::Leave { term },
+        10 => Message::Leave { term },
+        11 | 12 => {
+            let (prev, commit) = (position(chance), chance.below(9) as u64);
+            let entries = entries(chance, prev);
+            Message::Append { term, prev, commit, entries }
+        }
+        13 => {
+            let (prev, commit) = (position(chance), u64::MAX);
+            Message::Ordered { term, prev, commit, entries: entries(chance, prev) }
+        }
+        14 => {
+            let matched = if chance.permille(900) { chance.below(9) as u64 } else { u64::MAX };
+            Message::AppendAck { term, granted, matched, ordered: transfer, incarnation }
+        }
+        15 => {
+            let part =
+                *chance.pick(&["", "{", "{\"machine\":{\"delivered\":3},\"sessions\":{\"clients\":{},\"ages\":{}}}"]);
+            let size = *chance.pick(&[part.len() as u64, 0, 1, u64::MAX]);
+            let view = view(chance);
+            Message::InstallSnapshot {
+                term,
+                at: position(chance),
+                view,
+                size,
+                offset: chance.below(2) as u64,
+                part: part.into(),
+            }
+        }
+        16 => {
+            Message::SnapshotAck { term, at: position(chance), offset: chance.next() >> chance.below(64), incarnation }
+        }
+        17 => {
+            let id = format!("c{}/{}", chance.below(2), chance.below(5)).parse().expect("a request's id");
+            Message::SequencerRequest { term, id, after: chance.below(4) as u64, payload: "text".into() }
+        }
+        18 => match chance.below(4) {
+            0 => Message::NewPeerRequest { term, peer: stranger(chance), is_new: granted },
+            1 => Message::PledgeRequest { term, peer: stranger(chance) },
+            2 => Message::Pledge { term, granted, peer: stranger(chance) },
+            _ => Message::AddedToNetwork { term, view: view(chance) },
+        },
+        _ => Message::ViewChange { term, view: view(chance) },
     }
+}
+
+fn stranger(chance: &mut Chance) -> Peer {
+    let id = peer(1 + chance.below(6));
+    Peer { endpoint: endpoint(&id), id, incarnation: chance.below(3) as u64 }
+}
+
+fn view(chance: &mut Chance) -> Arc<View> {
+    let mut peers = |n: usize| (0..chance.below(n)).map(|_| stranger(chance)).map(|p| (p.id.clone(), p)).collect();
+    let (members, learners) = (peers(4), peers(2));
+    Arc::new(View { id: chance.below(5) as u64, members, learners })
+}
+
+/// Sometimes a run that a leader could send.
+fn entries(chance: &mut Chance, prev: Position) -> Vec<Entry> {
+    let mut before = prev;
+    let one = |chance: &mut Chance| {
+        let term = Term(before.term.0 + chance.below(2) as u64);
+        let index = if chance.permille(950) { before.index + 1 } else { chance.next() };
+        before = Position { term, index };
+        let content = match chance.below(4) {
+            0 => Content::NoOp,
+            1 => Content::View(view(chance)),
+            _ => {
+                let id = format!("c{}/{}", chance.below(2), chance.below(5)).parse().expect("a request's id");
+                Content::Command { id, payload: "text".into() }
+            }
+        };
+        Entry { index, term, content }
+    };
+    let count = chance.below(4);
+    std::iter::repeat_with({
+        let mut one = one;
+        move || one(chance)
+    })
+    .take(count)
+    .collect()
 }
 
 impl Victim {
@@ -66,7 +146,6 @@ impl Victim {
             timers: BTreeSet::new(),
             disk: Disk::default(),
             ballot: Ballot::default(),
-            members: members.clone(),
             votes: BTreeMap::new(),
             round: 0,
             me,
@@ -88,6 +167,11 @@ impl Victim {
                 self.now += span;
                 self.call(|sensor, cx| sensor.stalled(span, cx));
             }
+            7 => {
+                let id = chance.permille(500).then(|| format!("c0/{}", chance.below(6)).parse().expect("an id"));
+                self.call(|sensor, cx| sensor.request(Asker(1), id, "text".to_owned(), cx));
+            }
+            8 => self.call(Process::more),
             2..=6 if !self.timers.is_empty() => {
                 let timers: Vec<_> = self.timers.iter().copied().collect();
                 let timer = *chance.pick(&timers);
@@ -150,7 +234,7 @@ impl Victim {
     }
 
     fn judge(&mut self, to: &NodeId, message: &Message) {
-        assert!(*to != self.me && self.members.contains(to), "sent to {to}");
+        assert!(*to != self.me, "sent to itself");
         assert_eq!(message.term(), self.ballot.term, "every message carries the sender's persisted term");
         match message {
             Message::PreVoteRequest { round, .. } => self.round = *round,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dsbench_protocol::{Answer, Event, Refusal, Takeover};
 use dsbench_wire::{ClientId, NodeId, RequestId, Term, View};
 
-use crate::cluster::{Cluster, Record};
+use crate::cluster::{Cluster, Elected, Record};
 
 /// Safety, under any faults, where votes decide. Looks at each log line as it is told.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub(crate) struct Safety {
 struct Order {
     /// By number, from 1.
     told: Vec<Told>,
+    /// Of each, the highest term that was led by anybody when it was first told: it was committed in that one or before.
+    committed_by: Vec<Term>,
     known: BTreeMap<RequestId, u64>,
     last_serial: BTreeMap<ClientId, u64>,
     /// Of each node: the life that told, and the last number that it told in any life on its present disk.
@@ -100,6 +102,8 @@ impl Safety {
             Event::Delivered { seq, term, index, id, view, text } => {
                 let told = Told { id: id.clone(), term: *term, index: *index, view: *view, text: Arc::clone(text) };
                 self.order.delivered(node, (*life, wiped), *seq, told)?;
+                let led = self.leader_of.last_key_value().map(|(term, _)| *term).unwrap_or_default();
+                self.order.committed_by.resize(self.order.told.len(), led);
             }
             Event::Installed { seq, .. } => {
                 let position = self.order.nodes.entry(node.clone()).or_default();
@@ -126,11 +130,12 @@ impl Safety {
         if self.led_by.insert(node.clone(), term).is_some_and(|earlier| earlier >= term) {
             return Err(format!("{node} leads term {term} after a later one"));
         }
-        let Some(sensor) = cluster.sensor(node) else { return Ok(()) };
-        let members = &sensor.view().members;
-        let counted = votes.iter().filter(|voter| members.contains_key(*voter)).collect::<BTreeSet<_>>().len();
+        let Some(Elected { members, log }) = cluster.elected.get(&(node.clone(), term)) else {
+            return Err(format!("{node} leads term {term} by no election"));
+        };
+        let counted = votes.iter().filter(|voter| members.contains(voter)).collect::<BTreeSet<_>>().len();
         if 2 * counted <= members.len() {
-            return Err(format!("{node} leads term {term} by {votes:?}, no majority of {:?}", members.keys()));
+            return Err(format!("{node} leads term {term} by {votes:?}, no majority of {members:?}"));
         }
         for voter in votes {
             // A crash may come between a vote and its log line, but never between two different votes.
@@ -140,10 +145,11 @@ impl Safety {
                 return Err(format!("{node} leads term {term} by a vote of {voter}, which voted for {given}"));
             }
         }
-        // Leader completeness: whatever was told as delivered anywhere is in its log.
-        let log = cluster.log(node);
+        // Leader completeness: whatever was committed in an earlier term is in its log. (A node that stood still may find the
+        // votes for a term that is long over, and lead it for a moment.)
         let first = log.first().map_or(u64::MAX, |entry| entry.index);
-        for told in self.order.told.iter().rev().take_while(|told| told.index >= first) {
+        let committed = self.order.told.iter().zip(&self.order.committed_by).rev();
+        for (told, _) in committed.take_while(|(told, _)| told.index >= first).filter(|(_, by)| **by < term) {
             let own = log.get((told.index - first) as usize);
             if own.is_none_or(|entry| entry.term != told.term) {
                 let (id, index) = (&told.id, told.index);

@@ -70,6 +70,7 @@ pub(crate) fn run(
     if let Some(entries) = schedule.retention {
         cluster.retain(entries);
     }
+    cluster.is_multicast_lost = schedule.is_multicast_lost;
     cluster.clients.add(seed, schedule.clients);
     prepare(&mut cluster);
     let mut safety = Safety::default();

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dsbench_protocol::{Asker, Config, Cx, Effect, Mark, Process, Quorum, Sensor, Timer};
+use dsbench_protocol::{Asker, Config, Cx, Effect, Founding, Mark, Process, Quorum, Sensor, Timer};
 use dsbench_wire::{
     Content, Entry, Envelope, Message, NodeId, Peer, Position, Record, Recovered, RequestId, Term, View,
 };
@@ -36,13 +36,31 @@ use crate::cluster::{endpoint, peer};
 use crate::disk::Disk;
 use crate::schedules::knobs;
 
+#[cfg(feature = "mistakes")]
+thread_local! {
+    /// What is planted in every core that this thread plays.
+    static MISTAKE: std::cell::Cell<Option<dsbench_protocol::Mistake>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether a rule's script tells a core with `mistake` from a correct one.
+#[cfg(feature = "mistakes")]
+pub(crate) fn catches(mistake: dsbench_protocol::Mistake, rule: fn()) -> bool {
+    rule();
+    MISTAKE.set(Some(mistake));
+    let result = std::panic::catch_unwind(rule);
+    MISTAKE.set(None);
+    result.is_err()
+}
+
 /// Plays `transcript` to `peer2` and compares what it does.
 pub(crate) fn plays(change: impl FnOnce(Config) -> Config, transcript: &str) {
     let members = (1..=3).map(peer).collect();
     let config = change(knobs(&peer(2), members));
+    #[cfg(feature = "mistakes")]
+    let config = Config { mistake: MISTAKE.get(), ..config };
     let mut stage = Stage {
         me: peer(2),
-        classroom: config.quorum == Quorum::None,
+        is_blank: config.quorum == Quorum::None || !matches!(config.founding, Founding::Members(_)),
         sensor: Sensor::new(config).expect("knobs that work"),
         rng: Pcg64Mcg::seed_from_u64(1),
         now: Duration::ZERO,
@@ -68,8 +86,8 @@ struct Stage {
     timers: BTreeMap<Timer, Duration>,
     /// Of the last pre-vote round: an answer names it.
     round: u64,
-    /// Without a quorum there is no history.
-    classroom: bool,
+    /// Without a quorum there is no history, and before a founding neither.
+    is_blank: bool,
     /// Every record is durable at once.
     disk: Disk,
     played: String,
@@ -90,7 +108,7 @@ impl Stage {
                 }
                 self.play("peer1 VOTE term=1 granted=true");
                 assert!(self.sensor.is_leader(), "{}", self.played);
-                let acknowledging: &[&str] = if self.classroom { &[] } else { &["peer1", "peer3"] };
+                let acknowledging: &[&str] = if self.is_blank { &[] } else { &["peer1", "peer3"] };
                 for id in acknowledging {
                     self.play(&format!("{id} APPEND_ACK granted=true term=1"));
                 }
@@ -104,6 +122,7 @@ impl Stage {
                 };
                 self.call(|sensor, cx| sensor.request(Asker(1), id, text.to_owned(), cx));
             }
+            ["more"] => self.call(Process::more),
             ["leave"] => self.call(|sensor, cx| sensor.leave(cx)),
             ["stall", span] => {
                 let span = duration(span);
@@ -138,10 +157,10 @@ impl Stage {
     /// Through the codec, as if it had come from outside.
     fn message(&self, from: &str, kind: &str, fields: &[&str]) -> Message {
         let mut line = json!({
-            "from": from, "to": self.me, "type": kind, "term": 0, "seq": 1, "round": self.round, "granted": false,
+            "from": from, "to": self.me, "type": kind.replace("ADDEDTO", "ADDED TO "), "term": 0, "seq": 1, "round": self.round, "granted": false,
             "transfer": false, "last": self.sensor.last(), "commit": 0, "incarnation": 1,
             "matched": self.sensor.last().index, "ordered": false, "entries": [], "prev": {"term": 0, "index": 0},
-            "after": 0, "payload": "text", "offset": 0, "size": 0, "is_new": false,
+            "after": 0, "payload": "text", "view": view("view1[]"), "offset": 0, "size": 0, "is_new": false,
         });
         for field in fields {
             let (key, value) = field.split_once('=').expect("key=value");
@@ -222,6 +241,13 @@ impl Stage {
                 let entries: Vec<_> = entries.iter().map(shown_entry).collect();
                 let (prev, entries) = (shown_position(*prev), entries.join(";"));
                 return format!("{} prev={prev} entries={entries} commit={commit} term={term}", message.name());
+            }
+            Message::SnapshotAck { term, at, offset, .. } => {
+                return format!("SNAPSHOT_ACK at={} offset={offset} term={term}", shown_position(*at));
+            }
+            Message::PledgeRequest { term, peer } => return format!("PLEDGE_REQUEST peer={} term={term}", peer.id),
+            Message::Pledge { term, granted, peer } => {
+                return format!("PLEDGE granted={granted} peer={} term={term}", peer.id);
             }
             Message::NewPeerRequest { term, peer, .. } => {
                 return format!("NEW_PEER_REQUEST peer={} term={term}", peer.id);
@@ -310,9 +336,6 @@ const INCARNATION: u64 = 7;
 impl Stage {
     /// What a node finds that is no new one.
     fn recovered(&mut self, fields: &[&str]) -> Recovered {
-        if self.classroom {
-            return self.disk.recover();
-        }
         let founding = Content::View(view("view1[peer1,peer2,peer3]").into());
         let mut log = vec![Entry { index: 1, term: Term(0), content: founding }];
         let terms = fields.iter().find_map(|field| field.strip_prefix("log=")).unwrap_or_default();
@@ -321,7 +344,7 @@ impl Stage {
             log.push(Entry { index: log.len() as u64 + 1, term, content: Content::NoOp });
         }
         self.disk.write(Record::Identity { incarnation: INCARNATION });
-        for entry in log {
+        for entry in log.into_iter().filter(|_| !self.is_blank) {
             self.disk.write(Record::Entry(entry));
         }
         self.disk.kill();

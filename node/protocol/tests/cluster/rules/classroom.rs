@@ -9,7 +9,6 @@ fn the_classrooms_bully_leads_when_nobody_higher_answers() {
         classroom,
         "
         > start
-          persist Identity { incarnation: 7716621919182308 }
           store 0.1:view1[peer1,peer2,peer3]
         > timer Election
           | election started term=1 reason=no-leader
@@ -35,7 +34,6 @@ fn of_two_classroom_leaders_the_higher_term_wins_then_the_higher_id() {
         classroom,
         "
         > start
-          persist Identity { incarnation: 7716621919182308 }
           store 0.1:view1[peer1,peer2,peer3]
         > timer Election
           | election started term=1 reason=no-leader
@@ -67,7 +65,6 @@ fn in_the_classroom_a_higher_node_takes_over_from_a_lower_leader() {
         classroom,
         "
         > start
-          persist Identity { incarnation: 7716621919182308 }
           store 0.1:view1[peer1,peer2,peer3]
         > peer1 COORDINATOR term=1
           persist term=1 vote=none
@@ -98,7 +95,6 @@ fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
         classroom,
         "
         > start
-          persist Identity { incarnation: 7716621919182308 }
           store 0.1:view1[peer1,peer2,peer3]
         > peer1 COORDINATOR term=1
           persist term=1 vote=none
@@ -117,6 +113,7 @@ fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
           | RECOVERED peer=peer1 term=1
           peer1 < HEARTBEAT_ACK matched=0 seq=9 term=1
         > timer Election
+          | SUSPECTED peer=peer1 term=1
           | election started term=2 reason=takeover-from:peer1
           peer3 < ELECTION term=1
         > peer3 COORDINATOR term=2

@@ -1,7 +1,13 @@
 //! One script per rule. See [`script`](crate::script) for how they read.
 
 mod classroom;
+pub(crate) mod committing;
+pub(crate) mod delivering;
+pub(crate) mod founding;
+mod installing;
+pub(crate) mod membership;
+pub(crate) mod replicating;
 mod standing;
 mod suspicion;
-mod takeover;
+pub(crate) mod takeover;
 mod voting;

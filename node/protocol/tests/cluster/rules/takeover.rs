@@ -158,3 +158,52 @@ fn who_is_offered_the_lead_asks_first_and_stays_a_follower_if_it_cannot_win() {
         ",
     );
 }
+
+#[test]
+pub(crate) fn a_leader_takes_no_requests_while_it_hands_over_and_asks_its_successor_once_that_has_everything() {
+    plays(
+        majority,
+        "
+        > lead
+        > ask a/1 text
+          | requested msg=a/1 text=text
+          store 1.3:a/1
+          peer1 << APPEND prev=1.2 entries=1.3:a/1 commit=2 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=2 term=1
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1 matched=2
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=2 term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+          | acknowledged msg=a/1 seq=1 term=1
+          ! acknowledged msg=a/1 seq=1 term=1
+          | DELIVERED seq=1 term=1 index=3 msg=a/1 from=a view=1 text=text
+          peer1 << APPEND prev=1.3 entries= commit=3 term=1
+        > 200ms
+          peer1 << HEARTBEAT commit=3 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=3 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=3 matched=2
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=3
+        > 200ms
+          peer1 << HEARTBEAT commit=3 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
+          peer1 << HEARTBEAT commit=3 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
+          | transferring leadership to=peer3 term=1
+        > peer1 SEQUENCER_REQUEST term=1 id=b/1
+        > peer3 APPEND_ACK term=1 granted=true matched=3
+          peer3 < TIMEOUT_NOW term=1
+        > timer Transfer
+          peer1 << HEARTBEAT commit=3 seq=6 term=1
+          peer3 << HEARTBEAT commit=3 seq=6 term=1
+          peer1 << HEARTBEAT commit=3 seq=7 term=1
+          peer3 << HEARTBEAT commit=3 seq=7 term=1
+          | SUSPECTED peer=peer1 term=1
+          | stepped down term=1 reason=no-majority
+        ",
+    );
+}
