@@ -3,14 +3,15 @@
 # under the same client (node/examples/load.rs: connections with one open request of 100 bytes each, to the leader; etcd through its
 # JSON gateway, which costs etcd time that its gRPC clients do not spend). Prints both, and the ratios of the medians.
 #
-#   node/benches/against_etcd.sh [CLIENTS ...]        ETCD=/path/to/etcd if it is not on PATH; ROUNDS=3, SECONDS_EACH=5
+#   node/benches/against_etcd.sh [CLIENTS ...]        ETCD=/path/to/etcd if it is not on PATH; ROUNDS=3, SECONDS_EACH=5,
+#                                                     DSNODE_OPTIONS="--multicast off"
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || set -- 1 16 64 256
 rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-5} etcd=${ETCD:-etcd}
-target=${CARGO_TARGET_DIR:-target}
-cargo build --release --quiet -p dsbench-node --bins --example load
-dsnode=$(readlink -f "$target/release/dsnode") load=$(readlink -f "$target/release/examples/load")
+[ -n "${DSNODE_BUILT:-}" ] || cargo build --release --quiet -p dsbench-node --bins --example load
+built=${DSNODE_BUILT:-${CARGO_TARGET_DIR:-target}/release}
+dsnode=$(readlink -f "$built/dsnode") load=$(readlink -f "$built/examples/load")
 command -v "$etcd" > /dev/null || { echo "etcd is not here (apt install etcd-server, or set ETCD)" >&2; exit 1; }
 place=$(mktemp -d)
 pids=()

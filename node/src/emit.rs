@@ -6,7 +6,7 @@
 //! not be lost ([`Log::sure`]) is not dropped; whoever tells it asks first if there is [room](Log::room). A closed stdout swallows every
 //! line, and the node goes on.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -24,6 +24,8 @@ const QUEUE_LINES: usize = 1024;
 const ROOM_BELOW: usize = 512;
 /// Lines that wait are written together, up to what a pipe takes as a whole (PIPE_BUF).
 const WRITE_MAX: usize = 4096;
+/// A line so soon after another waits for company: a stream of them costs a wake-up and a write for many, and not for each.
+const COMPANY: Duration = Duration::from_millis(1);
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,14 +204,16 @@ pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                f.write_char(character)?;
-            }
+        let is_harmful = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let mut rest = self.0;
+        while let Some(at) = rest.find(is_harmful) {
+            let (plain, from) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut characters = from.chars();
+            characters.next().into_iter().try_for_each(|c| write!(f, "{}", c.escape_default()))?;
+            rest = characters.as_str();
         }
-        Ok(())
+        f.write_str(rest)
     }
 }
 
@@ -251,7 +255,11 @@ fn write_all_lines<W: Write>(lines: &Receiver<Order>, queue: &Queue, mut sink: O
             let _ = waiter.try_send(());
         }
         if next.is_none() {
+            let wrote_at = Instant::now();
             next = lines.recv().ok();
+            if next.is_some() {
+                std::thread::sleep(COMPANY.saturating_sub(wrote_at.elapsed()));
+            }
         }
     }
 }

@@ -197,6 +197,7 @@ where
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut woke = self.now();
         self.call(|process, cx| process.start(recovered, cx))?;
+        self.disk.begin();
         self.log.prompt();
         let mut burst = 0;
         loop {
@@ -217,10 +218,20 @@ where
             let now = self.now();
             let late = due.map_or(Duration::ZERO, |due| now.saturating_sub(due.max(woke)));
             woke = now;
-            burst = if matches!(woken, Woken::Heard(_)) { burst + 1 } else { 0 };
+            let mut handled = 0;
             match woken {
                 Woken::Saved(result) => self.release(result?)?,
-                Woken::Heard(heard) => self.heard(heard)?,
+                Woken::Heard(heard) => {
+                    self.heard(heard)?;
+                    handled = 1;
+                    // What waits already is handled together, and saved together.
+                    while burst + handled < BURST
+                        && let Some(heard) = self.transport.try_receive()
+                    {
+                        self.heard(heard)?;
+                        handled += 1;
+                    }
+                }
                 Woken::Room => {
                     self.wants_more = false;
                     self.call(|process, cx| process.more(cx))?;
@@ -237,6 +248,8 @@ where
                 Woken::Signal => break,
                 Woken::Timer | Woken::Breath => {}
             }
+            burst = if handled > 0 { burst + handled } else { 0 };
+            self.disk.begin();
             if due.is_some_and(|due| due <= now) {
                 self.drain().await?;
                 if late > STALL {
@@ -245,6 +258,7 @@ where
                 if let Some(timer) = self.timers.take_due(self.now()) {
                     self.call(|process, cx| process.timer(timer, cx))?;
                 }
+                self.disk.begin();
             }
         }
         self.leave().await
@@ -386,11 +400,13 @@ where
 
     async fn leave(mut self) -> Result<(), RuntimeError> {
         self.call(P::leave)?;
+        self.disk.begin();
         // A goodbye that depends on a record waits for it, but not for ever: a node that just disappears is a crash, and allowed.
         let saved = async {
             while !self.held.is_empty() {
                 let took = self.disk.saved().await?;
                 self.release(took)?;
+                self.disk.begin();
             }
             Ok(())
         };

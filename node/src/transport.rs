@@ -13,7 +13,7 @@ mod refused;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,7 +198,7 @@ impl Transport {
     /// # Errors
     /// When a UDP socket cannot be had.
     pub async fn start(setup: Setup, log: &Log) -> Result<Self, ListenError> {
-        let Setup { listener, me, advertise, heartbeat, datagrams, rng } = setup;
+        let Setup { listener, me, advertise, heartbeat, mut datagrams, rng } = setup;
         let (for_members, members) = mpsc::channel(INBOX);
         let (for_strangers, strangers) = mpsc::channel(INBOX);
         let local =
@@ -211,7 +211,15 @@ impl Transport {
             refused: Arc::new(Refused::new(log.clone())),
         };
         let reached = reached_at(&advertise, local).await;
-        let udp = Udp::open(&datagrams, local, reached, &ears, rng).map_err(|error| match error {
+        if datagrams.multicast == Multicast::Peers && StdSocket::bind(local).is_err() {
+            // Whoever asked for nothing special must not fail for want of an accelerator.
+            let port = local.port();
+            log.warn(format_args!(
+                "entries go over TCP alone, because UDP port {port} is in use (`ss -lunp 'sport = :{port}'`)"
+            ));
+            datagrams.multicast = Multicast::Off;
+        }
+        let udp = Udp::open(&datagrams, local, (&advertise, reached), &ears, rng).map_err(|error| match error {
             UdpError::Broadcast(port, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 ListenError::BroadcastInUse { port }
             }
@@ -269,7 +277,7 @@ impl Transport {
         let (peer, task) = Peer::dial(id.clone(), address.clone(), self.pace, self.log.clone());
         self.dialling.retain(|task| !task.is_finished());
         self.dialling.push(tokio::spawn(task));
-        self.known.insert(id.clone());
+        self.known.insert(id.clone(), address.clone());
         self.peers.insert(id, (address, peer));
     }
 

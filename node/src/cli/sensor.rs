@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use dsbench_protocol::{ConfigError, Sensor};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 
@@ -54,6 +55,7 @@ fn start(settings: Settings) -> Result<(), SensorError> {
     let with_prompt = stdin == Stdin::Terminal && std::io::stdout().is_terminal();
     let prompt = with_prompt.then(|| format!("{}> ", settings.me));
     let log = Log::stdout(settings.me.clone(), prompt)?;
+    allow_connections(&log);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(live(settings, stdin, &log));
     // A look-up of a host name that is still under way must not hold up the exit.
@@ -63,6 +65,20 @@ fn start(settings: Settings) -> Result<(), SensorError> {
     }
     log.close(FLUSH_PATIENCE);
     result
+}
+
+/// A thousand connections and some files; the usual limit is just below that.
+const OPEN_FILES: u64 = 4096;
+
+/// Raises the number of files that this process may have open, as far as it may.
+fn allow_connections(log: &Log) {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = OPEN_FILES.min(hard);
+        if soft >= wanted { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) }
+    });
+    if let Err(error) = raised {
+        log.warn(format_args!("the limit of open files stays as it is, and with it that of connections: {error}"));
+    }
 }
 
 async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorError> {

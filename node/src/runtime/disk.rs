@@ -14,6 +14,8 @@ use crate::storage::{Storage, StorageError};
 #[derive(Debug)]
 pub(super) struct Disk {
     shared: Arc<Shared>,
+    /// Empty between two calls of the core; kept for its capacity.
+    taken: Vec<Record>,
     asked: Mark,
     /// The last record that something must wait for.
     needed: Mark,
@@ -33,6 +35,8 @@ struct State {
     /// The number of the last one of them.
     upto: Mark,
     end: bool,
+    /// The thread waits for records.
+    waits: bool,
     saved: Mark,
     /// The longest save since it was asked for.
     took: Duration,
@@ -40,31 +44,55 @@ struct State {
     ended: bool,
 }
 
+/// A node whose disk thread is gone would wait for it for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 impl Disk {
     pub(super) fn new(storage: Storage, node: NodeId) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let orders = Arc::clone(&shared);
         std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+            let _guard = AbortOnPanic;
             let result = orders.save_all(storage, &node);
             let mut state = orders.state();
             (state.failure, state.ended) = (result.err(), true);
             drop(state);
             orders.done.notify_one();
         })?;
-        Ok(Self { shared, asked: Mark(0), needed: Mark(0), reached: Mark(0) })
+        Ok(Self { shared, taken: Vec::new(), asked: Mark(0), needed: Mark(0), reached: Mark(0) })
     }
 
-    /// Begins to save `record`.
+    /// Takes `record` for the next [`begin`](Self::begin).
     pub(super) fn save(&mut self, record: Record) {
         self.asked.0 += 1;
         if !matches!(record, Record::Applied { .. }) {
             self.needed = self.asked;
         }
+        self.taken.push(record);
+    }
+
+    /// Begins to save what was taken: all records since the last one together.
+    pub(super) fn begin(&mut self) {
+        if self.taken.is_empty() {
+            return;
+        }
         let mut state = self.shared.state();
-        state.records.push(record);
+        state.records.append(&mut self.taken);
         state.upto = self.asked;
+        let waits = std::mem::take(&mut state.waits);
         drop(state);
-        self.shared.wanted.notify_one();
+        // A call to the system that is mostly not needed: under load the thread is at work.
+        if waits {
+            self.shared.wanted.notify_one();
+        }
     }
 
     /// What is sent now must wait for this record.
@@ -129,6 +157,7 @@ impl Shared {
                 state = self.state();
             }
             while state.records.is_empty() && !state.end {
+                state.waits = true;
                 state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if state.records.is_empty() {
@@ -169,6 +198,7 @@ mod tests {
         runtime.block_on(async {
             for term in 1..=1000 {
                 disk.save(ballot(term));
+                disk.begin();
             }
             let mut before = Mark(0);
             while disk.reached() < disk.needed() {
@@ -191,6 +221,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             disk.save(Record::Applied { index: 7 });
+            disk.begin();
             assert_eq!(disk.needed(), Mark(0));
             disk.saved().await.unwrap();
             assert_eq!(disk.reached(), Mark(1));

@@ -83,6 +83,16 @@ impl Index {
         self.last < self.first
     }
 
+    /// The end of the snapshot.
+    pub(super) fn base(&self) -> At {
+        self.base
+    }
+
+    /// Whether nothing is missing between the snapshot and the first entry.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_empty() || self.first <= self.base.index + 1
+    }
+
     pub(super) fn first(&self) -> u64 {
         self.first
     }
@@ -98,11 +108,9 @@ impl Index {
         if index == 0 {
             return Err("an entry has index 0".to_owned());
         }
-        if self.is_empty() && index > self.base.index + 1 {
-            return Err(format!("entry {index} is the first one, and the snapshot ends at {}", self.base.index));
-        }
         if self.is_empty() || index < self.first {
-            // The entries before it are in the snapshot, and everything that is here was replaced.
+            // The entries before it are in the snapshot, and everything that is here was replaced. While a log is read again, the first
+            // entries of the oldest segment may be dead ones, at whatever index: where the log begins is known at the end.
             let base = self.base;
             self.clear(At { index: index - 1, term: 0 });
             self.base = base;

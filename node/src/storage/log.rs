@@ -135,6 +135,12 @@ impl Log {
         if active.as_ref().is_none_or(|last| last.number < durable.0) && snapshot.is_some() {
             return Err(Fault::damage(&name_of(durable.0), 0, "it is missing, and there is a snapshot"));
         }
+        if !index.is_whole() {
+            let oldest = numbers.first().copied().unwrap_or(1);
+            let reason =
+                format!("entry {} is the first one, and the snapshot ends at {}", index.first(), index.base().index);
+            return Err(Fault::damage(&name_of(oldest), 0, &reason));
+        }
         let active = match active {
             // A crash came between an installed snapshot and the segment that begins after it.
             Some(old) if old.number + 1 < entries_from => {
@@ -298,6 +304,7 @@ impl Log {
         for (entry, offset) in self.undurable.drain(..) {
             index.add(entry, number, offset).expect("a core appends entries without a gap");
         }
+        assert!(index.is_whole(), "a core appends the entry after its snapshot first");
         Ok(())
     }
 

@@ -1,7 +1,8 @@
 //! UDP: discovery by broadcast, and the leader's entries by multicast. Both may lose, repeat and reorder; nothing rests on them.
 //!
 //! A datagram is one message as JSON, with its sender and the name of its cluster: two clusters on one machine or in one network hear
-//! each other's datagrams, and must not become one.
+//! each other's datagrams, and must not become one. Nor must two of the same name whose peers have the same ids, on one multicast group:
+//! a datagram also says where its sender is reached, and entries are taken only from a peer who is there.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket as StdSocket};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use super::Address;
 use super::incoming::Known;
 use super::refused::Refused;
 
@@ -49,6 +51,7 @@ pub struct Datagrams {
 struct Sent<'a> {
     cluster: &'a str,
     from: &'a NodeId,
+    at: &'a Address,
     #[serde(flatten)]
     message: &'a Message,
 }
@@ -57,6 +60,7 @@ struct Sent<'a> {
 struct Received {
     cluster: String,
     from: NodeId,
+    at: Address,
     #[serde(flatten)]
     message: Message,
 }
@@ -65,6 +69,7 @@ struct Received {
 #[derive(Debug)]
 pub(super) struct Udp {
     me: NodeId,
+    at: Address,
     cluster: String,
     discovery: Option<(Arc<UdpSocket>, SocketAddr)>,
     multicast: Option<(Arc<UdpSocket>, Option<SocketAddr>)>,
@@ -90,16 +95,18 @@ pub(super) struct Ears {
 }
 
 impl Udp {
-    /// Opens what `datagrams` asks for. `listens` is where TCP listens, `reached` where others reach this node.
+    /// Opens what `datagrams` asks for. `listens` is where TCP listens, `at` where others reach this node, and
+    /// `reached` the IP address of that.
     pub(super) fn open(
         datagrams: &Datagrams,
         listens: SocketAddr,
-        reached: IpAddr,
+        (at, reached): (&Address, IpAddr),
         ears: &Ears,
         rng: Pcg64Mcg,
     ) -> Result<Self, UdpError> {
         let mut udp = Self {
             me: ears.me.clone(),
+            at: at.clone(),
             cluster: datagrams.cluster.clone(),
             discovery: None,
             multicast: None,
@@ -168,7 +175,7 @@ impl Udp {
     }
 
     fn encode(&self, message: &Message) -> Vec<u8> {
-        let sent = Sent { cluster: &self.cluster, from: &self.me, message };
+        let sent = Sent { cluster: &self.cluster, from: &self.me, at: &self.at, message };
         serde_json::to_vec(&sent).expect("a message has text keys and plain values only")
     }
 
@@ -249,14 +256,14 @@ async fn hear_multicast(socket: Arc<UdpSocket>, cluster: String, ears: Ears, los
             continue;
         }
         match received(&buffer[..length], &cluster, &ears.me) {
-            Ok(Some(Received { from: sender, message: message @ Message::Ordered { .. }, .. }))
-                if ears.known.has(&sender) =>
-            {
-                let envelope = Envelope { from: sender, to: ears.me.clone(), message };
-                // A node that is behind gets the same over TCP.
-                let _ = ears.members.try_send(envelope);
+            Ok(Some(Received { from: sender, at, message: message @ Message::Ordered { .. }, .. })) => {
+                // One that is not known yet is nothing wrong. A node that is behind gets the same over TCP.
+                if ears.known.is_at(&sender, &at) {
+                    let envelope = Envelope { from: sender, to: ears.me.clone(), message };
+                    let _ = ears.members.try_send(envelope);
+                }
             }
-            Ok(Some(_)) => ears.refused.ignore(from, "a datagram that is no ORDERED of a peer"),
+            Ok(Some(_)) => ears.refused.ignore(from, "a datagram that is no ORDERED"),
             Ok(None) => {}
             Err(error) => ears.refused.ignore(from, format_args!("a datagram that is no message: {error}")),
         }

@@ -4,7 +4,7 @@
 //! through a queue of their own. The number of connections and the length of a line are bounded; when all places are taken, the
 //! connection that was of the least use makes room: strangers first, then clients, then peers.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,12 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use super::Heard;
 use super::client::{self, Asked, Client};
 use super::datagrams::Ears;
+use super::{Address, Heard};
 
-/// With a buffer and at most one line each, all strangers together cost less than 40 MiB.
-const CONNECTIONS_MAX: usize = 512;
+/// With a buffer and at most one line each, all strangers together cost less than 80 MiB.
+const CONNECTIONS_MAX: usize = 1024;
 /// A node writes a line at once. Who takes longer over one is holding a place.
 const LINE_PATIENCE: Duration = Duration::from_secs(10);
 /// Out of file descriptors: accepting again at once would only spin.
@@ -30,17 +30,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A moment of a peer is later than any of a client.
 const OF_A_PEER: u64 = 1 << 63;
 
-/// The peers that the core knows.
+/// The peers that the core knows, and where.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known(Arc<RwLock<BTreeSet<NodeId>>>);
+pub(super) struct Known(Arc<RwLock<BTreeMap<NodeId, Address>>>);
 
 impl Known {
     pub(super) fn has(&self, id: &NodeId) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
-    pub(super) fn insert(&self, id: NodeId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+    pub(super) fn is_at(&self, id: &NodeId, address: &Address) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id) == Some(address)
+    }
+
+    pub(super) fn insert(&self, id: NodeId, address: Address) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, address);
     }
 
     pub(super) fn remove(&self, id: &NodeId) {

@@ -1,6 +1,8 @@
 //! Peers that find each other by broadcast.
 
-use crate::harness::{Cluster, Mark, assert_one_leader_per_term};
+use std::process::Command;
+
+use crate::harness::{Cluster, Mark, Node, assert_one_leader_per_term};
 use crate::port::Port;
 
 #[test]
@@ -62,6 +64,23 @@ fn node_that_founds_alone_is_joined_by_who_is_told_where_it_is() {
     let mut two = other.start(2);
     two.awaits(Mark::START, " ADDED TO NETWORK ");
     two.reports("members=peer1,peer2 ");
+}
+
+#[test]
+fn nodes_of_a_run_are_a_network_of_their_own_without_being_told() {
+    let port = Port::free();
+    let options = ["sensor", "--id=peer1", "--bootstrap", "--data"];
+    let scratch = tempfile::tempdir().unwrap();
+    for (token, name) in [(Some("20261122T1-5eed"), "20261122T1-5eed"), (None, "default")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dsnode"));
+        command.args(options).arg(scratch.path().join(name)).env_remove("DSBENCH_RUN");
+        command.args([format!("--broadcast-port={}", port.number), format!("--listen={}", Port::free().address())]);
+        if let Some(token) = token {
+            command.env("DSBENCH_RUN", token);
+        }
+        let node = Node::start(&mut command);
+        node.awaits(Mark::START, &format!(" cluster={name} bootstrap"));
+    }
 }
 
 #[test]

@@ -38,3 +38,10 @@ impl Port {
         format!("127.0.0.1:{}", self.number)
     }
 }
+
+/// Lets this process open as many files as it may: a crowd of connections needs more than the usual limit.
+pub(crate) fn allow_a_crowd() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+}

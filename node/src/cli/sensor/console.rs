@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use dsbench_protocol::{Event, Sensor, priority};
-use dsbench_wire::{NodeId, View};
+use dsbench_wire::{NodeId, Peer, View};
 use serde::Serialize;
 
 use super::options::reading_time;
@@ -84,17 +84,17 @@ impl SensorConsole {
         format!(
             "status role={role} term={term} leader={leader} members={members} suspected={suspected} failed={failed} left={left} \
              connected={connected} ignored={ignored} dropped={dropped} view={id} last={last} \
-             committed={committed} delivered={delivered} seq={seq} open={open}"
+             committed={committed} delivered={delivered} seq={seq} open={open} orderedPeerList={} groupView={}",
+            ordered_peer_list(view),
+            group_view(view),
         )
     }
 
     fn members(&self, sensor: &Sensor) -> String {
         let view = view(sensor);
-        let mut members: Vec<_> = view.members.values().collect();
-        members.sort_by(|a, b| priority(&b.id).cmp(&priority(&a.id)));
-        let mut told = format!("view={} orderedPeerList={}", view.id, list(members.iter().map(|peer| &peer.id)));
+        let mut told = format!("view={} orderedPeerList={}", view.id, ordered_peer_list(view));
         let learners = view.learners.values().map(|peer| (peer, "learner"));
-        for (peer, what) in members.into_iter().map(|peer| (peer, "member")).chain(learners) {
+        for (peer, what) in by_priority(view).into_iter().map(|peer| (peer, "member")).chain(learners) {
             let leads = if sensor.leader() == Some(&peer.id) { " leads" } else { "" };
             // A string takes everything.
             let _ = write!(told, "\n  {} {} {what}{leads}", peer.id, peer.endpoint);
@@ -206,6 +206,27 @@ fn view(sensor: &Sensor) -> &View {
     if committed.members.is_empty() { sensor.view() } else { committed }
 }
 
+/// The members, the one of the highest priority first.
+fn by_priority(view: &View) -> Vec<&Peer> {
+    let mut members: Vec<&Peer> = view.members.values().collect();
+    members.sort_by(|a, b| priority(&b.id).cmp(&priority(&a.id)));
+    members
+}
+
+/// `peer3,peer2,peer1`: who leads if all are alive, and who after it.
+fn ordered_peer_list(view: &View) -> String {
+    list(by_priority(view).into_iter().map(|peer| &peer.id))
+}
+
+/// `peer1=127.0.0.1:7001,peer2=127.0.0.1:7002`: where the members are reached.
+fn group_view(view: &View) -> String {
+    if view.members.is_empty() {
+        return "none".to_owned();
+    }
+    let places: Vec<String> = view.members.values().map(|peer| format!("{}={}", peer.id, peer.endpoint)).collect();
+    places.join(",")
+}
+
 /// `peer1,peer2`, or `none`: a value without a space.
 pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
     let ids: Vec<&str> = ids.into_iter().map(NodeId::as_str).collect();
@@ -217,7 +238,7 @@ mod tests {
     use std::sync::Arc;
 
     use dsbench_protocol::{Change, Config, Founding};
-    use dsbench_wire::{Peer, Term};
+    use dsbench_wire::Term;
 
     use super::*;
 
@@ -258,7 +279,8 @@ mod tests {
         assert_eq!(
             console.status(&sensor, TRAFFIC),
             "status role=joining term=0 leader=none members=none suspected=peer2 failed=peer3 left=peer4 \
-             connected=2 ignored=1 dropped=0 view=0 last=0 committed=0 delivered=0 seq=0 open=0"
+             connected=2 ignored=1 dropped=0 view=0 last=0 committed=0 delivered=0 seq=0 open=0 \
+             orderedPeerList=none groupView=none"
         );
         console.told(&Event::Recovered { peer: three, term });
         console.told(&Event::Follows { leader: two, term });
@@ -267,6 +289,13 @@ mod tests {
         console.told(&view(4, 3));
         let status = console.status(&sensor, TRAFFIC);
         assert!(status.contains("left=none"), "who is out of the view is no trouble any more: {status}");
+    }
+
+    #[test]
+    fn views_are_told_by_priority_and_with_places() {
+        let Event::ViewChange { view, .. } = view(4, 3) else { panic!("a view") };
+        assert_eq!(ordered_peer_list(&view), "peer3,peer2,peer1");
+        assert_eq!(group_view(&view), "peer1=127.0.0.1:7001,peer2=127.0.0.1:7002,peer3=127.0.0.1:7003");
     }
 
     #[test]

@@ -314,11 +314,11 @@ impl SensorArgs {
         if self.multicast_loss > 0.0 && self.multicast == Multicast::Off {
             return Err(UsageError::LossOfNothing);
         }
-        let cluster = self.cluster.or_else(|| std::env::var(RUN).ok()).unwrap_or_else(|| CLUSTER.to_owned());
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
-        if cluster.is_empty() || cluster.len() > CLUSTER_MAX || !cluster.chars().all(allowed) {
-            return Err(UsageError::Cluster(cluster));
-        }
+        let cluster = match self.cluster {
+            Some(given) if is_cluster(&given) => given,
+            Some(given) => return Err(UsageError::Cluster(given)),
+            None => std::env::var(RUN).map_or_else(|_| CLUSTER.to_owned(), |run| of_run(&run)),
+        };
         let datagrams = Datagrams {
             cluster,
             broadcast_port: discovers.then_some(self.broadcast_port),
@@ -348,6 +348,16 @@ fn by_id(members: Vec<Member>) -> Result<BTreeMap<NodeId, Address>, UsageError> 
         }
     }
     Ok(peers)
+}
+
+fn is_cluster(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    !name.is_empty() && name.len() <= CLUSTER_MAX && name.chars().all(allowed)
+}
+
+/// The network of a run of dsbench: its token, or what stands for one that is too long for a log line.
+fn of_run(token: &str) -> String {
+    if is_cluster(token) { token.to_owned() } else { format!("run-{:032x}", fnv(token.bytes())) }
 }
 
 /// On this machine alone, because a node believes whoever it hears; the same after a restart, because others remember it.
@@ -391,7 +401,10 @@ fn randomness(seed: Option<u64>, me: &NodeId) -> Pcg64Mcg {
 
 /// FNV-1a over seed and id: an own, fixed hash, because a seed is an interface.
 fn keyed(seed: u64, me: &NodeId) -> u128 {
-    let bytes = seed.to_le_bytes().into_iter().chain(me.as_str().bytes());
+    fnv(seed.to_le_bytes().into_iter().chain(me.as_str().bytes()))
+}
+
+fn fnv(bytes: impl Iterator<Item = u8>) -> u128 {
     bytes.fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     })
@@ -435,6 +448,8 @@ mod tests {
         assert_eq!(expects.config.founding, Founding::Expect(3));
         assert_eq!(expects.datagrams.broadcast_port, Some(9999));
         assert_eq!(expects.listen, usual_address(&expects.me), "the same after a restart");
+        let ports: BTreeSet<Address> = (1..=20).map(|n| usual_address(&format!("peer{n}").parse().unwrap())).collect();
+        assert_eq!(ports.len(), 20, "peers of one machine do not meet");
         let joins = settings("--id peer4 --join peer1=10.0.0.1:7001 --no-discover").unwrap();
         assert_eq!((joins.config.founding, joins.config.contacts.len()), (Founding::Join, 1));
         assert_eq!(joins.datagrams.broadcast_port, None);
@@ -484,6 +499,16 @@ mod tests {
             let refusal = settings(options).expect_err(options);
             assert!(refusal.contains(reason), "{options}: {refusal}");
         }
+    }
+
+    #[test]
+    fn every_run_is_a_network_of_its_own_whatever_its_token() {
+        assert_eq!(of_run("20261122T1-5eed"), "20261122T1-5eed");
+        let long = "x".repeat(300);
+        for token in ["", "a b", long.as_str(), "scenario[nodes.count=3]"] {
+            assert!(is_cluster(&of_run(token)), "{token}");
+        }
+        assert_ne!(of_run(&long), of_run(&format!("{long}y")));
     }
 
     #[test]

@@ -37,6 +37,21 @@ fn is_recovered(disk: &Disk, life: &Option<Life>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn dead_entries_at_the_beginning_of_the_oldest_segment_are_no_gap() {
+    let entry = |back, size| Act::Entry { back, size };
+    let fill = (0..9).map(|_| entry(0, 450));
+    // A new segment begins with entry 10, which another leader's entry 8 replaces with those before it; then entries up to 7 go.
+    let after = [entry(0, 10), entry(3, 10), entry(0, 10), entry(0, 10), entry(0, 10), Act::Checkpoint { back: 4 }];
+    let acts: Vec<Act> = fill.chain([Act::Commit]).chain(after).collect();
+    let disk = Disk::default();
+    let life = live(&disk, &acts).unwrap();
+    assert!(!disk.has("log.0000000001") && disk.has("log.0000000002"));
+    let (_, found, held) = reopened(&disk.after_a_kill()).unwrap();
+    assert_eq!(found.entries, Some((8, 11)));
+    assert_eq!(which(&life.states, life.states.len() - 1, &held), Some(life.states.len() - 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
