@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chat;
 mod clients;
 mod discovery;
 mod election;
@@ -9,6 +10,7 @@ mod harness;
 mod hostile;
 mod log;
 mod messages;
+mod p2p;
 mod person;
 mod port;
 mod storage;

@@ -103,9 +103,9 @@ impl<M: Machine> Replica<M> {
         self.classroom.last = entry.index;
         if let Content::Command { id, payload } = &entry.content {
             let (seq, term, view) = (entry.index, entry.term, self.classroom.view);
-            let (id, text) = (id.clone(), Arc::clone(payload));
+            let (id, (room, text)) = (id.clone(), M::shown(payload));
             self.answer_numbered(&id, seq, term, cx);
-            cx.event(Event::Delivered { seq, term, index: seq, id, view, text });
+            cx.event(Event::Delivered { seq, term, index: seq, id, view, room, text });
         }
         self.classroom.kept.push_back(entry);
         if self.classroom.kept.len() > KEPT {
@@ -200,7 +200,7 @@ impl<M: Machine> Replica<M> {
         self.classroom.absent = absent;
         self.classroom.view += 1;
         let (term, view) = (self.term(), self.classroom_view());
-        cx.event(Event::ViewChange { view: Arc::clone(&view), term, change });
+        cx.event(Event::ViewChange { view: Arc::clone(&view), ranking: M::RANKING, term, change });
         for id in self.others(cx.me) {
             cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
         }
@@ -222,7 +222,7 @@ impl<M: Machine> Replica<M> {
         if self.leader.as_ref() == Some(from) && view.id != self.classroom.view {
             self.classroom.view = view.id;
             let change = Change::Founded;
-            cx.event(Event::ViewChange { view: Arc::clone(view), term, change });
+            cx.event(Event::ViewChange { view: Arc::clone(view), ranking: M::RANKING, term, change });
         }
     }
 }
