@@ -25,6 +25,8 @@ struct Peer {
     heard: Duration,
     /// Since when its silence counts: later than `heard` after a standstill of our own.
     silent_since: Duration,
+    /// When it failed or left.
+    gone_since: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Suspicions {
             peer.watched = false;
         }
         for id in peers {
-            let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now };
+            let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now, gone_since: now };
             let peer = self.peers.entry(id.clone()).or_insert(fresh);
             peer.watched = true;
             peer.silent_since = if peer.state == State::Suspected { now.saturating_sub(self.timeout) } else { now };
@@ -64,7 +66,7 @@ impl Suspicions {
     /// Watches `id` as well, from now on.
     pub(crate) fn watch_also(&mut self, id: &NodeId, now: Duration) {
         if !self.is_watched(id) {
-            let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now };
+            let fresh = Peer { state: State::Trusted, watched: true, heard: now, silent_since: now, gone_since: now };
             self.peers.insert(id.clone(), fresh);
         }
     }
@@ -93,8 +95,9 @@ impl Suspicions {
 
     /// `id` said goodbye: its silence means nothing any more.
     pub(crate) fn left(&mut self, id: &NodeId, now: Duration) {
-        let gone = Peer { state: State::Left, watched: false, heard: now, silent_since: now };
-        self.peers.entry(id.clone()).and_modify(|peer| peer.state = State::Left).or_insert(gone);
+        let gone = Peer { state: State::Left, watched: false, heard: now, silent_since: now, gone_since: now };
+        let leaves = |peer: &mut Peer| (peer.state, peer.gone_since) = (State::Left, now);
+        self.peers.entry(id.clone()).and_modify(leaves).or_insert(gone);
     }
 
     /// This node itself stood still: nobody's silence counts until now.
@@ -117,7 +120,7 @@ impl Suspicions {
                 news.push(Silence::Suspected(id.clone()));
             }
             if peer.state == State::Suspected && silence >= 2 * self.timeout {
-                peer.state = State::Failed;
+                (peer.state, peer.gone_since) = (State::Failed, now);
                 news.push(Silence::Failed(id.clone()));
             }
         }
@@ -138,6 +141,11 @@ impl Suspicions {
     pub(crate) fn is_heard(&self, id: &NodeId, now: Duration) -> bool {
         let recent = |peer: &Peer| now.saturating_sub(peer.heard) < self.timeout;
         self.peers.get(id).is_some_and(|peer| peer.state == State::Trusted && recent(peer))
+    }
+
+    /// Since when `id` is known to have failed or left; nothing if it is not gone.
+    pub(crate) fn gone_since(&self, id: &NodeId) -> Option<Duration> {
+        self.peers.get(id).filter(|peer| matches!(peer.state, State::Failed | State::Left)).map(|peer| peer.gone_since)
     }
 
     /// Whether nothing is to be expected of `id` soon: it is suspected, has failed or left.

@@ -73,6 +73,11 @@ impl Lease {
         }
     }
 
+    /// Whether `id` has answered a heartbeat that was sent at `since` or later.
+    pub(crate) fn has_answered_since(&self, id: &NodeId, since: Duration) -> bool {
+        self.followers.get(id).is_some_and(|follower| follower.proven >= since)
+    }
+
     /// Whether `id` has answered for one timeout without a gap, and still does.
     pub(crate) fn is_steady(&self, id: &NodeId, now: Duration) -> bool {
         self.followers.get(id).is_some_and(|follower| {

@@ -164,7 +164,8 @@ pub enum Effect<P: Process> {
     Broadcast(Message),
     /// Peers may be sent to from now on, at this endpoint.
     Connect(Peer),
-    /// Nothing will be sent to this peer any more, after what was.
+    /// Nothing will be sent to this peer any more, after what was: it waits like `Send`. A later `Connect` of the same peer takes
+    /// back one that still waits.
     Forget(NodeId),
     /// Arm (or arm again) a timer at this time since start.
     Arm(P::Timer, Duration),

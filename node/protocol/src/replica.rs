@@ -93,6 +93,8 @@ pub enum Timer {
     Transfer,
     /// Requests without an answer are asked again.
     Ask,
+    /// Followers whose answers are missing are sent the same again.
+    Repair,
 }
 
 impl<M: Machine> Replica<M> {
@@ -344,6 +346,7 @@ impl<M: Machine> Process for Replica<M> {
             Timer::Election => self.stage_over(cx),
             Timer::Transfer => self.transfer_over(cx),
             Timer::Ask => self.ask_again(cx),
+            Timer::Repair => self.repair(cx),
         }
     }
 

@@ -151,7 +151,7 @@ pub struct Recovered {
     pub first: u64,
     /// The last entry of the log, or where the snapshot ends when nothing follows it.
     pub last: Position,
-    /// Of the last [`Record::Applied`], or of an installed snapshot that is later.
+    /// Of the last [`Record::Applied`]. An installed snapshot may be later: that it was told is not known then.
     pub applied: u64,
     /// How many bytes at the end were cut off because a crash had left them half-written.
     pub torn: u64,

@@ -77,13 +77,15 @@ pub(super) struct Teller<M> {
     repeats: VecDeque<u64>,
     /// The log has what it can take for now.
     pub(super) is_full: bool,
+    /// What had been told when the log was asked to say that it has it.
+    asked: u64,
 }
 
 impl<M: Machine> Teller<M> {
     /// Everything that is applied has been told, under `view`.
     pub(super) fn of(state: &State<M>, view: Arc<View>) -> Self {
         let machine = state.machine.clone();
-        Self { machine, told: state.applied.index, view, repeats: VecDeque::new(), is_full: false }
+        Self { machine, told: state.applied.index, view, repeats: VecDeque::new(), is_full: false, asked: 0 }
     }
 
     /// The last entry that was told.
@@ -140,7 +142,7 @@ impl<M: Machine> Replica<M> {
     /// it and its log line would skip the line for ever.
     pub(super) fn told_all(&mut self, cx: &mut Cx<'_, Self>) {
         self.teller.is_full = false;
-        self.persist(Record::Applied { index: self.teller.told }, cx);
+        self.persist(Record::Applied { index: self.teller.asked }, cx);
         self.tell(cx);
         self.checkpoint(cx);
     }
@@ -163,8 +165,22 @@ impl<M: Machine> Replica<M> {
             }
         }
         if told > 0 {
-            self.teller.is_full = true;
-            cx.more();
+            self.ask_for_room(cx);
+        }
+    }
+
+    fn ask_for_room(&mut self, cx: &mut Cx<'_, Self>) {
+        self.teller.is_full = true;
+        self.teller.asked = self.teller.told;
+        cx.more();
+    }
+
+    /// Says where deliveries begin, after a snapshot.
+    pub(super) fn tell_installed(&mut self, cx: &mut Cx<'_, Self>) {
+        let (seq, index) = (self.state.machine.done(), self.state.applied.index);
+        cx.event(Event::Installed { seq, index });
+        if !self.teller.is_full {
+            self.ask_for_room(cx);
         }
     }
 
@@ -233,14 +249,13 @@ impl<M: Machine> Replica<M> {
 
     /// Begins again with a snapshot's state.
     pub(super) fn restore(&mut self, state: State<M>, view: Arc<View>, cx: &mut Cx<'_, Self>) {
-        let was_full = self.teller.is_full;
+        let (was_full, asked) = (self.teller.is_full, self.teller.asked);
         let before = Arc::clone(&self.teller.view);
         self.state = state;
         self.teller = Teller::of(&self.state, Arc::clone(&before));
-        self.teller.is_full = was_full;
+        (self.teller.is_full, self.teller.asked) = (was_full, asked);
         let at = self.state.applied;
-        let seq = self.state.machine.done();
-        cx.event(Event::Installed { seq, index: at.index });
+        self.tell_installed(cx);
         self.tell_view(&view, at, cx);
     }
 }

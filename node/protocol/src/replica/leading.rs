@@ -30,6 +30,8 @@ pub(super) struct Leading {
     pub(super) joiners: BTreeMap<NodeId, Peer>,
     /// Members that came back with another disk, as they are now.
     pub(super) replaced: BTreeMap<NodeId, u64>,
+    /// The timer for missing answers is armed.
+    pub(super) is_repairing: bool,
 }
 
 impl<M: Machine> Replica<M> {
@@ -50,6 +52,7 @@ impl<M: Machine> Replica<M> {
             taken: BTreeMap::new(),
             joiners: BTreeMap::new(),
             replaced: BTreeMap::new(),
+            is_repairing: false,
         });
         self.leader = Some(cx.me.clone());
         self.suspicions.watch(&others, cx.now);
@@ -75,6 +78,7 @@ impl<M: Machine> Replica<M> {
         self.leading = None;
         cx.disarm(Timer::Heartbeat);
         cx.disarm(Timer::Transfer);
+        cx.disarm(Timer::Repair);
         self.lose_leader(cx);
     }
 
@@ -120,6 +124,7 @@ impl<M: Machine> Replica<M> {
                 leading.lease.acknowledged(from, seq, cx.now);
             }
             self.heartbeat_answered(from, seq, matched, incarnation, cx);
+            self.manage(cx);
         }
     }
 

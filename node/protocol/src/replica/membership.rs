@@ -92,7 +92,12 @@ impl<M: Machine> Replica<M> {
             return (!gone.is_empty()).then_some(view);
         }
         let gone = gone.next()?;
-        let is_well = |id: &&NodeId| *id == cx.me || !is_gone(id) && self.suspicions.is_heard(id, cx.now);
+        // Asked after that: a view that shrinks to two, of which one has just died with its disk, would be stuck for ever.
+        let since = self.suspicions.gone_since(gone).unwrap_or_default();
+        let is_well = |id: &&NodeId| {
+            let has_answered = leading.lease.has_answered_since(id, since) && self.suspicions.is_heard(id, cx.now);
+            *id == cx.me || !is_gone(id) && has_answered
+        };
         if view.members.keys().filter(is_well).count() < view.majority() {
             return None;
         }

@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsbench_wire::{Content, Entry, Message, NodeId, Position, Record, Snapshot, Term};
 
-use super::Replica;
+use super::{Replica, Timer};
 use crate::{Cx, Machine};
 
 /// Entries in one message, by their weight: with its frame it fits into a line.
@@ -18,6 +19,8 @@ pub(super) const BATCH: usize = 60 * 1024;
 const DATAGRAM: usize = 8 * 1024;
 /// Messages with entries that may be unanswered at a time. What comes meanwhile goes together into the next.
 const WINDOW: usize = 8;
+/// The longest time after which an answer is missed.
+const REPAIR_MAX: Duration = Duration::from_millis(250);
 
 /// How far one follower has come.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Progress {
     /// A round of heartbeats, and what was sent before it: whoever answers the round without having that has lost it.
     round: Option<(u64, u64)>,
     hears_multicast: bool,
+    /// For what an answer was missing when the leader looked last.
+    missing: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -59,6 +64,7 @@ impl Progress {
             told_commit: 0,
             round: None,
             hears_multicast: false,
+            missing: None,
         }
     }
 
@@ -93,6 +99,15 @@ impl Progress {
             self.next = self.matched + 1;
         }
         self.next = self.next.max(self.matched + 1);
+    }
+
+    /// The answer that is awaited: to the oldest message in flight, or to the question where the logs part.
+    fn awaits(&self) -> Option<u64> {
+        match self.flow {
+            Flow::Probing { is_asked: true } => Some(self.next),
+            Flow::Streaming => self.in_flight.front().copied(),
+            _ => None,
+        }
     }
 
     /// Whether multicast is enough for it.
@@ -130,6 +145,7 @@ impl<M: Machine> Replica<M> {
         let entry = Entry { index: self.log.last().index + 1, term: self.term(), content };
         self.store(entry, cx);
         self.spread(cx);
+        self.watch_answers(cx);
     }
 
     /// Sends whatever is due to anybody.
@@ -166,6 +182,37 @@ impl<M: Machine> Replica<M> {
             progress.told_commit = commit;
             let prev = Position { term: of, index: before };
             cx.send_now(id, Message::Append { term, prev, commit, entries });
+        }
+    }
+
+    /// Upon Repair: an answer that was awaited the last time already is not waited for any longer. Without this a lost message
+    /// would cost a heartbeat, which may be seconds.
+    pub(super) fn repair(&mut self, cx: &mut Cx<'_, Self>) {
+        let Some(leading) = &mut self.leading else { return };
+        let mut late = Vec::new();
+        for (id, progress) in leading.progress.iter_mut().filter(|(id, _)| !self.suspicions.is_silent(id)) {
+            let awaits = progress.awaits();
+            if awaits.is_some() && progress.missing == awaits {
+                let is_streaming = matches!(progress.flow, Flow::Streaming);
+                progress.probe(if is_streaming { progress.matched + 1 } else { progress.next });
+                late.push(id.clone());
+            }
+            progress.missing = progress.awaits().or(awaits);
+        }
+        leading.is_repairing = leading.progress.values().any(|progress| progress.missing.is_some());
+        if leading.is_repairing {
+            cx.arm(Timer::Repair, self.config.heartbeat_interval.min(REPAIR_MAX));
+        }
+        for id in late {
+            self.replicate(&id, cx);
+        }
+    }
+
+    /// Looks after what was just sent, if nobody does yet.
+    fn watch_answers(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Some(leading) = self.leading.as_mut().filter(|leading| !leading.is_repairing) {
+            leading.is_repairing = true;
+            cx.arm(Timer::Repair, self.config.heartbeat_interval.min(REPAIR_MAX));
         }
     }
 

@@ -36,6 +36,10 @@ impl<M: Machine> Replica<M> {
             self.replay(applied.min(last.index), cx);
             let entries = (last.index + 1).saturating_sub(first);
             cx.event(Event::Restored { entries, applied: self.commit, torn });
+            if applied < covered.index {
+                // A snapshot was installed, and the line that says so may be lost.
+                self.tell_installed(cx);
+            }
         } else if self.ballot.term == Term::default() {
             self.found_alone(cx);
         }

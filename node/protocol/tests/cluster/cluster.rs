@@ -467,6 +467,8 @@ impl Cluster {
             Effect::Multicast(message) | Effect::Broadcast(message) => self.multicast(id, &message),
             Effect::Connect(peer) => {
                 if let Some(running) = self.running(id) {
+                    // A farewell that still waits for the disk must not undo it.
+                    running.held.retain(|held| !matches!(held, Held::Forget(id) if *id == peer.id));
                     running.peers.insert(peer.id);
                 }
             }
@@ -641,11 +643,16 @@ impl Cluster {
         self.tell(|| format!("{id} ! has a new disk"));
     }
 
-    /// Whether the others can do without this node's disk: whatever view is in force anywhere knows which disk it is, and the
-    /// other members are a majority. No protocol survives more.
+    /// Whether the others can do without this node's disk: whatever view is in force anywhere knows which disk it is, the other
+    /// members are a majority, and all of them are there. (A view that shrinks to two while one of the two loses its disk is
+    /// stuck, and so is any protocol that lets views shrink.)
     fn can_spare(&self, id: &NodeId) -> bool {
         let Some(incarnation) = self.nodes[id].disk.incarnation() else { return false };
         let others = self.nodes.iter().filter(|&(other, _)| other != id);
+        let is_up = |node: &Node| node.running.as_ref().is_some_and(|running| running.paused.is_none());
+        if !self.network.is_well() || !others.clone().all(|(_, node)| is_up(node)) {
+            return false;
+        }
         let mut views = others.map(|(_, node)| node.disk.latest_view());
         let is_known = |view: &View| {
             let known = view.members.values().chain(view.learners.values()).all(|peer| peer.incarnation != 0);

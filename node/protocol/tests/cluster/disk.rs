@@ -50,7 +50,6 @@ impl Image {
             }
             Record::Install(snapshot) => {
                 self.log.clear();
-                self.state.applied = snapshot.at.index;
                 self.state.snapshot = Some(snapshot);
             }
             Record::Entry(entry) => {

@@ -64,7 +64,7 @@ fn copies_of_an_old_term_that_count_are_caught_by_their_script() {
 
 #[test]
 fn a_delivery_before_commitment_is_caught_at_the_next_leader() {
-    is_caught(Mistake::DeliversUncommitted, 0..160, &["without"], 1);
+    is_caught(Mistake::DeliversUncommitted, 0..100, &["without"], 1);
     assert!(catches(
         Mistake::DeliversUncommitted,
         delivering::a_message_is_delivered_when_it_is_committed_and_not_before

@@ -78,6 +78,14 @@ impl Network {
         }
     }
 
+    /// Whether nothing is wrong with any link.
+    pub(crate) fn is_well(&self) -> bool {
+        self.links.values().all(|link| {
+            let Rule { is_cut, loss_permille, delay_max, .. } = link.rule;
+            !is_cut && loss_permille == 0 && delay_max.is_zero()
+        })
+    }
+
     pub(crate) fn heal(&mut self) {
         for link in self.links.values_mut() {
             link.rule = Rule::default();

@@ -27,6 +27,7 @@ fn a_snapshot_takes_the_place_of_a_log_that_is_behind_and_requests_in_it_are_ans
         > peer3 APPEND term=2 prev=1.40 entries=2.41:b/1 commit=41
           store 2.41:b/1
           peer3 < APPEND_ACK granted=true term=2
+        > more
           | DELIVERED seq=31 term=2 index=41 msg=b/1 from=b view=2 text=text
         "#,
     );

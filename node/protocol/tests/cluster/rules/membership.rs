@@ -4,7 +4,7 @@ use crate::modes::{majority, sticky};
 use crate::script::plays;
 
 #[test]
-fn a_member_that_failed_leaves_the_view_if_those_who_are_heard_are_a_majority() {
+fn a_member_that_failed_leaves_the_view_once_a_majority_has_answered_a_heartbeat_sent_after_that() {
     plays(
         sticky,
         "
@@ -34,6 +34,10 @@ fn a_member_that_failed_leaves_the_view_if_those_who_are_heard_are_a_majority() 
           peer1 << HEARTBEAT commit=2 seq=8 term=1
           peer3 << HEARTBEAT commit=2 seq=8 term=1
           | FAILED peer=peer3 term=1
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=9 term=1
+          peer3 << HEARTBEAT commit=2 seq=9 term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=9
           store 1.3:view2[peer1,peer2]
           peer1 << APPEND prev=1.2 entries=1.3:view2[peer1,peer2] commit=2 term=1
         > peer1 APPEND_ACK term=1 granted=true matched=3

@@ -1,6 +1,6 @@
 //! How entries come into a log, and what a leader does when they do not.
 
-use crate::modes::{majority, multicast};
+use crate::modes::{majority, multicast, sticky};
 use crate::script::plays;
 
 #[test]
@@ -266,6 +266,43 @@ fn multicast_is_heard_by_who_answers_it_and_a_gap_is_repaired_by_tcp() {
           peer3 << APPEND prev=1.3 entries=1.4:a/2 commit=3 term=1
         > peer1 APPEND_ACK term=1 granted=false matched=3 ordered=true
           peer1 << APPEND prev=1.3 entries=1.4:a/2 commit=3 term=1
+        ",
+    );
+}
+
+#[test]
+fn an_answer_that_is_missing_twice_is_not_waited_for_any_longer() {
+    plays(
+        sticky,
+        "
+        > lead
+        > ask a/1 text
+          | requested msg=a/1 text=text
+          store 1.3:a/1
+          peer1 << APPEND prev=1.2 entries=1.3:a/1 commit=2 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=2 term=1
+        > timer Repair
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer1 APPEND_ACK term=1 granted=true matched=3
+          | acknowledged msg=a/1 seq=1 term=1
+          ! acknowledged msg=a/1 seq=1 term=1
+          | DELIVERED seq=1 term=1 index=3 msg=a/1 from=a view=1 text=text
+          peer1 << APPEND prev=1.3 entries= commit=3 term=1
+          peer3 << APPEND prev=1.3 entries= commit=3 term=1
+        > timer Repair
+          peer1 << HEARTBEAT commit=3 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
+        > timer Repair
+          peer1 << HEARTBEAT commit=3 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
+        > peer3 APPEND_ACK term=1 granted=true matched=3
+        > timer Repair
+          peer1 << HEARTBEAT commit=3 seq=4 term=1
+          peer3 << HEARTBEAT commit=3 seq=4 term=1
+          | stepped down term=1 reason=no-majority
         ",
     );
 }

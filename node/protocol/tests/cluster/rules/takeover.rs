@@ -80,27 +80,25 @@ fn a_leader_whose_offer_comes_to_nothing_stays_and_does_not_offer_again_at_once(
           | FAILED peer=peer1 term=1
           | leadership transfer failed to=peer3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=8
+          store 1.3:view2[peer2,peer3]
+          peer3 << APPEND prev=1.2 entries=1.3:view2[peer2,peer3] commit=2 term=1
         > 100ms
-          peer1 << HEARTBEAT commit=2 seq=9 term=1
           peer3 << HEARTBEAT commit=2 seq=9 term=1
           | transferring leadership to=peer3 term=1
-          peer3 < TIMEOUT_NOW term=1
         > peer3 HEARTBEAT_ACK term=1 seq=9
+          | VIEW_CHANGE view=2 members=peer3,peer2 term=1 reason=removed:peer1
+          peer1 < VIEW_CHANGE view=view2[peer2,peer3] term=1
+          peer3 << APPEND prev=1.3 entries= commit=3 term=1
+          peer3 < TIMEOUT_NOW term=1
         > timer Transfer
-          peer1 << HEARTBEAT commit=2 seq=10 term=1
-          peer3 << HEARTBEAT commit=2 seq=10 term=1
-          peer1 << HEARTBEAT commit=2 seq=11 term=1
-          peer3 << HEARTBEAT commit=2 seq=11 term=1
-          peer1 << HEARTBEAT commit=2 seq=12 term=1
-          peer3 << HEARTBEAT commit=2 seq=12 term=1
+          peer3 << HEARTBEAT commit=3 seq=10 term=1
+          peer3 << HEARTBEAT commit=3 seq=11 term=1
+          peer3 << HEARTBEAT commit=3 seq=12 term=1
           | leadership transfer failed to=peer3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=12
         > 200ms
-          peer1 << HEARTBEAT commit=2 seq=13 term=1
-          peer3 << HEARTBEAT commit=2 seq=13 term=1
-          store 1.3:view2[peer2,peer3]
-          peer3 << APPEND prev=1.2 entries=1.3:view2[peer2,peer3] commit=2 term=1
-          peer3 << HEARTBEAT commit=2 seq=14 term=1
+          peer3 << HEARTBEAT commit=3 seq=13 term=1
+          peer3 << HEARTBEAT commit=3 seq=14 term=1
         ",
     );
 }
@@ -183,17 +181,21 @@ pub(crate) fn a_leader_takes_no_requests_while_it_hands_over_and_asks_its_succes
         > 200ms
           peer1 << HEARTBEAT commit=3 seq=2 term=1
           peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
           peer1 << HEARTBEAT commit=3 seq=3 term=1
           peer3 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer3 HEARTBEAT_ACK term=1 seq=3 matched=2
           peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer1 HEARTBEAT_ACK term=1 seq=3
         > 200ms
           peer1 << HEARTBEAT commit=3 seq=4 term=1
           peer3 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
           peer1 << HEARTBEAT commit=3 seq=5 term=1
           peer3 << HEARTBEAT commit=2 seq=5 term=1
           | transferring leadership to=peer3 term=1
+          peer3 << APPEND prev=1.2 entries=1.3:a/1 commit=3 term=1
         > peer1 SEQUENCER_REQUEST term=1 id=b/1
         > peer3 APPEND_ACK term=1 granted=true matched=3
           peer3 < TIMEOUT_NOW term=1
