@@ -12,6 +12,7 @@ mod index;
 mod inspect;
 mod log;
 mod medium;
+mod recovery;
 mod snapshot;
 mod walk;
 
@@ -232,7 +233,6 @@ fn recovered(found: &Found) -> Result<Recovered, Fault> {
     let (last, term) = found.last;
     recovered.last = Position { term: Term(term), index: last };
     recovered.first = found.entries.map_or(last + 1, |(first, _)| first);
-    recovered.applied = recovered.applied.max(found.installed);
     recovered.torn = found.torn.as_ref().map_or(0, |torn| torn.bytes);
     Ok(recovered)
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use super::frame::{Frame, Kind};
-use super::log::{name_of, number_of, owner};
+use super::log::{name_of, number_of};
+use super::recovery::owner;
 use super::snapshot;
 use super::walk::{End, Step, Walk};
 

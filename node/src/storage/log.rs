@@ -17,16 +17,14 @@ use super::fault::Fault;
 use super::frame::{Frame, HEADER, Kind};
 use super::index::{At, Index, ReadError, Stored};
 use super::medium::{Blob, Medium};
+use super::recovery::Recovery;
 use super::snapshot;
-use super::walk::{End, Step, Walk};
 
 /// A full segment is closed, and the next one begun.
 const SEGMENT_MAX: u64 = 64 << 20;
 /// Room is made in steps, small ones first: a demonstration has a hundred small logs.
 const RESERVE: u64 = 256 << 10;
 const RESERVE_MAX: u64 = 4 << 20;
-/// Recovery reads this much at once.
-const CHUNK: usize = 256 << 10;
 /// The largest write; a commit with more has several.
 const WRITE_MAX: usize = 4 << 20;
 const FORMAT: &str = "dsbench-node-log 1";
@@ -57,8 +55,6 @@ pub(crate) struct Found {
     pub(crate) entries: Option<(u64, u64)>,
     /// Index and term of the last entry, or of the snapshot's last one.
     pub(crate) last: (u64, u64),
-    /// The end of the last installed snapshot, 0 without one.
-    pub(crate) installed: u64,
     pub(crate) torn: Option<Torn>,
 }
 
@@ -83,17 +79,16 @@ pub(crate) struct Log {
     buffer: Vec<u8>,
     /// Entries in the buffer and in what is written but not durable.
     undurable: Vec<(At, u64)>,
-    installed: u64,
     /// After a failed fsync the kernel may have dropped the dirty pages and report success the next time.
     failed: bool,
 }
 
 /// The segment that is written.
 #[derive(Debug)]
-struct Active {
-    number: u64,
+pub(super) struct Active {
+    pub(super) number: u64,
     blob: Arc<dyn Blob>,
-    len: u64,
+    pub(super) len: u64,
     durable: u64,
     reserved: u64,
     /// Whether the last frame says that everything before it is durable.
@@ -104,6 +99,13 @@ struct Active {
 #[derive(Debug, Clone)]
 pub(crate) struct Reader {
     index: Arc<Mutex<Index>>,
+}
+
+impl Active {
+    /// A segment that is whole and durable up to `len`, to go on there.
+    pub(super) fn new(number: u64, blob: Arc<dyn Blob>, len: u64) -> Self {
+        Self { number, blob, len, durable: len, reserved: len, marked: false }
+    }
 }
 
 impl Log {
@@ -159,7 +161,6 @@ impl Log {
             active,
             buffer: Vec::new(),
             undurable: Vec::new(),
-            installed: snapshot.as_ref().map_or(0, |(head, _)| head.installed),
             failed: false,
         };
         log.discard_before(entries_from)?;
@@ -181,7 +182,6 @@ impl Log {
             snapshot: snapshot.map(|(_, body)| body),
             entries: (first <= last.index).then_some((first, last.index)),
             last: (last.index, last.term),
-            installed: log.installed,
             torn,
         };
         Ok((log, found))
@@ -242,8 +242,7 @@ impl Log {
         self.guarded(|log| {
             let oldest = log.lock().segments().next().unwrap_or(log.active.number);
             let durable = (log.active.number, log.active.durable);
-            let head =
-                snapshot::Head { entries_from: oldest, at: At { index, term }, durable, installed: log.installed };
+            let head = snapshot::Head { entries_from: oldest, at: At { index, term }, durable };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.lock().set_base(head.at);
             log.drop_superfluous()
@@ -253,11 +252,10 @@ impl Log {
     /// Replaces everything by a snapshot: the log is empty then, and begins after it.
     pub(crate) fn install(&mut self, index: u64, term: u64, body: &[u8]) -> Result<(), Fault> {
         self.commit()?;
-        self.installed = index;
         self.guarded(|log| {
             let next = log.active.number + 1;
             let durable = (log.active.number, log.active.durable);
-            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable, installed: log.installed };
+            let head = snapshot::Head { entries_from: next, at: At { index, term }, durable };
             snapshot::write(log.medium.as_ref(), &log.node, head, body)?;
             log.rotate()?;
             log.lock().clear(head.at);
@@ -404,101 +402,7 @@ fn begin(
         .and_then(|()| medium.sync())
         .map_err(|source| Fault::io("begin", &name, source))?;
     let len = bytes.len() as u64;
-    Ok(Active { number, blob, len, durable: len, reserved: len, marked: true })
-}
-
-/// What recovery has gathered from the segments so far.
-struct Recovery<'a> {
-    medium: &'a dyn Medium,
-    node: &'a str,
-    index: Index,
-    latest: BTreeMap<Kind, Vec<u8>>,
-    entries_from: u64,
-    /// See [`snapshot::Head`].
-    durable: (u64, u64),
-    torn: Option<Torn>,
-}
-
-impl Recovery<'_> {
-    /// Reads one segment. `before` are the number and length of the one before it.
-    fn segment(&mut self, number: u64, before: Option<(u64, u64)>, is_last: bool) -> Result<Active, Fault> {
-        let name = name_of(number);
-        if let Some((last, _)) = before.filter(|(last, _)| last + 1 != number) {
-            return Err(Fault::damage(&name_of(last + 1), 0, "it is missing"));
-        }
-        let blob: Arc<dyn Blob> = self.medium.open(&name).map_err(|source| Fault::io("open", &name, source))?.into();
-        self.index.push_segment(number, Arc::clone(&blob));
-        let reading = |source| Fault::io("read", &name, source);
-        let mut walk = Walk::new(Arc::clone(&blob), number, 0, CHUNK);
-        let mut beginning = 0;
-        while let Step::Frame(offset, frame) = walk.next().map_err(reading)? {
-            match frame.kind {
-                Kind::Head if offset == 0 => {
-                    check_owner(&name, frame.body, self.node)?;
-                    beginning = frame.term;
-                    if before.is_some_and(|(_, len)| len != frame.index) {
-                        return Err(Fault::damage(
-                            &name_of(number - 1),
-                            0,
-                            "it has not the length that it had when it was closed",
-                        ));
-                    }
-                }
-                _ if offset == 0 => return Err(Fault::damage(&name, 0, "it does not say whose it is")),
-                Kind::Head => return Err(Fault::damage(&name, offset, "it begins twice")),
-                Kind::Mark => {}
-                Kind::Entry if number < self.entries_from => {}
-                Kind::Entry => {
-                    let entry = At { index: frame.index, term: frame.term };
-                    self.index.add(entry, number, offset).map_err(|reason| Fault::damage(&name, offset, &reason))?;
-                }
-                _ => {
-                    self.latest.insert(frame.kind, frame.body.to_vec());
-                }
-            }
-        }
-        let len = walk.at();
-        match walk.end().map_err(reading)? {
-            End::Damaged { reason } => return Err(Fault::damage(&name, len, reason)),
-            // It had its name only after its beginning was durable.
-            _ if len == 0 => return Err(Fault::damage(&name, 0, "it does not say whose it is")),
-            _ if len < beginning => return Err(Fault::damage(&name, len, "its beginning is not whole")),
-            _ if self.durable.0 == number && len < self.durable.1 => {
-                return Err(Fault::damage(&name, len, "what was durable before the snapshot was written is not there"));
-            }
-            End::Torn { .. } if !is_last => {
-                return Err(Fault::damage(
-                    &name,
-                    len,
-                    "it ends in the middle of a record, and another segment follows",
-                ));
-            }
-            End::Torn { bytes } => self.torn = Some(Torn { file: name.clone(), offset: len, bytes }),
-            End::Clean => {}
-        }
-        if is_last {
-            // Also what is whole may be in memory only, as the last life's kernel left it.
-            blob.set_len(len).and_then(|()| blob.sync()).map_err(|source| Fault::io("cut", &name, source))?;
-        }
-        Ok(Active { number, blob, len, durable: len, reserved: len, marked: false })
-    }
-}
-
-/// Whose it is, from the body of a head.
-pub(super) fn owner(body: &[u8]) -> Result<&str, &'static str> {
-    let text = std::str::from_utf8(body).ok();
-    match text.and_then(|text| text.strip_prefix("dsbench-node-log ")).and_then(|rest| rest.split_once(' ')) {
-        Some(("1", owner)) => Ok(owner),
-        _ => Err("it is of a version that this program does not know"),
-    }
-}
-
-fn check_owner(name: &str, body: &[u8], node: &str) -> Result<(), Fault> {
-    match owner(body) {
-        Ok(owner) if owner == node => Ok(()),
-        Ok(owner) => Err(Fault::Foreign { owner: owner.to_owned() }),
-        Err(reason) => Err(Fault::damage(name, 0, reason)),
-    }
+    Ok(Active { marked: true, ..Active::new(number, blob, len) })
 }
 
 pub(super) fn name_of(number: u64) -> String {

@@ -24,8 +24,6 @@ pub(super) struct Head {
     pub(super) at: At,
     /// A segment, and how much of it was durable before the snapshot was written.
     pub(super) durable: (u64, u64),
-    /// The end of the last snapshot that came from a leader in place of the log.
-    pub(super) installed: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,12 +33,11 @@ struct Line {
     index: u64,
     term: u64,
     durable: (u64, u64),
-    installed: u64,
 }
 
 pub(super) fn write(medium: &dyn Medium, node: &str, head: Head, body: &[u8]) -> Result<(), Fault> {
-    let Head { entries_from, at: At { index, term }, durable, installed } = head;
-    let line = Line { node: node.to_owned(), entries_from, index, term, durable, installed };
+    let Head { entries_from, at: At { index, term }, durable } = head;
+    let line = Line { node: node.to_owned(), entries_from, index, term, durable };
     let mut rest = serde_json::to_vec(&line).expect("a line of text and numbers");
     rest.push(b'\n');
     rest.extend(body);
@@ -94,7 +91,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(String, Head, &[u8]), &'static str>
     }
     let line_end = rest.iter().position(|&byte| byte == b'\n').ok_or(cut)?;
     let line: Line = serde_json::from_slice(&rest[..line_end]).map_err(|_| "its second line is not a snapshot's")?;
-    let Line { node, entries_from, index, term, durable, installed } = line;
-    let head = Head { entries_from, at: At { index, term }, durable, installed };
+    let Line { node, entries_from, index, term, durable } = line;
+    let head = Head { entries_from, at: At { index, term }, durable };
     Ok((node, head, &rest[line_end + 1..]))
 }

@@ -8,8 +8,10 @@ use tokio::net::TcpStream;
 
 use super::*;
 
+mod clients;
 #[path = "../../tests/cluster/port.rs"]
 mod port;
+mod udp;
 use port::{Port, allow_a_crowd};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -272,136 +274,6 @@ async fn closing_sends_what_is_queued() {
     while b.hears().await.message != hello(8) {}
 }
 
-/// Messages that only UDP carries.
-fn ordered(commit: u64) -> Message {
-    Message::Ordered { term: Term(1), prev: dsbench_wire::Position::default(), commit, entries: Vec::new() }
-}
-
-fn newcomer(name: &str) -> Message {
-    let peer = dsbench_wire::Peer { id: id(name), endpoint: "127.0.0.1:1".parse().unwrap(), incarnation: 1 };
-    Message::NewPeerRequest { term: Term(1), peer, is_new: true }
-}
-
-async fn two_ends(datagrams: &Datagrams) -> (End, End) {
-    let ports = [Port::free(), Port::free()];
-    let mut a = end_with("a", &ports[0], "b", &ports[1], datagrams.clone()).await;
-    let mut b = end_with("b", &ports[1], "a", &ports[0], datagrams.clone()).await;
-    insist(&mut a, &mut b).await;
-    insist(&mut b, &mut a).await;
-    (a, b)
-}
-
-/// Sends until it has arrived, as whatever may be lost must be.
-async fn insist_on(what: impl Fn(&mut End), from: &mut End, to: &mut End, wanted: &Message) -> Envelope {
-    let arrival = async {
-        loop {
-            what(from);
-            while let Ok(envelope) = timeout(HEARTBEAT, to.hears()).await {
-                if envelope.message == *wanted {
-                    return envelope;
-                }
-            }
-        }
-    };
-    timeout(PATIENCE, arrival).await.unwrap()
-}
-
-#[tokio::test]
-async fn multicast_reaches_peers_and_is_not_believed_of_others() {
-    let datagrams = Datagrams { multicast: Multicast::Peers, ..tcp_alone() };
-    let (mut a, mut b) = two_ends(&datagrams).await;
-    let heard = insist_on(|a| a.transport.multicast(&ordered(7)), &mut a, &mut b, &ordered(7)).await;
-    assert_eq!(heard, Envelope { from: id("a"), to: id("b"), message: ordered(7) });
-    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let to = b.transport.local();
-    let before = b.transport.traffic().ignored;
-    for datagram in [
-        r#"{"cluster":"tests","from":"x","at":"127.0.0.1:1","type":"ORDERED","term":1,"prev":{"term":0,"index":0},"commit":9,"entries":[]}"#,
-        r#"{"cluster":"tests","from":"a","at":"127.0.0.1:1","type":"ORDERED","term":1,"prev":{"term":0,"index":0},"commit":9,"entries":[]}"#,
-        r#"{"cluster":"tests","from":"a","at":"127.0.0.1:1","type":"COORDINATOR","term":9}"#,
-        "rubbish",
-    ] {
-        stranger.send_to(datagram.as_bytes(), to).unwrap();
-    }
-    until("what is wrong is counted", || b.transport.traffic().ignored == before + 2).await;
-    assert!(b.transport.try_receive().is_none(), "nothing of it was let in");
-}
-
-#[tokio::test]
-async fn a_share_of_multicast_is_thrown_away_where_that_is_asked_for() {
-    let lossless = Datagrams { multicast: Multicast::Peers, ..tcp_alone() };
-    let (mut a, mut b) = two_ends(&Datagrams { multicast_loss: 0.5, ..lossless }).await;
-    let mut arrived = 0;
-    for round in 0..400 {
-        a.transport.multicast(&ordered(round));
-        // One that must arrive behind it, by the other way.
-        a.transport.send(&id("b"), hello(round + 10));
-        loop {
-            match b.hears().await.message {
-                Message::Ordered { .. } => arrived += 1,
-                Message::Election { term } if term == Term(round + 10) => break,
-                _ => {}
-            }
-        }
-    }
-    assert!((100..300).contains(&arrived), "{arrived} of 400 with a loss of a half");
-}
-
-#[tokio::test]
-async fn a_message_that_no_datagram_carries_is_counted_and_not_sent() {
-    let datagrams = Datagrams { multicast: Multicast::Peers, ..tcp_alone() };
-    let (mut a, _b) = two_ends(&datagrams).await;
-    let before = a.transport.traffic().dropped;
-    let payload = "x".repeat(61_000).as_str().into();
-    let request = Message::SequencerRequest { term: Term(1), id: "alice/1".parse().unwrap(), after: 0, payload };
-    a.transport.multicast(&request);
-    assert_eq!(a.transport.traffic().dropped, before + 1);
-}
-
-#[tokio::test]
-async fn newcomers_are_heard_on_the_port_of_broadcasts_by_every_node_of_their_cluster_and_by_no_other() {
-    let port = Port::free();
-    let of =
-        |cluster: &str| Datagrams { cluster: cluster.to_owned(), broadcast_port: Some(port.number), ..tcp_alone() };
-    let ports: Vec<Port> = (0..4).map(|_| Port::free()).collect();
-    let nobody = Port::free();
-    let mut new = end_with("new", &ports[0], "nobody", &nobody, of("ours")).await;
-    let mut one = end_with("one", &ports[1], "nobody", &nobody, of("ours")).await;
-    let mut two = end_with("two", &ports[2], "nobody", &nobody, of("ours")).await;
-    let mut other = end_with("other", &ports[3], "nobody", &nobody, of("theirs")).await;
-    for end in [&mut one, &mut two] {
-        let heard = insist_on(|new| new.transport.broadcast(&newcomer("new")), &mut new, end, &newcomer("new")).await;
-        assert_eq!(heard.from, id("new"));
-    }
-    let never = newcomer("no");
-    let own = insist_on(|other| other.transport.broadcast(&newcomer("other")), &mut other, &mut one, &never);
-    assert!(timeout(5 * HEARTBEAT, own).await.is_err());
-    assert!(other.transport.try_receive().is_none() && new.transport.try_receive().is_none());
-    assert_eq!(other.transport.traffic().ignored, 0, "another cluster is nothing wrong");
-}
-
-#[tokio::test]
-async fn a_port_of_broadcasts_that_is_not_shared_is_named_with_the_remedy() {
-    let port = Port::free();
-    let _taken = std::net::UdpSocket::bind(("0.0.0.0", port.number)).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let datagrams = Datagrams { broadcast_port: Some(port.number), ..tcp_alone() };
-    let advertise = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let setup = Setup {
-        listener,
-        me: id("a"),
-        advertise,
-        heartbeat: HEARTBEAT,
-        dialect: Arc::new(SensorLines),
-        datagrams,
-        rng: Pcg64Mcg::new(1),
-    };
-    let log = Log::to(id("a"), None::<Written>, None).unwrap();
-    let refusal = Transport::start(setup, &log).await.unwrap_err().to_string();
-    assert!(refusal.contains(&format!("UDP port {} is already in use", port.number)), "{refusal}");
-    assert!(refusal.contains("choose another --broadcast-port"), "{refusal}");
-}
-
 #[tokio::test]
 async fn a_peer_that_moves_is_dialled_at_its_new_address_and_a_forgotten_one_no_more() {
     let ports = [Port::free(), Port::free(), Port::free()];
@@ -421,76 +293,6 @@ async fn a_peer_that_moves_is_dialled_at_its_new_address_and_a_forgotten_one_no_
     assert!(b.transport.try_receive().is_none());
 }
 
-/// Reads one line of a client's connection.
-async fn reply(lines: &mut tokio::io::Lines<tokio::io::BufReader<tokio::net::tcp::OwnedReadHalf>>) -> String {
-    timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap()
-}
-
-#[tokio::test]
-async fn a_program_that_is_no_member_asks_and_is_answered_on_its_connection() {
-    use tokio::io::AsyncBufReadExt;
-    let ports = [Port::free(), Port::free()];
-    let mut a = end("a", &ports[0], "b", &ports[1]).await;
-    let (read, mut write) = TcpStream::connect(ports[0].address()).await.unwrap().into_split();
-    let mut lines = tokio::io::BufReader::new(read).lines();
-    write
-        .write_all(
-            b"{\"type\":\"SEQUENCER_REQUEST\",\"msg\":\"alice/1\",\"payload\":\"one\"}\n\
-              {\"type\":\"SEQUENCER_REQUEST\",\"payload\":\"two\"}\n{\"type\":\"STATUS\"}\n",
-        )
-        .await
-        .unwrap();
-    // It asks no more, and still waits for its answers.
-    write.shutdown().await.unwrap();
-    let mut askers = Vec::new();
-    for (name, text) in [(Some("alice/1"), "one"), (None, "two")] {
-        let heard = timeout(PATIENCE, a.transport.receive()).await.unwrap();
-        let Heard::Request { id, payload, reply_to } = heard else { panic!("{heard:?}") };
-        assert_eq!((id.map(|id| id.to_string()).as_deref(), payload.as_str()), (name, text));
-        askers.push(a.transport.asks(reply_to));
-    }
-    let heard = timeout(PATIENCE, a.transport.receive()).await.unwrap();
-    let Heard::Status { reply_to } = heard else { panic!("{heard:?}") };
-    a.transport.reply(reply_to, "{\"type\":\"STATUS\"}".to_owned());
-    assert_eq!(reply(&mut lines).await, "{\"type\":\"STATUS\"}");
-    let done = |n: u64| Answer::Acknowledged { id: format!("x/{n}").parse().unwrap(), seq: n, term: Term(1), index: n };
-    a.transport.answer(askers[1], &done(2));
-    a.transport.answer(askers[0], &done(1));
-    a.transport.answer(askers[0], &done(3));
-    assert!(reply(&mut lines).await.contains("\"seq\":2") && reply(&mut lines).await.contains("\"seq\":1"));
-    assert_eq!(
-        timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap(),
-        None,
-        "each is answered once, and then it ends"
-    );
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_is_not_read_any_further_and_hinders_nobody() {
-    let ports = [Port::free(), Port::free()];
-    let mut a = end("a", &ports[0], "b", &ports[1]).await;
-    let mut b = end("b", &ports[1], "a", &ports[0]).await;
-    insist(&mut b, &mut a).await;
-    let mut deaf = TcpStream::connect(ports[0].address()).await.unwrap();
-    let flood = tokio::spawn(async move {
-        let line = b"{\"type\":\"SEQUENCER_REQUEST\",\"payload\":\"x\"}\n".repeat(1000);
-        while deaf.write_all(&line).await.is_ok() {}
-    });
-    let mut open = 0;
-    let mut waiting = Vec::new();
-    // None is answered: it gets so many places, and no more.
-    while let Ok(heard) = timeout(10 * HEARTBEAT, a.transport.receive()).await {
-        if let Heard::Request { reply_to, .. } = heard {
-            open += 1;
-            waiting.push(reply_to);
-        }
-    }
-    assert_eq!(open, 1024);
-    b.transport.send(&id("a"), hello(5));
-    while a.hears().await.message != hello(5) {}
-    flood.abort();
-}
-
 #[tokio::test]
 async fn peers_are_heard_before_a_flood_of_strangers() {
     let ports = [Port::free(), Port::free()];
@@ -508,13 +310,4 @@ async fn peers_are_heard_before_a_flood_of_strangers() {
     until("the peer's message is there too", || a.transport.members.len() == 1).await;
     assert_eq!(a.hears().await, Envelope { from: id("b"), to: id("a"), message: hello(9) });
     flood.abort();
-}
-
-#[tokio::test]
-async fn without_its_udp_port_a_node_goes_without_multicast_and_says_so() {
-    let ports = [Port::free(), Port::free()];
-    let _taken = std::net::UdpSocket::bind(ports[0].address()).unwrap();
-    let datagrams = Datagrams { multicast: Multicast::Peers, ..tcp_alone() };
-    let a = end_with("a", &ports[0], "b", &ports[1], datagrams).await;
-    assert!(a.has_told(&format!("WARN entries go over TCP alone, because UDP port {} is in use", ports[0].number)));
 }

@@ -162,6 +162,12 @@ impl Node {
         self.stdout.read().0[since.0..].to_vec()
     }
 
+    /// All lines on stdout, when it has ended: its last ones may be read later than its end is known.
+    pub(crate) fn all_lines(&self) -> Vec<String> {
+        let all = self.stdout.wait(PATIENCE, |(lines, ended)| ended.then(|| lines.to_vec()));
+        all.expect("stdout ends with the process")
+    }
+
     /// Types a line.
     pub(crate) fn types(&mut self, line: &str) {
         writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();

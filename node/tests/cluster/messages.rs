@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use nix::sys::signal::Signal;
+
 use crate::harness::{Cluster, Mark, Node, PATIENT, QUICK};
 
 fn led_by_peer3(cluster: &Cluster) -> Vec<Node> {
@@ -64,10 +66,15 @@ fn nothing_acknowledged_is_lost_when_all_are_killed_at_once() {
         }
         // In the middle of it.
         nodes[0].awaits_line(Mark::START, &|line| line.contains(" acknowledged msg="));
-        let told: Vec<String> = nodes.iter().flat_map(|node| node.lines(Mark::START)).collect();
-        for node in nodes {
-            node.crash();
+        for node in &nodes {
+            node.signal(Signal::SIGKILL);
         }
+        for node in &mut nodes {
+            node.ends();
+        }
+        // Everything that anybody was told, up to the last line.
+        let told: Vec<String> = nodes.iter().flat_map(Node::all_lines).collect();
+        drop(nodes);
         let acknowledged: BTreeSet<&str> =
             (told.iter()).filter_map(|line| line.split_once(" acknowledged msg=")?.1.split(' ').next()).collect();
         let requested: Vec<(&str, &str)> = (told.iter())

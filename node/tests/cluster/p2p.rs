@@ -56,7 +56,7 @@ fn reports(node: &mut Node, text: &str) {
 #[test]
 fn first_peer_founds_others_join_and_what_is_typed_is_in_one_order_everywhere() {
     let peers = Peers::new(3);
-    let mut first = peers.start(1, &[]);
+    let first = peers.start(1, &[]);
     first.awaits(Mark::START, "without --seed, this peer begins a chat of its own");
     let mut nodes = vec![first, peers.start(2, &[&peers.seed()]), peers.start(3, &[&peers.seed()])];
     for node in &mut nodes {

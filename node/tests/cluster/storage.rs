@@ -67,7 +67,7 @@ fn node_that_cannot_save_its_vote_stops_and_does_not_vote() {
     let complaint = nodes[2].complaint();
     assert_eq!(nodes[2].ends().code(), Some(1));
     assert!(complaint.contains("cannot be saved, so the node stops"), "{complaint}");
-    let lines = nodes[2].lines(Mark::START);
+    let lines = nodes[2].all_lines();
     assert!(lines.iter().all(|line| !line.contains("became the Group Leader")), "{lines:?}");
     assert!(lines.iter().any(|line| line.contains(" peer3 ERROR stops: ")), "{lines:?}");
     nodes[0].reports("leader=peer2");
