@@ -183,7 +183,6 @@ fn leader_killed_while_clients_write_loses_nothing_acknowledged_and_repeats_noth
     for node in &nodes {
         node.delivers("after it");
     }
-    assert!(nodes[2].reports("role=follower").contains("leader=2"), "who returns follows");
     let messages = chat.messages(1);
     assert_exactly_once(&messages);
     for (node, answers) in (1..).zip(&answers) {
@@ -198,6 +197,23 @@ fn leader_killed_while_clients_write_loses_nothing_acknowledged_and_repeats_noth
     }
     for node in 2..=3 {
         assert_eq!(chat.messages(node), messages, "node {node}");
+    }
+    assert_one_leader_per_term(&nodes);
+}
+
+#[test]
+fn leader_that_left_and_returns_follows() {
+    let chat = Chat::new(3, PATIENT);
+    let mut nodes = chat.settled();
+    nodes[2].types("quit");
+    assert_eq!(nodes[2].ends().code(), Some(0));
+    nodes[0].reports("leader=2");
+    nodes[2] = chat.start(3);
+    nodes[2].reports("role=follower");
+    nodes[2].types("send back again");
+    for node in &mut nodes {
+        node.delivers("back again");
+        node.reports("leader=2");
     }
     assert_one_leader_per_term(&nodes);
 }

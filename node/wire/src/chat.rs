@@ -500,6 +500,19 @@ pub struct Delivery {
     pub payload: Arc<str>,
 }
 
+/// What people see of a sender's name: without the eight digits that tell its lives apart.
+#[must_use]
+pub fn person(sender: &ClientId) -> &str {
+    match sender.as_str().rsplit_once('.') {
+        Some((name, life))
+            if life.len() == 8 && life.bytes().all(|byte| byte.is_ascii_hexdigit()) && !name.is_empty() =>
+        {
+            name
+        }
+        _ => sender.as_str(),
+    }
+}
+
 /// The line of a delivery, its newline included.
 #[must_use]
 pub fn delivery(delivery: &Delivery) -> String {
@@ -565,6 +578,13 @@ mod tests {
         assert!(line.starts_with("{\"type\":\"SEQ_CHAT\",\"sender_id\":\"alice\",\"term\":2,\"msg_id\":\""), "{line}");
         assert!(line.contains("\"seq_no\":42,\"room_id\":\"general\","), "{line}");
         assert_eq!(serde_json::from_str::<Delivery>(&line).unwrap(), said);
+    }
+
+    #[test]
+    fn people_see_who_speaks_and_not_in_which_life() {
+        for (sender, person) in [("alice.9f3c21ab", "alice"), ("2.f8618c83", "2"), ("alice", "alice"), ("a.b", "a.b")] {
+            assert_eq!(super::person(&sender.parse().unwrap()), person);
+        }
     }
 
     #[test]

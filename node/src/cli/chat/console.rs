@@ -177,7 +177,7 @@ impl ChatConsole {
         Some(match event {
             Event::Delivered { seq, id, room, text, .. } => {
                 let room = room.clone().unwrap_or_default();
-                format!("[{room} #{seq}] {}: {}", id.client, Escaped(text))
+                format!("[{room} #{seq}] {}: {}", chat::person(&id.client), Escaped(text))
             }
             Event::BecameLeader { term, .. } => format!("* this peer leads (term {term})"),
             Event::ReceivedCoordinator { leader, term } | Event::Follows { leader, term } => {
