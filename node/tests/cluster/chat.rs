@@ -27,6 +27,8 @@ pub(crate) struct Chat {
 
 /// Failover within a second or two.
 pub(crate) const QUICK: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 500\nelection_timeout_ms = 200\n";
+/// Failover within some seconds.
+const STEADY: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 2000\nelection_timeout_ms = 200\n";
 /// Failover only if a node is really gone, however busy the machine.
 pub(crate) const PATIENT: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 20000\nelection_timeout_ms = 200\n";
 
@@ -203,7 +205,7 @@ fn leader_killed_while_clients_write_loses_nothing_acknowledged_and_repeats_noth
 
 #[test]
 fn leader_that_left_and_returns_follows() {
-    let chat = Chat::new(3, PATIENT);
+    let chat = Chat::new(3, STEADY);
     let mut nodes = chat.settled();
     nodes[2].types("quit");
     assert_eq!(nodes[2].ends().code(), Some(0));
@@ -313,27 +315,6 @@ fn strangers_do_not_disturb_a_chat() {
         assert!(node.lines(Mark::START).iter().all(|line| !line.contains('\u{1b}') && !line.ends_with("text=forged")));
     }
     nodes[2].awaits(Mark::START, "WARN ignored input from=127.0.0.1:");
-}
-
-#[test]
-fn without_a_quorum_a_chat_goes_on_and_both_see_every_message() {
-    let chat = Chat::new(
-        2,
-        "quorum = \"none\"\nheartbeat_interval_ms = 100\nleader_timeout_ms = 500\nelection_timeout_ms = 200\n",
-    );
-    let mut nodes: Vec<Node> = (1..=2).map(|node| chat.start(node)).collect();
-    for node in &mut nodes {
-        node.reports("leader=2");
-    }
-    nodes[0].types("send hello");
-    for node in &nodes {
-        node.delivers("hello");
-    }
-    nodes.remove(1).crash();
-    nodes[0].reports("leader=1");
-    nodes[0].types("send alone");
-    nodes[0].delivers("alone");
-    assert_eq!(chat.messages(1).len(), 2);
 }
 
 #[test]
