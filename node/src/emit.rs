@@ -3,7 +3,7 @@
 //! A line is `<RFC 3339, ms, UTC> <id> <LEVEL> <text>` and leaves whole in one `write`, alone or with others that wait, so that lines of
 //! processes that share a file do not mix. Nobody who reads slowly may stop a node: lines go through a bounded queue to a thread of their
 //! own; while the queue is full (a stalled pipe), new lines are dropped, and the next line that fits is preceded by how many. What must
-//! not be lost ([`Log::sure`]) is not dropped; whoever tells it asks first if there is [room](Log::room). A closed stdout swallows every
+//! not be lost ([`Log::sure`]) is not dropped; whoever tells many of them waits until they are [written](Log::written). A closed stdout swallows every
 //! line, and the node goes on.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,9 +19,7 @@ use dsbench_wire::NodeId;
 use tokio::sync::Notify;
 
 /// A burst of an election is some ten lines; this is minutes of a node that nobody reads.
-const QUEUE_LINES: usize = 1024;
-/// With fewer than so many, there is room.
-const ROOM_BELOW: usize = 512;
+const QUEUE_LINES: u64 = 1024;
 /// Lines that wait are written together, up to what a pipe takes as a whole (PIPE_BUF).
 const WRITE_MAX: usize = 4096;
 /// A line so soon after another waits for company: a stream of them costs a wake-up and a write for many, and not for each.
@@ -65,10 +63,24 @@ pub struct Log {
 
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: AtomicUsize,
+    /// Orders that were given since the start, and those that are carried out.
+    given: AtomicU64,
+    done: AtomicU64,
     dropped: AtomicU64,
-    has_room: Notify,
+    progress: Notify,
 }
+
+impl Queue {
+    fn waiting(&self) -> u64 {
+        // In this order, so that what is done meanwhile cannot be more than what was given.
+        let done = self.done.load(Ordering::Acquire);
+        self.given.load(Ordering::Acquire) - done
+    }
+}
+
+/// A place in the log: everything told before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(u64);
 
 impl Log {
     /// A log on this process's stdout. With a `prompt` (stdout is a terminal), each line takes the prompt's place and the prompt
@@ -117,17 +129,22 @@ impl Log {
         self.enqueue(line);
     }
 
-    /// A line that is not lost, however many wait. Whoever tells many of them waits for [`room`](Self::room) in between.
+    /// A line that is not lost, however many wait. Whoever tells many of them waits in between until they are [`written`](Self::written).
     pub fn sure(&self, text: impl fmt::Display) {
         self.confess();
         // There is nobody to tell when the thread is gone.
         let _ = self.put(Order::Write(self.line(Level::Info, text)));
     }
 
-    /// Waits until there is room for some more lines.
-    pub async fn room(&self) {
-        while self.queue.waiting.load(Ordering::Acquire) >= ROOM_BELOW {
-            self.queue.has_room.notified().await;
+    /// Everything that was told so far, for [`written`](Self::written).
+    pub fn place(&self) -> Place {
+        Place(self.queue.given.load(Ordering::Acquire))
+    }
+
+    /// Waits until everything up to `place` is written: no end of this process can take it back. Dropping the future loses nothing.
+    pub async fn written(&self, place: Place) {
+        while self.queue.done.load(Ordering::Acquire) < place.0 {
+            self.queue.progress.notified().await;
         }
     }
 
@@ -170,11 +187,11 @@ impl Log {
 
     /// Queues an order if there is room. Says if there was.
     fn offer(&self, order: Order) -> bool {
-        self.queue.waiting.load(Ordering::Acquire) < QUEUE_LINES && self.put(order)
+        self.queue.waiting() < QUEUE_LINES && self.put(order)
     }
 
     fn put(&self, order: Order) -> bool {
-        self.queue.waiting.fetch_add(1, Ordering::AcqRel);
+        self.queue.given.fetch_add(1, Ordering::AcqRel);
         self.orders.send(order).is_ok()
     }
 
@@ -246,10 +263,8 @@ fn write_all_lines<W: Write>(lines: &Receiver<Order>, queue: &Queue, mut sink: O
             sink = None;
         }
         together.clear();
-        let before = queue.waiting.fetch_sub(taken, Ordering::AcqRel);
-        if before >= ROOM_BELOW && before - taken < ROOM_BELOW {
-            queue.has_room.notify_one();
-        }
+        queue.done.fetch_add(taken, Ordering::AcqRel);
+        queue.progress.notify_one();
         if let Some(waiter) = written {
             // The waiter may have lost its patience; then nobody needs the answer.
             let _ = waiter.try_send(());
@@ -382,7 +397,7 @@ mod tests {
             .map(|(_, count)| count.parse::<usize>().unwrap())
             .sum();
         assert!(lost > 0);
-        assert_eq!(kept + lost, 3 * QUEUE_LINES);
+        assert_eq!((kept + lost) as u64, 3 * QUEUE_LINES);
         assert!(seen[seen.len() - 1].contains("the reader is back"));
     }
 
@@ -404,21 +419,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_must_not_be_lost_waits_for_room_and_is_not_lost() {
+    async fn what_must_not_be_lost_is_not_lost_and_counts_as_written_only_when_it_is() {
         let (reader, writer) = io::pipe().unwrap();
         let log = Log::to(peer1(), Some(writer), None).unwrap();
-        for n in 0..ROOM_BELOW + 300 {
-            log.sure(format_args!("delivered {n} {}", "x".repeat(1000)));
+        let lines = QUEUE_LINES + 300;
+        for n in 0..lines {
+            log.sure(format_args!("{n} {}", "x".repeat(1000)));
         }
-        assert!(tokio::time::timeout(Duration::ZERO, log.room()).await.is_err(), "nobody reads");
+        let place = log.place();
+        assert!(tokio::time::timeout(Duration::ZERO, log.written(place)).await.is_err(), "nobody reads");
         let counted = std::thread::spawn(move || {
             use io::BufRead;
-            io::BufReader::new(reader).lines().filter(|line| line.as_ref().unwrap().contains("delivered")).count()
+            io::BufReader::new(reader).lines().count() as u64
         });
-        tokio::time::timeout(PATIENCE, log.room()).await.unwrap();
-        log.sure("delivered last");
+        tokio::time::timeout(PATIENCE, log.written(place)).await.unwrap();
+        log.info("the last");
+        log.close(PATIENCE);
         drop(log);
-        assert_eq!(counted.join().unwrap(), ROOM_BELOW + 301);
+        assert_eq!(counted.join().unwrap(), lines + 1);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use rand_pcg::Pcg64Mcg;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::emit::Log;
+use crate::emit::{Log, Place};
 use crate::storage::{DiskArchive, Storage, StorageError};
 use crate::terminal::Terminal;
 use crate::transport::{Heard, Traffic, Transport};
@@ -134,7 +134,7 @@ where
         held: VecDeque::new(),
         held_sends: 0,
         lost: 0,
-        wants_more: false,
+        wants_more: None,
         readings: Readings::new(readings, &mut rng),
         transport,
         log,
@@ -160,8 +160,8 @@ struct Runtime<P: Process, C> {
     /// How many of them are messages.
     held_sends: usize,
     lost: u64,
-    /// The core waits for room in the log.
-    wants_more: bool,
+    /// The core waits until what it told up to here is written.
+    wants_more: Option<Place>,
     readings: Readings,
     transport: Transport,
     log: Log,
@@ -182,7 +182,7 @@ enum Held<E> {
 enum Woken {
     Saved(Result<Duration, StorageError>),
     Heard(Heard),
-    Room,
+    Written,
     Timer,
     Reading,
     Typed(Option<String>),
@@ -211,7 +211,7 @@ where
                 result = self.disk.saved() => Woken::Saved(result),
                 heard = self.transport.receive(), if burst < BURST => Woken::Heard(heard),
                 () = sleep_until(self.started + due.unwrap_or_default()), if due.is_some() => Woken::Timer,
-                () = self.log.room(), if self.wants_more => Woken::Room,
+                () = self.log.written(self.wants_more.unwrap_or_default()), if self.wants_more.is_some() => Woken::Written,
                 () = self.readings.due() => Woken::Reading,
                 line = terminal.next() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
@@ -236,8 +236,8 @@ where
                         handled += 1;
                     }
                 }
-                Woken::Room => {
-                    self.wants_more = false;
+                Woken::Written => {
+                    self.wants_more = None;
                     self.call(|process, cx| process.more(cx))?;
                 }
                 Woken::Reading => {
@@ -290,7 +290,11 @@ where
                 Effect::SendNow(to, message) => self.transport.send(&to, message),
                 Effect::Multicast(message) => self.transport.multicast(&message),
                 Effect::Broadcast(message) => self.transport.broadcast(&message),
-                Effect::Connect(peer) => self.transport.connect(peer.id, peer.endpoint),
+                Effect::Connect(peer) => {
+                    // Whoever was to be forgotten after the next save is wanted again.
+                    self.held.retain(|(_, held)| !matches!(held, Held::Forget(id) if *id == peer.id));
+                    self.transport.connect(peer.id, peer.endpoint);
+                }
                 Effect::Forget(id) => self.after_saving(Held::Forget(id)),
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
@@ -366,7 +370,7 @@ where
                     self.log.info(event);
                 }
             }
-            Held::More => self.wants_more = true,
+            Held::More => self.wants_more = Some(self.log.place()),
             Held::Answer(asker, answer) => self.transport.answer(asker, &answer),
             Held::Text(text) => self.log.answer(text),
         }

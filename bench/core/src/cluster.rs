@@ -130,7 +130,7 @@ impl ClusterState {
             What::Step(StepChange { state: StepState::Bound { name, to }, .. }) => {
                 self.bound.insert(name.clone(), to.iter().map(|aim| Aim::named(aim)).collect());
             }
-            What::Run(_) | What::Step(_) | What::Nemesis(_) => {}
+            What::Run(_) | What::Step(_) | What::Nemesis(_) | What::Operation(_) | What::Workload(_) => {}
             What::Sample(_) | What::Traffic(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }

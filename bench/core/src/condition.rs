@@ -3,13 +3,18 @@
 //! A condition is read into parts that must all hold; [`Watch`](crate::watch::Watch) says whether they do. What can only be found out by
 //! asking the world (a command's exit, an open port) is a [`Probe`], which the driver runs and answers.
 
+mod operations;
+
 use std::time::Duration;
+
+pub use self::operations::{OperationPart, OperationsSeen};
 
 use crate::diagnostic::{self, Diagnostic, Located};
 use crate::filter::Filter;
 use crate::groups::Whose;
 use crate::names::Names;
 use crate::observation::Name;
+use crate::operation::OperationKind;
 use crate::table::{Item, Key, Kind, Need, Table};
 use crate::target::{Purpose, Target};
 use crate::template::{Setting, Template, told};
@@ -29,6 +34,8 @@ pub struct Condition {
 pub enum Part {
     /// Events were said, or are the newest ones.
     Event(EventPart),
+    /// Operations have ended.
+    Operation(OperationPart),
     /// The world has to be asked.
     Probe(Probe),
 }
@@ -96,6 +103,7 @@ impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Event(event) => event.fmt(f),
+            Self::Operation(operation) => operation.fmt(f),
             Self::Probe(probe) => probe.fmt(f),
         }
     }
@@ -209,6 +217,12 @@ pub const KEYS: &[Key] = &[
     Key::new("at_least", Kind::IntIn(1, 1_000_000_000), "So many of them; 1 if not given."),
     Key::new("process", Kind::Text, "Only the log of this process of a node counts."),
     Key::new("since", Kind::Text, "From \"start\" or a step's name on; if not given, from the last step that acted."),
+    Key::new("op", Kind::Text, "So many operations of this name have ended: OP, or WORKLOAD.OP.").with(SUBJECT),
+    Key::new(
+        "is",
+        Kind::OneOf(OperationKind::ENDS),
+        "How they ended: \"ok\" if not given, \"fail\" (it certainly did not happen) or \"info\" (it may have).",
+    ),
     Key::new("exec", Kind::Command, "This command must exit as it should; it is repeated until it does.").with(SUBJECT),
     Key::new("on", Kind::Target, "Runs the command once for each of these nodes, as that node."),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that is good; 0 if not given."),
@@ -227,6 +241,7 @@ pub(crate) const STATUS: &str = "The status of the answer that `http` wants.";
 const SUBJECTS: &[(&str, &[&str])] = &[
     ("event", &["from", "each", "where", "at_least", "process", "since"]),
     ("latest", &["from", "each", "where", "process", "since"]),
+    ("op", &["is", "at_least", "since"]),
     ("exec", &["on", "exit"]),
     ("tcp", &[]),
     ("http", &["status"]),
@@ -268,10 +283,12 @@ impl Part {
     fn parse(item: &Item<'_, '_>, origin: &Origin, names: &Names<'_>) -> Option<Self> {
         let table = item.table_or("event", KEYS, "a condition")?;
         let subjects = SUBJECTS.iter().map(|(subject, _)| *subject).collect::<Vec<_>>();
-        let subject = table.exactly_one(&subjects, "a subject", "what must hold: event, latest, exec, tcp or http")?;
+        let subject =
+            table.exactly_one(&subjects, "a subject", "what must hold: event, latest, op, exec, tcp or http")?;
         let (subject, allowed) = SUBJECTS.iter().find(|(name, _)| *name == subject.key())?;
         refuse_misplaced(&table, subject, allowed);
         match *subject {
+            "op" => OperationPart::parse(&table, origin, names).map(Self::Operation),
             "exec" => parse_exec(&table, names).map(Self::Probe),
             "tcp" => {
                 let address = parse_address(&table.nonempty_text("tcp")?, Setting::BENCH, names)?;
@@ -360,6 +377,18 @@ pub fn parse_command(item: &Item<'_, '_>, setting: Setting, names: &Names<'_>) -
     Some(arguments)
 }
 
+/// From when on a condition looks.
+fn parse_since(table: &Table<'_, '_>, origin: &Origin, names: &Names<'_>) -> Option<Since> {
+    match table.text("since") {
+        None => Some(origin.since.clone()),
+        Some(since) if since.value == "start" => Some(Since::Start),
+        Some(since) => {
+            let index = names.step_before(&since, origin.step);
+            index.map(|index| Since::Step { index, label: names.step_label(index) })
+        }
+    }
+}
+
 impl EventPart {
     /// Reads the next occurrence of an event: of the keys of a condition, `event`, `from`, `where` and `process`.
     pub(crate) fn parse_occurrence(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Self> {
@@ -398,14 +427,9 @@ impl EventPart {
             Some(process) => names.process(&process).map(Some),
             None => Some(None),
         };
-        let since = match table.text("since") {
-            None if is_latest => Some(Since::Start),
-            None => Some(origin.since.clone()),
-            Some(since) if since.value == "start" => Some(Since::Start),
-            Some(since) => {
-                let index = names.step_before(&since, origin.step);
-                index.map(|index| Since::Step { index, label: names.step_label(index) })
-            }
+        let since = match is_latest && !table.has("since") {
+            true => Some(Since::Start),
+            false => parse_since(table, origin, names),
         };
         Some(Self { event: event?, is_latest, who: who?, filter: filter?, at_least, process: process?, since: since? })
     }

@@ -165,6 +165,14 @@ codes! {
         "start = \"nemesis\" and stop = \"nemesis\" are about the table [nemesis], which this scenario does not have.";
     NOBODY_MAY_BE_DOWN = 233, "nobody may be down",
         "A minority of one or two nodes is nobody, so a nemesis that leaves a majority alone can do nothing to them. `max_down` may be a number.";
+    UNKNOWN_OPERATION = 240, "unknown operation",
+        "No workload has an operation of this name. It is written OP, or WORKLOAD.OP if several workloads have one.";
+    NO_WAY = 241, "operation that cannot be performed",
+        "An operation is performed in one way: it runs a command (`exec`), or types a line (`input`), which is acknowledged (`ack`) by an event or by being \"written\"; or the workload has a `client` program that performs all of them.";
+    AMBIGUOUS_ACK = 242, "acknowledgement that could be another operation's",
+        "An acknowledgement is found by what its event says. A late one of another operation must not be taken for it, so it has the operation's {value}, which no other writes, or its {serial}.";
+    WORKLOAD_TIME = 243, "workload that does not begin or end",
+        "A workload begins by itself, or with start = \"manual\" when a step starts it. It ends after its `duration`, its `count` or its last phase, when a step stops it, or with the last step.";
     BAD_EXTENDS = 270, "file that cannot be extended",
         "`extends` names a file by its path from the directory of the file that says it. It lies in or below that directory, so that a stored run can hold all of its scenario, and no file extends itself.";
     TOO_MANY_RUNS = 271, "too many runs",

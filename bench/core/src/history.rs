@@ -14,6 +14,8 @@ use crate::observation::{
     Action, ActionVerb, Answer, Change, Ending, Event, Exit, Life, Name, NemesisChange, Observation, PANIC, Phase,
     ProcessChange, Sample, Stall, StepChange, What,
 };
+use crate::operation::WorkloadChange;
+use crate::paired::{Pairs, Performed};
 use crate::time::RunTime;
 
 /// Bytes of lines' texts that are kept.
@@ -29,6 +31,8 @@ pub struct History {
     actions: Vec<Index>,
     steps: Vec<Index>,
     nemesis: Vec<Index>,
+    operations: Pairs,
+    workloads: Vec<Index>,
     /// What became of the steps of the teardown.
     teardown: Vec<Index>,
     samples: Vec<Index>,
@@ -152,6 +156,9 @@ impl History {
         if let What::Event(event) = &mut what {
             self.weigh(event);
         }
+        if let What::Operation(operation) = &what {
+            self.heap_bytes += operation.heap_bytes();
+        }
         let index = self.observations.len();
         self.observations.push(Observation { number: self.first + index as u64, at, what });
         self.last = self.last.max(at);
@@ -232,6 +239,8 @@ impl History {
             }
             What::Step(_) => self.steps.push(index),
             What::Nemesis(_) => self.nemesis.push(index),
+            What::Operation(operation) => self.operations.observe(index, operation),
+            What::Workload(_) => self.workloads.push(index),
             What::Sample(_) => self.samples.push(index),
             What::Traffic(_) => self.traffic.push(index),
             What::Stall(_) => self.stalls.push(index),
@@ -282,6 +291,24 @@ impl History {
     /// What became of the nemesis, by number.
     pub fn nemesis(&self) -> impl DoubleEndedIterator<Item = Seen<'_, NemesisChange>> + ExactSizeIterator {
         self.pick(&self.nemesis, |what| if let What::Nemesis(nemesis) = what { Some(nemesis) } else { None })
+    }
+
+    /// The operations of the clients, each with its end, by the number of its invocation.
+    pub fn operations(&self) -> impl DoubleEndedIterator<Item = Performed<'_>> + ExactSizeIterator + Clone {
+        let seen = |index: Index| {
+            let Observation { number, at, what } = &self.observations[index as usize];
+            let What::Operation(operation) = what else { unreachable!("an index holds one kind of observation") };
+            Seen { number: *number, at: *at, what: &**operation }
+        };
+        self.operations
+            .all()
+            .iter()
+            .map(move |(invoked, ended)| Performed { invoked: seen(*invoked), ended: ended.map(seen) })
+    }
+
+    /// What became of the workloads, by number.
+    pub fn workloads(&self) -> impl DoubleEndedIterator<Item = Seen<'_, WorkloadChange>> + ExactSizeIterator {
+        self.pick(&self.workloads, |what| if let What::Workload(workload) = what { Some(&**workload) } else { None })
     }
 
     /// What became of the steps after the end of the run, by number. Nothing of it is the cluster's doing.

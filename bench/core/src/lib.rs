@@ -24,6 +24,8 @@ pub mod names;
 pub mod nemesis;
 pub mod network;
 pub mod observation;
+pub mod operation;
+pub mod paired;
 pub mod pattern;
 pub mod plan;
 pub mod random;
@@ -40,6 +42,7 @@ pub mod template;
 pub mod time;
 pub mod verdict;
 pub mod watch;
+pub mod workload;
 
 #[cfg(test)]
 mod stories;

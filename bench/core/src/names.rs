@@ -1,6 +1,8 @@
 //! What a scenario declares: nodes, processes, events with their fields, roles, steps. Everything that refers to one looks it up here,
 //! so that a misspelt name is a mistake of the file and never a silent "nothing matched".
 
+mod operations;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -77,6 +79,11 @@ pub struct Names<'p> {
     invariants: Vec<Name>,
     groups: Groups,
     has_nemesis: bool,
+    workloads: Vec<Name>,
+    /// Names of their clients.
+    callers: Vec<Name>,
+    /// Operations, each with its workload first.
+    operations: Vec<(Name, Name)>,
     expectations: Expectations,
     nodes_are_unknown: bool,
     incomplete_events: Vec<Name>,
@@ -114,6 +121,9 @@ impl<'p> Names<'p> {
             invariants: Vec::new(),
             groups: Groups::default(),
             has_nemesis: false,
+            workloads: Vec::new(),
+            callers: Vec::new(),
+            operations: Vec::new(),
             expectations: Expectations::default(),
             nodes_are_unknown: false,
             incomplete_events: Vec::new(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::event::{Event, Fields, LogLine, Nanos, Output, Shape, Shapes, Source, Value};
 use crate::network::{Paths, Traffic};
+use crate::operation::{Operation, WorkloadChange};
 use crate::time::RunTime;
 
 /// A node's, event's, field's or process's name. Shared, because a history repeats it a million times.
@@ -46,6 +47,10 @@ pub enum What {
     Event(Event),
     /// The bench did something to nodes: a fault, or the undoing of one.
     Action(Box<Action>),
+    /// A client began or ended an operation.
+    Operation(Box<Operation>),
+    /// A workload changed its state.
+    Workload(Box<WorkloadChange>),
     /// A step of the scenario changed its state.
     Step(StepChange),
     /// The nemesis changed its state. What it does to nodes is an action.

@@ -18,10 +18,11 @@ use crate::nemesis::Schedule;
 use crate::observation::{MAIN, Name, PANIC};
 use crate::pattern::{Aliases, EventPattern};
 use crate::random::Keyed;
-use crate::scenario::{Artifacts, Node, Process, Scenario, Step};
+use crate::scenario::{Artifacts, Node, Process, Scenario, Step, Wording, Workload};
 use crate::stage::Stage;
 use crate::template::{Addresses, NodeAddress, Place, Template, told};
 use crate::verdict::{Expectation, Severity};
+use crate::workload::Generator;
 
 /// What will be run.
 #[derive(Debug)]
@@ -63,6 +64,21 @@ impl Plan {
     pub fn schedule(&self) -> Option<Schedule<'_>> {
         let nemesis = self.scenario.nemesis.as_ref().filter(|nemesis| !nemesis.is_idle);
         nemesis.map(|nemesis| Schedule::new(nemesis, self.seed))
+    }
+
+    /// What the seed makes of a workload, by its index.
+    pub fn generator(&self, index: usize) -> Option<Generator<'_>> {
+        Generator::new(&self.scenario.workloads, index, self.seed)
+    }
+
+    /// The clients whose operations a program performs, by name.
+    pub fn client_programs(&self) -> impl Iterator<Item = &Name> {
+        let are_programs = self.scenario.workloads.iter().filter(|workload| workload.program.is_some());
+        are_programs.flat_map(|workload| &workload.clients)
+    }
+
+    fn generators(&self) -> impl Iterator<Item = Generator<'_>> {
+        (0..self.scenario.workloads.len()).filter_map(|index| self.generator(index))
     }
 
     /// The randomness of a step's target, by the step's index.
@@ -159,12 +175,24 @@ impl Plan {
                 programs.push((program.to_owned(), None));
             }
         }
+        for program in self.workload_programs() {
+            if !program.contains('/') && !programs.iter().any(|(known, _)| known == program) {
+                programs.push((program.to_owned(), None));
+            }
+        }
         programs
+    }
+
+    fn workload_programs(&self) -> impl Iterator<Item = &str> {
+        let commands = self.scenario.workloads.iter().flat_map(Workload::commands);
+        commands.filter_map(|command| command.first().and_then(Wording::plain))
     }
 
     /// True if one of its commands is the reference node: `{node}`.
     pub fn uses_reference_node(&self) -> bool {
+        let of_clients = self.scenario.workloads.iter().flat_map(Workload::commands).flatten();
         self.commands().flatten().any(Template::is_reference_node)
+            || of_clients.into_iter().any(Wording::is_reference_node)
     }
 
     /// Every command that it may execute.
@@ -222,6 +250,7 @@ impl Plan {
         if let Some(schedule) = self.schedule() {
             schedule.describe(scenario.timeout, text)?;
         }
+        self.generators().try_for_each(|generator| generator.describe(text))?;
         if !scenario.teardown.is_empty() {
             writeln!(text, "\nwhat is done on every end")?;
             self.write_steps(text, Stage::Teardown)?;
@@ -329,6 +358,7 @@ impl Plan {
             "steps": steps,
             "artifacts": scenario.artifacts.as_ref().map(Artifacts::paths),
             "nemesis": self.schedule().map(|schedule| schedule.to_json(scenario.timeout)),
+            "workloads": self.generators().map(Generator::to_json).collect::<Vec<_>>(),
             "invariants": invariants,
         })
     }

@@ -9,6 +9,7 @@ use crate::observation::{
     Action, ActionVerb, Answer, Change, Ending, Event, Exit, Fields, Life, LogLine, MAIN, Name, Nanos, NemesisChange,
     Observation, Output, PassedOver, Phase, ProcessChange, Sample, Stall, StepChange, StepState, Value, What,
 };
+use crate::operation::{Datum, Operation, OperationKind, WorkloadChange, WorkloadState};
 use crate::time::RunTime;
 
 /// An instant, in milliseconds of run time.
@@ -78,6 +79,28 @@ impl Story {
         };
         self.stderr = false;
         self.push(What::Event(what))
+    }
+
+    /// A client of the workload `chat` invokes an operation that writes this.
+    pub(crate) fn asks(&mut self, id: u64, op: &str, value: i64) -> &mut Self {
+        let name = |name: &str| Name::from(name);
+        let (kind, value) = (OperationKind::Invoke, Some(Datum::Int(value)));
+        let (workload, op, client) = (name("chat"), name(op), name("client1"));
+        let (process, node, key, why) = (0, None, None, None);
+        let operation = Operation { id, kind, workload, op, client, process, node, key, value, why };
+        self.push(What::Operation(Box::new(operation)))
+    }
+
+    /// The operation with this id ends so.
+    pub(crate) fn told(&mut self, id: u64, kind: OperationKind) -> &mut Self {
+        let asked = self.history.operations().find(|performed| performed.invoked.what.id == id);
+        let invoked = asked.expect("it was invoked").invoked.what.clone();
+        let why = (kind != OperationKind::Ok).then(|| "because".into());
+        self.push(What::Operation(Box::new(Operation { kind, why, ..invoked })))
+    }
+
+    pub(crate) fn workload(&mut self, state: WorkloadState) -> &mut Self {
+        self.push(What::Workload(Box::new(WorkloadChange { name: "chat".into(), state })))
     }
 
     pub(crate) fn leads(&mut self, node: &str, term: i64) -> &mut Self {
@@ -494,6 +517,7 @@ fn what() -> impl Strategy<Value = What> {
         prop::option::of(text()).prop_map(|never_came| NemesisChange::Stopped { never_came }),
         Just(NemesisChange::Healed),
     ];
+    let workload = (node(), workload_state()).prop_map(|(name, state)| WorkloadChange { name, state });
     let sample = (life(), any::<u64>(), any::<u64>(), any::<u32>());
     let answer = (vec(text(), 0..3), prop::option::of(exit), text());
     prop_oneof![
@@ -503,6 +527,8 @@ fn what() -> impl Strategy<Value = What> {
         3 => action.prop_map(|action| What::Action(action.into())),
         1 => (0..9_usize, state).prop_map(|(step, state)| What::Step(StepChange { step, state })),
         1 => nemesis.prop_map(What::Nemesis),
+        3 => operation().prop_map(|operation| What::Operation(operation.into())),
+        1 => workload.prop_map(|workload| What::Workload(workload.into())),
         1 => sample.prop_map(|(of, cpu, rss_bytes, open_files)| What::Sample(Sample {
             of,
             cpu: Nanos(cpu),
@@ -512,6 +538,50 @@ fn what() -> impl Strategy<Value = What> {
         1 => traffic().prop_map(|traffic| What::Traffic(traffic.into())),
         1 => any::<u64>().prop_map(|since| What::Stall(Stall { since: RunTime(since), of: "logs".into() })),
         1 => answer.prop_map(|(command, exit, said)| What::Answer(Answer { command, exit, said })),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let kind =
+        prop::sample::select(&[OperationKind::Invoke, OperationKind::Ok, OperationKind::Fail, OperationKind::Info][..]);
+    let names = (node(), node(), node(), prop::option::of(node()));
+    let told = (prop::option::of(datum()), prop::option::of(datum()), prop::option::of(text()));
+    (0..9_u64, kind, names, any::<u64>(), told).prop_map(|(id, kind, names, process, (key, value, why))| {
+        let (workload, op, client, node) = names;
+        // A key is never null: it is there or not.
+        let key = key.filter(|key| key.to_json() != serde_json::Value::Null);
+        Operation { id, kind, workload, op, client, process, node, key, value, why: why.map(Into::into) }
+    })
+}
+
+fn datum() -> impl Strategy<Value = Datum> {
+    let json = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(serde_json::Value::from),
+        any::<u64>().prop_map(serde_json::Value::from),
+        prop::num::f64::NORMAL.prop_map(serde_json::Value::from),
+        vec(text(), 0..3).prop_map(serde_json::Value::from),
+        (text(), any::<i64>()).prop_map(|(key, value)| serde_json::json!({ key: value })),
+    ];
+    prop_oneof![
+        any::<i64>().prop_map(Datum::Int),
+        text().prop_map(|text| Datum::Text(text.into())),
+        json.prop_map(Datum::from),
+    ]
+}
+
+fn workload_state() -> impl Strategy<Value = WorkloadState> {
+    prop_oneof![
+        Just(WorkloadState::Waiting),
+        Just(WorkloadState::Begun),
+        any::<u64>().prop_map(|behind| WorkloadState::Stopped { behind }),
+        Just(WorkloadState::Over),
+        (node(), any::<u32>(), any::<i32>()).prop_map(|(client, life, pid)| WorkloadState::ClientStarted {
+            client,
+            life,
+            pid
+        }),
+        (node(), any::<u32>(), text()).prop_map(|(client, life, why)| WorkloadState::ClientEnded { client, life, why }),
     ]
 }
 

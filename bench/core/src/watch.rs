@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::ClusterState;
-use crate::condition::{Condition, EventPart, Part, Probe, Since, Who};
+use crate::condition::{Condition, EventPart, OperationsSeen, Part, Probe, Since, Who};
 use crate::observation::{Change, Event, Name, Observation, ProcessChange, StepChange, StepState, What};
 use crate::target::Target;
 
@@ -16,6 +16,7 @@ pub struct Watch {
 #[derive(Debug, Clone)]
 enum Watched {
     Event(EventPart, Seen),
+    Operation(OperationsSeen),
     Probe(Probe, Option<Result<(), String>>),
 }
 
@@ -37,6 +38,7 @@ impl Watch {
                 let has_begun = event.since == Since::Start;
                 Watched::Event(event.clone(), Seen { has_begun, ..Seen::default() })
             }
+            Part::Operation(operation) => Watched::Operation(OperationsSeen::new(operation)),
             Part::Probe(probe) => Watched::Probe(probe.clone(), None),
         };
         Self { parts: condition.parts.iter().map(watched).collect() }
@@ -45,8 +47,10 @@ impl Watch {
     /// Takes in the next observation, with the state of the cluster after it.
     pub fn observe(&mut self, observation: &Observation, state: &ClusterState) {
         for part in &mut self.parts {
-            if let Watched::Event(event, seen) = part {
-                seen.observe(event, observation, state);
+            match part {
+                Watched::Event(event, seen) => seen.observe(event, observation, state),
+                Watched::Operation(seen) => seen.observe(observation, state),
+                Watched::Probe(..) => {}
             }
         }
     }
@@ -55,7 +59,7 @@ impl Watch {
     pub fn probes(&self) -> impl Iterator<Item = (usize, &Probe)> {
         self.parts.iter().enumerate().filter_map(|(index, part)| match part {
             Watched::Probe(probe, _) => Some((index, probe)),
-            Watched::Event(..) => None,
+            Watched::Event(..) | Watched::Operation(_) => None,
         })
     }
 
@@ -75,7 +79,7 @@ impl Watch {
     pub fn events(&self) -> impl Iterator<Item = &Name> {
         self.parts.iter().filter_map(|part| match part {
             Watched::Event(event, _) => Some(&event.event),
-            Watched::Probe(..) => None,
+            Watched::Probe(..) | Watched::Operation(_) => None,
         })
     }
 
@@ -89,6 +93,7 @@ impl Watched {
     fn missing(&self, state: &ClusterState) -> Option<String> {
         match self {
             Self::Event(event, seen) => event.missing(seen, state),
+            Self::Operation(seen) => seen.missing(),
             Self::Probe(_, Some(Ok(()))) => None,
             Self::Probe(probe, Some(Err(why))) => Some(format!("{probe}: {why}")),
             Self::Probe(probe, None) => Some(format!("{probe} has not answered")),

@@ -25,8 +25,8 @@ pub(super) struct Bounds {
 impl Driver<'_> {
     /// Ends the run if no bound is open, else looks again when one elapses or something was seen.
     pub(super) fn look_at_bounds(&mut self) {
-        // While the nemesis acts, bounds open again and again; its end comes back here.
-        if self.ending.because.is_some() || !self.nemesis.is_over() {
+        // While the nemesis acts and clients ask, bounds open again and again; their end comes back here.
+        if self.ending.because.is_some() || !self.nemesis.is_over() || !self.workloads.are_over() {
             return;
         }
         let begun = self.now();

@@ -50,7 +50,7 @@ impl Questions {
                         let asked = Question::of(http, &url).map_err(|why| format!("{}: http: {why}", step.label()))?;
                         urls.insert(url, asked);
                     }
-                    Part::Probe(Probe::Exec { .. }) | Part::Event(_) => {}
+                    Part::Probe(Probe::Exec { .. }) | Part::Event(_) | Part::Operation(_) => {}
                 }
             }
         }

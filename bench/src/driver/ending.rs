@@ -72,6 +72,9 @@ impl Driver<'_> {
         self.steps.close();
         self.undos.clear();
         self.nemesis.close();
+        self.end_all_clients();
+        self.end_all_commands();
+        self.workloads.close();
         self.typing = super::verb::Typing::default();
         self.kill_execs();
         self.end_deadline();

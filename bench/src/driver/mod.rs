@@ -28,6 +28,7 @@ mod turns;
 mod undo;
 mod verb;
 mod words;
+mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -68,6 +69,8 @@ enum Due {
     Undo(u64),
     /// Something of the nemesis.
     Nemesis(nemesis::Turn),
+    /// Something of a workload.
+    Workload(workload::Turn),
     /// The next line of an `input` step.
     InputLine(usize),
     /// The cluster may be at rest by now; the loop looks at the step.
@@ -159,6 +162,7 @@ struct Driver<'r> {
     steps: steps::Steps,
     undos: undo::Undos,
     nemesis: nemesis::Nemesis<'r>,
+    workloads: workload::Workloads<'r>,
     network: network::Network,
     typing: verb::Typing,
     questions: condition::Questions,
@@ -196,6 +200,7 @@ impl<'r> Driver<'r> {
             steps: steps::Steps::new(plan),
             undos: undo::Undos::default(),
             nemesis: nemesis::Nemesis::new(plan),
+            workloads: workload::Workloads::new(plan),
             network: network::Network::default(),
             typing: verb::Typing::default(),
             questions: condition::Questions::default(),
@@ -235,7 +240,10 @@ impl<'r> Driver<'r> {
                 let late = now.since(due_at);
                 self.note_lateness(due_at, now);
                 if late < STALL || !self.prolong(&due, now + late) {
-                    if matches!(due, Due::StepDeadline(_) | Due::ReadyDeadline(_)) {
+                    if matches!(
+                        due,
+                        Due::StepDeadline(_) | Due::ReadyDeadline(_) | Due::Workload(workload::Turn::Deadline(_))
+                    ) {
                         self.catch_up(due_at);
                     }
                     self.perform(due, due_at, now);
@@ -274,6 +282,7 @@ impl<'r> Driver<'r> {
             Due::StepDeadline(step) => self.step_deadline(step),
             Due::Undo(action) => self.undo(action),
             Due::Nemesis(turn) => self.nemesis_turn(turn, due_at),
+            Due::Workload(turn) => self.workload_turn(turn, due_at),
             Due::InputLine(step) => self.next_input_line(step),
             Due::Rest => {}
             Due::Question { step, question } => self.ask_condition(step, question),
@@ -294,6 +303,7 @@ impl<'r> Driver<'r> {
 
     fn take_in(&mut self, Outside { at, what }: Outside) {
         match what {
+            Happening::Event(event) if self.is_client(&event.of) => self.client_said(&event, at),
             Happening::Event(event) => {
                 if self.recorder.is_full() {
                     return self.end(Ending::TooMuch);
@@ -310,14 +320,23 @@ impl<'r> Driver<'r> {
                 let _ = self.probed(id, result.clone()) || self.condition_probed(id, result);
             }
             Happening::Executed { id, result } => {
-                let _ = self.ready_executed(id, &result) || self.executed(id, &result);
+                let _ = self.operation_executed(id, at, &result)
+                    || self.ready_executed(id, &result)
+                    || self.executed(id, &result);
             }
-            Happening::Input { id, of, result } => self.input_written(id, &of, result),
+            Happening::Input { id, of, result } => {
+                if !self.operation_typed(id, at, &result) {
+                    self.input_written(id, &of, result);
+                }
+            }
             Happening::LogLost { file, why } => self.warn(format!("the log {file} is not whole: {why}")),
             Happening::NotFollowed { of, file, why } => self.warn(format!("{}: {file}: {why}", of.node)),
             Happening::Broken { why } => self.broken(why),
             what => {
                 if let Some(of) = what.of().cloned() {
+                    if self.is_client(&of) {
+                        return self.client_changed(&of, what, at);
+                    }
                     self.life_changed(&of, what, at);
                 }
             }
@@ -335,11 +354,13 @@ impl<'r> Driver<'r> {
         self.steps.observe(observation, &self.cluster);
         let number = observation.number;
         let is_aim = self.nemesis.waits_for(observation, &self.cluster);
+        let ended = self.workloads.ended_by(observation, &self.cluster);
         let news = self.hands.as_mut().and_then(|hands| hands.news(observation));
         self.pass_on(news);
         if is_aim {
             self.nemesis_has_aim(at);
         }
+        self.operations_ended(ended, at);
         number
     }
 

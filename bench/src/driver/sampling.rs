@@ -17,8 +17,8 @@ impl Driver<'_> {
         // Where nothing is judged, nobody asks for it, and looking at all processes is most of what an idle cluster would cost.
         let samples = if self.hands.is_none() { self.world.sample() } else { Vec::new() };
         for sample in samples {
-            // What prepares a process is none of the scenario's.
-            if self.prepares(&sample.of) {
+            // What prepares a process is none of the scenario's, and clients are the bench's.
+            if self.prepares(&sample.of) || self.is_client(&sample.of) {
                 continue;
             }
             self.record(now, What::Sample(sample));

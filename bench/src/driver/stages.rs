@@ -56,6 +56,7 @@ impl Driver<'_> {
                 let now = self.now();
                 self.record(now, What::Run(Phase::StepsDone));
                 self.nemesis_outlives_steps();
+                self.workloads_outlive_steps();
                 self.look_at_bounds();
             }
             Stage::Teardown => self.teardown_is_over(),
@@ -79,6 +80,7 @@ impl Driver<'_> {
         } else {
             self.enter_stage(Stage::Main, now);
             self.nemesis_may_begin(now);
+            self.workloads_may_begin(now);
             self.begin_step();
         }
     }

@@ -11,6 +11,7 @@ pub mod json;
 pub mod jsonl;
 pub mod junit;
 pub mod live;
+pub mod operations;
 pub mod outlet;
 pub(crate) mod page;
 pub mod people;

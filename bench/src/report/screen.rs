@@ -12,6 +12,7 @@ use dsbench_core::verdict::{Evidence, Expectation, InvariantVerdict, Outcome, Re
 
 use super::faults;
 use super::live::Cast;
+use super::operations;
 use super::tell::{StepText, bytes, tell, who};
 use super::terminal::{clean, clean_line};
 use crate::run::{self, Order};
@@ -144,6 +145,9 @@ impl Screen<'_> {
             self.write_warning(out, warning)?;
         }
         self.write_faults(out)?;
+        for (index, line) in operations::lines(self.history).iter().enumerate() {
+            writeln!(out, "  {:<11}{}", if index == 0 { "clients:" } else { "" }, clean_line(line))?;
+        }
         if let Some(end) = &self.file.end {
             for survivor in &end.survivors {
                 writeln!(out, "  x NOT CLEANED UP: {survivor}")?;

@@ -6,11 +6,15 @@ use dsbench_core::observation::{
     StepState, Value, What,
 };
 
+use dsbench_core::operation::{Datum, Operation, OperationKind, WorkloadState};
 use dsbench_core::plan::Plan;
 use dsbench_core::scenario::Step;
 use dsbench_core::stage::Stage;
 
 use super::terminal::{clean, clean_line};
+
+/// Longer keys and values are cut.
+const DATUM_WIDTH: usize = 80;
 
 /// A step in people's words.
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ fn told(observation: &Observation, steps: &[StepText]) -> Option<(String, String
             (label, step_state(state, text.map_or("", |text| &text.words)))
         }
         What::Nemesis(nemesis) => (String::from("nemesis"), nemesis_change(nemesis)),
+        What::Operation(operation) => (operation.client.to_string(), performed(operation)),
+        What::Workload(change) => (change.name.to_string(), workload_state(&change.state)),
         What::Sample(_) => return None,
         What::Traffic(traffic) => (String::from("network"), counted(traffic)?),
         What::Stall(stall) => {
@@ -223,6 +229,40 @@ pub(crate) fn asked(action: &Action) -> String {
         _ if action.setup => " in the setup".to_owned(),
         Origin::Step(_) | Origin::Bench => String::new(),
         origin => format!(" {origin}"),
+    }
+}
+
+/// `say 1000017 at chat2`, `INFO say 1000017 at chat2: no answer within 5s`.
+fn performed(operation: &Operation) -> String {
+    let Operation { kind, op, node, key, value, why, process, .. } = operation;
+    let mark = match kind {
+        OperationKind::Invoke => "",
+        OperationKind::Ok => "ok ",
+        OperationKind::Fail => "FAIL ",
+        OperationKind::Info => "INFO ",
+    };
+    let datum =
+        |datum: &Datum| datum.to_string().chars().take(DATUM_WIDTH).collect::<String>().escape_debug().to_string();
+    let key = key.as_ref().map(|key| format!(" key {}", datum(key))).unwrap_or_default();
+    let value = value.as_ref().map(|value| format!(" {}", datum(value))).unwrap_or_default();
+    let node = node.as_ref().map(|node| format!(" at {node}")).unwrap_or_default();
+    let why = why.as_ref().map(|why| format!(": {}", clean_line(why))).unwrap_or_default();
+    format!("{mark}{op}{key}{value}{node} [process {process}]{why}")
+}
+
+/// What has become of a workload, for its name.
+pub(crate) fn workload_state(state: &WorkloadState) -> String {
+    match state {
+        WorkloadState::Waiting => "has not begun".into(),
+        WorkloadState::Begun => "begins".into(),
+        WorkloadState::Stopped { behind: 0 } => "begins no more operations".into(),
+        WorkloadState::Stopped { behind } => format!("begins no more operations; {behind} that were due had not begun"),
+        WorkloadState::Over => "all of its operations have ended".into(),
+        WorkloadState::ClientStarted { client, life: 1, pid } => format!("{client} started (pid {pid})"),
+        WorkloadState::ClientStarted { client, life, pid } => {
+            format!("{client} started again, life {life} (pid {pid})")
+        }
+        WorkloadState::ClientEnded { client, why, .. } => format!("{client} ended: {}", clean_line(why)),
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn begun(order: &Order, started: SystemTime, scenario_dir: &Path) -> 
         set: order.set(),
         started: utc(started),
         nodes: scenario.nodes.iter().map(|node| node.name.to_string()).collect(),
+        clients: order.plan.client_programs().map(ToString::to_string).collect(),
         up: false,
         exposed: Exposed::new(),
         environment: Environment::here(scenario.network.is_lab(), order.jobs),

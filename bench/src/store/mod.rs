@@ -220,7 +220,7 @@ impl Store {
 
     /// Nothing of the run is left: its logs are complete, and what is not to be kept goes.
     pub(crate) fn close(&self, file: &RunFile, keep: Keep) {
-        self.show_logs(file.nodes.iter().map(String::as_str), true);
+        self.show_logs(file.nodes.iter().chain(&file.clients).map(String::as_str), true);
         let is_pass = file.end.as_ref().is_some_and(|end| end.exit_code == Judgement::Pass.exit_code());
         if keep == Keep::Never || keep == Keep::OnFailure && is_pass {
             self.drop_data();

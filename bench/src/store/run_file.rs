@@ -45,6 +45,9 @@ pub struct RunFile {
     pub started: String,
     /// The nodes, in order.
     pub nodes: Vec<String>,
+    /// The clients that are programs, in order: they have logs as nodes do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<String>,
     /// True if the cluster was launched to be looked at: it has no verdict.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub up: bool,

@@ -86,6 +86,14 @@ async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorE
     let Settings { me, config, listen, advertise, datagrams, data, retain, readings, mut rng } = settings;
     // The directory before the port: of two nodes with the same options, the second is told of the real clash.
     let Opened { storage, archive, recovered, torn } = Storage::open(&data, &me, retain)?;
+    // Whoever forgets its vote has no log of later terms than the one it believes to be in.
+    #[cfg(feature = "mistakes")]
+    let recovered = match config.mistake {
+        Some(dsbench_protocol::Mistake::ForgetsVote) => {
+            dsbench_wire::Recovered { incarnation: recovered.incarnation, ..Default::default() }
+        }
+        _ => recovered,
+    };
     if let Some(torn) = torn {
         log.warn(format_args!("a record was half-written when this node last died, it is cut off: {torn}"));
     }

@@ -162,6 +162,33 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
 }
 
 #[tokio::test]
+async fn who_is_wanted_again_before_it_is_forgotten_is_not_forgotten() {
+    let data = tempfile::tempdir().unwrap();
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ground, _, _) = ground(data.path(), &peer, &Written::default()).await;
+    let at: dsbench_wire::Endpoint = peer.local_addr().unwrap().to_string().parse().unwrap();
+    let process = Scripted {
+        calls: Calls::default(),
+        on_start: Box::new(move |cx| {
+            cx.persist(Record::Identity { incarnation: 7 });
+            cx.send(&id("b"), Message::Election { term: Term(1) });
+            cx.forget(&id("b"));
+            cx.connect(dsbench_wire::Peer { id: id("b"), endpoint: at.clone(), incarnation: 0 });
+            cx.send(&id("b"), Message::Election { term: Term(2) });
+        }),
+    };
+    let heard = async {
+        let (stream, _) = peer.accept().await.unwrap();
+        let mut stream = tokio::io::BufReader::new(stream);
+        [line(&mut stream).await, line(&mut stream).await]
+    };
+    tokio::select! {
+        result = run(process, Recovered::default(), Silent, ground) => panic!("{result:?}"),
+        [first, second] = heard => assert!(first.contains("\"term\":1") && second.contains("\"term\":2"), "{first}{second}"),
+    }
+}
+
+#[tokio::test]
 async fn after_a_standstill_messages_come_before_the_stall_and_the_stall_before_timers() {
     let data = tempfile::tempdir().unwrap();
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();

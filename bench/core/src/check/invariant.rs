@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Check, nemesis, network, process};
+use super::{Check, nemesis, network, process, workload};
 use crate::expected::Expectations;
 use crate::faults::{Fault, circumstances, faults};
 use crate::history::{History, Seen};
@@ -79,11 +79,12 @@ pub fn all(invariants: &[Invariant], steps: &[StepPlace], history: &History) -> 
     reasons.extend(of_missed_faults(history, steps));
     reasons.extend(nemesis::reasons(history));
     reasons.extend(network::reasons(history, steps));
+    reasons.extend(workload::reasons(history));
     // Stable: among equals the order of the scenario.
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.judgement));
     let judgement = Judgement::of_all(reasons.iter().map(|reason| reason.judgement));
     let of_teardown = history.teardown().filter_map(|step| of_teardown(&step, steps));
-    let warnings = of_teardown.chain(network::warnings(history, steps)).collect();
+    let warnings = of_teardown.chain(network::warnings(history, steps)).chain(workload::warnings(history)).collect();
     Verdict { judgement, reasons, warnings, invariants, ending }
 }
 

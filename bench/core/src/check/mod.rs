@@ -18,6 +18,7 @@ mod scope;
 mod since;
 mod spans;
 mod trigger;
+mod workload;
 
 mod agree_on;
 mod agreement;

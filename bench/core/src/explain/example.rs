@@ -15,6 +15,8 @@ pub const GOOD: &[(&str, &str)] = &[
     ("promises", include_str!("../../tests/good/promises.toml")),
     ("delivery", include_str!("../../tests/good/delivery.toml")),
     ("nemesis", include_str!("../../tests/good/nemesis.toml")),
+    ("workload", include_str!("../../tests/good/workload.toml")),
+    ("requests", include_str!("../../tests/good/requests.toml")),
     ("demonstration", include_str!("../../tests/good/demonstration.toml")),
     ("processes", include_str!("../../tests/good/processes.toml")),
     ("stages", include_str!("../../tests/good/stages.toml")),

@@ -6,7 +6,7 @@ use super::{Chapter, Entry, Part};
 use crate::diagnostic::CODES;
 use crate::judgement::EXIT_CODES;
 use crate::observation::ActionVerb;
-use crate::scenario::PRESETS;
+use crate::scenario::{OPERATION_PLACEHOLDERS, PRESETS};
 use crate::table::Word;
 use crate::target;
 use crate::template::PLACEHOLDERS;
@@ -31,7 +31,7 @@ const VALUES: &[Word] = &[
     ),
     Word::new(
         "condition",
-        "An event's name; a table with `event`, `latest`, `exec` or `tcp`; or a list of these, all of which must hold.",
+        "An event's name; a table with `event`, `latest`, `op`, `exec` or `tcp`; or a list of these, all of which must hold.",
     ),
     Word::new(
         "where",
@@ -48,10 +48,14 @@ pub(super) fn entries() -> Vec<Entry> {
     let targets = target::GLOSSARY.iter().chain(target::FORMS);
     let placeholders =
         PLACEHOLDERS.iter().map(|known| Entry::word(Chapter::Placeholder, format!("{{{}}}", known.word), known.doc));
+    let of_operations = OPERATION_PLACEHOLDERS
+        .iter()
+        .map(|known| Entry::word(Chapter::Placeholder, format!("{{{}}}", known.word), known.doc));
     let exits = EXIT_CODES.iter().map(|(code, doc)| Entry::word(Chapter::ExitCode, code.to_string(), doc));
     targets
         .map(word(Chapter::Target))
         .chain(placeholders)
+        .chain(of_operations)
         .chain(VALUES.iter().map(word(Chapter::Value)))
         .chain(triggers())
         .chain(events())

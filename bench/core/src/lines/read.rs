@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use crate::observation::{
     Change, Event, Life, LogLine, MAIN, Name, Nanos, Observation, Output, ProcessChange, Sample, Shapes, Value, What,
 };
+use crate::operation::Operation;
 use crate::time::RunTime;
 
 /// Reads one line; the error says what is wrong with it.
@@ -47,6 +48,16 @@ impl Symbols {
             Some(name) if **name == *text => Arc::clone(name),
             _ => Arc::clone(slot.insert(text.into())),
         }
+    }
+}
+
+impl Symbols {
+    /// The same operation, with its names shared.
+    fn shared(&mut self, operation: Operation) -> Operation {
+        let Operation { workload, op, client, node, .. } = &operation;
+        let (workload, op, client) = (self.name(workload), self.name(op), self.name(client));
+        let node = node.as_ref().map(|node| self.name(node));
+        Operation { workload, op, client, node, ..operation }
     }
 }
 
@@ -87,6 +98,8 @@ enum LineKey {
     Process,
     Run,
     Action,
+    Operation,
+    Workload,
     Step,
     Nemesis,
     Traffic,
@@ -131,6 +144,8 @@ impl<'de> Object<'de> for LineOf<'_> {
                 LineKey::Process => What::Process(map.next_value_seed(Read(ProcessOf(symbols)))?),
                 LineKey::Run => What::Run(map.next_value()?),
                 LineKey::Action => What::Action(Box::new(map.next_value()?)),
+                LineKey::Operation => What::Operation(Box::new(symbols.shared(map.next_value()?))),
+                LineKey::Workload => What::Workload(Box::new(map.next_value()?)),
                 LineKey::Step => What::Step(map.next_value()?),
                 LineKey::Nemesis => What::Nemesis(map.next_value()?),
                 LineKey::Traffic => What::Traffic(Box::new(map.next_value()?)),

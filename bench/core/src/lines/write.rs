@@ -8,6 +8,7 @@ use crate::observation::{
     Action, Answer, Change, Event, Fields, Life, LogLine, MAIN, Nanos, NemesisChange, Observation, Output, Phase,
     ProcessChange, Sample, Shape, Stall, StepChange, Value, What,
 };
+use crate::operation::{Operation, WorkloadChange};
 use crate::time::RunTime;
 
 impl Serialize for Observation {
@@ -18,6 +19,8 @@ impl Serialize for Observation {
             What::Process(process) => line.process = Some(process.into()),
             What::Event(event) => line.event = Some(event.into()),
             What::Action(action) => line.action = Some(action),
+            What::Operation(operation) => line.operation = Some(operation),
+            What::Workload(workload) => line.workload = Some(workload),
             What::Step(step) => line.step = Some(step),
             What::Nemesis(nemesis) => line.nemesis = Some(nemesis),
             What::Sample(sample) => line.sample = Some(sample.into()),
@@ -44,6 +47,10 @@ struct Line<'a> {
     run: Option<&'a Phase>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<&'a Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a Operation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<&'a WorkloadChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a StepChange>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -28,6 +28,7 @@ mod turns;
 mod typed;
 mod vars;
 mod without_faults;
+mod workloads;
 
 use std::time::Duration;
 
@@ -45,12 +46,15 @@ pub use ready::Ready;
 pub use requires::Requires;
 pub use start::StartOrder;
 pub use steps::{
-    Act, At, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place, Round,
-    Settle, Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where,
+    Act, At, Call, Delay, Exec, Heal, Input, LinkFault, Look, NemesisVerb, NetworkAct, NetworkVerb, Partition, Place,
+    Round, Settle, Shape, Side, Step, Timing, Unplug, VERBS, Verb, VerbKind, Where, WorkloadVerb,
 };
 pub use stop::{Signal, Stop, UnknownSignal};
 pub use suite::{Asked, Axis, Choice, MOST, Suite, Variation};
 pub use vars::Vars;
+pub use workloads::{
+    Ack, AckTest, Facts, GoesTo, OPERATION_PLACEHOLDERS, Op, Pace, Phase, Values, Way, Wording, Workload,
+};
 
 use crate::check::Invariant;
 use crate::cluster::Role;
@@ -95,6 +99,8 @@ pub struct Scenario {
     pub artifacts: Option<Artifacts>,
     /// Random faults.
     pub nemesis: Option<Nemesis>,
+    /// Operations of clients.
+    pub workloads: Vec<Workload>,
     /// What is done on every end.
     pub teardown: Vec<Step>,
     /// What must hold.
@@ -182,8 +188,16 @@ pub const KEYS: &[Key] = &[
         "Texts for {vars.NAME}: a text, a number, a list, { each, of, join } or { path }.",
     ),
     Key::new("requires", Kind::Table(requires::KEYS), "What must be there before anything starts."),
-    Key::new("workload", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
-    Key::new("workloads", Kind::Later, "Operations of clients: until then, `input` and `exec` steps."),
+    Key::new(
+        "workload",
+        Kind::Table(workloads::KEYS),
+        "Operations of clients: what they ask of the nodes, how often, and how one knows that it was done.",
+    ),
+    Key::new(
+        "workloads",
+        Kind::Map(&Kind::Table(workloads::KEYS)),
+        "The same by names, if there are several: [workloads.inside], [workloads.outside].",
+    ),
     Key::new(
         "probes",
         Kind::Later,
@@ -221,6 +235,7 @@ impl Scenario {
         roles::declare(root, &mut names);
         steps::declare(root, &mut names);
         nemesis::declare(root, &mut names);
+        workloads::declare(root, &mut names);
         let vars = vars::parse(root, &mut names);
         if let Some(cast) = &mut cast {
             cast.declare_vars(&mut names);
@@ -232,6 +247,7 @@ impl Scenario {
         let nodes = cast.as_ref().and_then(|cast| cast.parse(&names));
         let stages = steps::parse(root, &mut names, sources);
         let nemesis = nemesis::parse(root, &names, stages.as_ref().map(|stages| &*stages.main), sources);
+        let workloads = workloads::parse(root, &names, stages.as_ref().map(|stages| &*stages.main), sources);
         for node in nodes.iter().flat_map(|(nodes, _)| nodes) {
             for process in &node.processes {
                 names.expect(node.name.clone(), process.name.clone(), process.expected.clone());
@@ -248,7 +264,9 @@ impl Scenario {
             problems.forget(diagnostic::PORT_REPLACED);
         }
         let (nodes, start) = nodes?;
-        let network = network?.decide(root, &nodes, &names)?;
+        let on_network = workloads.iter().flatten().filter(|workload| workload.runs_programs());
+        let clients: Vec<Name> = on_network.flat_map(|workload| workload.clients.iter().cloned()).collect();
+        let network = network?.with_clients(clients).decide(root, &nodes, &names)?;
         let steps::Stages { setup, main, teardown } = stages?;
         Some(Self {
             name: name?.value.into(),
@@ -266,6 +284,7 @@ impl Scenario {
             steps: main,
             teardown,
             nemesis: nemesis?,
+            workloads: workloads?,
             artifacts: artifacts?,
             invariants: invariants?,
             vars: vars?,

@@ -143,6 +143,12 @@ fn parse_addresses(table: &Table<'_, '_>, subnet: Option<Subnet>) -> Option<Vec<
 }
 
 impl Asked {
+    /// Machines for the clients of workloads, after those that the scenario names.
+    pub(super) fn with_clients(mut self, clients: impl IntoIterator<Item = Name>) -> Self {
+        self.clients.extend(clients);
+        self
+    }
+
     /// What it comes to, when everything has been read.
     pub(super) fn decide(self, root: &Table<'_, '_>, nodes: &[Node], names: &Names<'_>) -> Option<Network> {
         let Self { subnet, mtu, addresses, clients } = self;

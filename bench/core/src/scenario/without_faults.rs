@@ -79,6 +79,8 @@ fn is_about_faults(verb: &Verb) -> bool {
         Verb::Signal(..) | Verb::Network(_) => true,
         // It does nothing in its time.
         Verb::Nemesis(_) => false,
+        // What clients do is no fault.
+        Verb::Workload(..) | Verb::Call(_) => false,
         Verb::Input(_) | Verb::Exec(_) | Verb::Wait(_) | Verb::Expect(_) | Verb::Settle(_) => false,
         Verb::Mark(_) | Verb::Bind | Verb::End => false,
     }
@@ -91,6 +93,9 @@ fn follows_from(condition: &Condition, left_out: &BTreeSet<usize>, unbound: &BTr
             let (Who::From(target) | Who::Each(target)) = &event.who;
             let is_since = matches!(&event.since, Since::Step { index, .. } if left_out.contains(index));
             is_since || target.needs_a_fault(unbound)
+        }
+        Part::Operation(operation) => {
+            matches!(&operation.since, Since::Step { index, .. } if left_out.contains(index))
         }
         Part::Probe(_) => false,
     })

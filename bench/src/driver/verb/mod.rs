@@ -36,6 +36,8 @@ impl Driver<'_> {
             Verb::Act(act) => self.act(act, step),
             Verb::Network(act) => self.network_step(act, step),
             Verb::Nemesis(verb) => Ok(self.nemesis_step(*verb, step)),
+            Verb::Call(call) => self.call_step(call, step),
+            Verb::Workload(verb, name) => Ok(self.workload_step(*verb, name, step)),
             Verb::Signal(signal, to) => self.signal(*signal, to, step),
             Verb::Input(input) => self.type_lines(input, step),
             Verb::Exec(exec) => self.exec_step(exec, step),
@@ -63,7 +65,7 @@ impl Driver<'_> {
     }
 
     /// Whom a target hits, at this moment.
-    fn aims(&self, target: &Target, eligible: Eligible, step: usize) -> Result<Vec<Aim>, String> {
+    pub(super) fn aims(&self, target: &Target, eligible: Eligible, step: usize) -> Result<Vec<Aim>, String> {
         // One stream per step, so that changing one step does not change whom another one hits.
         let mut random = self.plan.random_of_step(step);
         target.resolve(&self.cluster, eligible, &mut random).map_err(|empty| empty.to_string())

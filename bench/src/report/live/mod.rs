@@ -4,18 +4,21 @@ pub(crate) mod block;
 mod nemesis;
 mod states;
 mod voice;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use dsbench_core::observation::{Change, Name, Observation, StepState, What};
+use dsbench_core::operation::OperationKind;
 use dsbench_core::plan::Plan;
 use dsbench_core::time::RunTime;
 
 use self::states::States;
 pub(crate) use self::states::state_style;
 use self::voice::Voice;
+pub(crate) use self::workload::counted;
 use super::tell::{StepText, tell};
 use super::terminal::{clean, say};
 
@@ -143,7 +146,7 @@ impl Lines {
 
     /// A node that matches a million lines must not drown the log of a CI job.
     fn has_room(&mut self, observation: &Observation) -> bool {
-        if !matches!(observation.what, What::Event(_)) {
+        if !matches!(observation.what, What::Event(_) | What::Operation(_)) {
             return true;
         }
         let second = observation.at.0 / 1_000_000_000;
@@ -208,6 +211,8 @@ pub(crate) fn is_routine(what: &What) -> bool {
         What::Process(process) => process.change == Change::Empty,
         What::Step(step) => step.state == StepState::Done,
         What::Sample(_) => true,
+        // What went as it should is counted.
+        What::Operation(operation) => matches!(operation.kind, OperationKind::Invoke | OperationKind::Ok),
         _ => false,
     }
 }

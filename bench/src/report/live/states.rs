@@ -13,6 +13,7 @@ use dsbench_core::time::RunTime;
 
 use super::block::{Block, Size};
 use super::nemesis::NemesisLine;
+use super::workload::WorkloadLines;
 use super::{Cast, Live};
 use crate::report::tell::{StepText, bytes, exit_text, fields};
 use crate::report::terminal::clean;
@@ -26,6 +27,7 @@ pub(super) struct States {
     nodes: BTreeMap<Name, NodeLine>,
     step: String,
     nemesis: NemesisLine,
+    workloads: WorkloadLines,
     /// Since when a node is under a fault of a kind.
     faults: BTreeMap<(&'static str, Name), RunTime>,
     /// The network faults in force, by their observations: what is done to whom, since when.
@@ -48,9 +50,9 @@ impl States {
         let waits = || NodeLine { state: "waits", said: String::new(), newest: None, log_bytes: 0, log_rate: 0 };
         let nodes = cast.nodes.iter().map(|node| (node.clone(), waits())).collect();
         let block = Block::beside_a_run();
-        let nemesis = NemesisLine::default();
+        let (nemesis, workloads) = (NemesisLine::default(), WorkloadLines::default());
         let (faults, network) = (BTreeMap::new(), BTreeMap::new());
-        Self { cast, block, nodes, step: String::new(), nemesis, faults, network, last_rate: RunTime::START }
+        Self { cast, block, nodes, step: String::new(), nemesis, workloads, faults, network, last_rate: RunTime::START }
     }
 
     fn process(&mut self, node: &Name, change: &Change) {
@@ -128,6 +130,7 @@ impl States {
             return;
         }
         self.last_rate = now;
+        self.workloads.measure(now);
         for (node, line) in &mut self.nodes {
             let total = log_bytes.get(node).copied().unwrap_or(line.log_bytes);
             line.log_rate = (total.saturating_sub(line.log_bytes) as f64 / passed).round() as u64;
@@ -140,8 +143,9 @@ impl States {
         let nemesis = self.nemesis.text();
         let widest = self.cast.nodes.iter().map(|node| node.chars().count()).max().unwrap_or(0);
         let width = widest.max(if nemesis.is_some() { "nemesis" } else { "step" }.len());
+        let width = self.workloads.lines().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(width);
         // Below the nodes: the step, the nemesis, the time, and the row in which the cursor waits.
-        let room = size.rows.saturating_sub(3 + usize::from(nemesis.is_some())).max(1);
+        let room = size.rows.saturating_sub(3 + usize::from(nemesis.is_some()) + self.workloads.len()).max(1);
         let shown = if self.cast.nodes.len() <= room { self.cast.nodes.len() } else { room - 1 };
         let mut lines: Vec<_> = self.cast.nodes[..shown].iter().map(|node| self.node_line(node, width)).collect();
         if shown < self.cast.nodes.len() {
@@ -149,6 +153,9 @@ impl States {
         }
         lines.push(format!("  {:<width$}  {}", "step", printable(&self.step)));
         lines.extend(nemesis.map(|text| format!("  {:<width$}  {}", "nemesis", printable(&text))));
+        for (name, text) in self.workloads.lines() {
+            lines.push(format!("  {name:<width$}  {}", printable(&text)));
+        }
         let left = self.cast.timeout.saturating_sub(now.elapsed()).as_secs();
         lines.push(format!("  {:<width$}  {now}, at most {left}s more   {}", "time", self.faults_in_force()));
         lines
@@ -186,6 +193,7 @@ impl States {
 impl Live for States {
     fn observed(&mut self, observation: &Observation) {
         self.nemesis.observe(&observation.what);
+        self.workloads.observe(observation);
         match &observation.what {
             What::Process(process) => self.process(&process.of.node, &process.change),
             What::Event(event) => {
@@ -197,7 +205,7 @@ impl Live for States {
             What::Step(step) => self.stepped(step),
             What::Run(Phase::Started) => self.step = "the nodes are being started".to_owned(),
             What::Run(Phase::Ended { .. }) => self.step = "the nodes are being stopped".to_owned(),
-            What::Nemesis(_) => {}
+            What::Nemesis(_) | What::Operation(_) | What::Workload(_) => {}
             What::Run(_) | What::Sample(_) | What::Traffic(_) | What::Stall(_) | What::Answer(_) => {}
         }
     }

@@ -10,8 +10,10 @@ use crate::{Cx, Event, Machine, Quorum, Reason, Takeover};
 /// How a leader became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Heard {
-    ByCoordinator,
-    ByHeartbeat,
+    Coordinator,
+    Heartbeat,
+    /// A datagram that has overtaken the announcement: people are told by what comes behind it.
+    Multicast,
 }
 
 impl<M: Machine> Replica<M> {
@@ -56,19 +58,27 @@ impl<M: Machine> Replica<M> {
 
     /// Upon COORDINATOR of the current term.
     pub(super) fn coordinator(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        self.accepts_how(from, Heard::ByCoordinator, cx);
+        self.accepts_how(from, Heard::Coordinator, cx);
     }
 
     /// Upon anything else that only the leader of the current term sends.
     pub(super) fn accepts_leader(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) -> bool {
-        self.accepts_how(from, Heard::ByHeartbeat, cx)
+        self.accepts_how(from, Heard::Heartbeat, cx)
+    }
+
+    /// Upon a multicast that only the leader of the current term sends.
+    pub(super) fn accepts_multicaster(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) -> bool {
+        self.accepts_how(from, Heard::Multicast, cx)
     }
 
     /// Whether `from`, which claims to lead the current term, is this node's leader from now on.
     fn accepts_how(&mut self, from: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) -> bool {
         let known = self.leader.clone();
         match known {
-            Some(leader) if leader == *from => self.hear(from, cx),
+            Some(leader) if leader == *from => {
+                self.hear(from, cx);
+                self.tell_leader(from, how, cx);
+            }
             None => self.follow(from, how, cx),
             // Two leaders of one term cannot be where votes decide; where they do not, priority breaks the tie.
             Some(_) if self.config.quorum == Quorum::Majority => return false,
@@ -100,21 +110,28 @@ impl<M: Machine> Replica<M> {
         self.hear(leader, cx);
         self.arm_silence(cx);
         cx.disarm(Timer::Election);
-        let term = self.term();
-        if self.told.as_ref() != Some(&(leader.clone(), term)) {
-            self.told = Some((leader.clone(), term));
-            let leader = leader.clone();
-            cx.event(match how {
-                Heard::ByCoordinator => Event::ReceivedCoordinator { leader, term },
-                Heard::ByHeartbeat => Event::Follows { leader, term },
-            });
-        }
+        self.tell_leader(leader, how, cx);
         if M::priority(leader) > M::priority(cx.me) {
             self.pacing.succeeded();
         } else {
             self.plan_takeover(cx);
         }
         self.ask_the_leader(cx);
+    }
+
+    /// Whom it follows, once per leader and term.
+    fn tell_leader(&mut self, leader: &NodeId, how: Heard, cx: &mut Cx<'_, Self>) {
+        let now = Some((leader.clone(), self.term()));
+        if leader == cx.me || self.told == now {
+            return;
+        }
+        let (leader, term) = (leader.clone(), self.term());
+        cx.event(match how {
+            Heard::Coordinator => Event::ReceivedCoordinator { leader, term },
+            Heard::Heartbeat => Event::Follows { leader, term },
+            Heard::Multicast => return,
+        });
+        self.told = now;
     }
 
     /// Follows a lower leader for now. With votes it is the leader who hands over; without, the higher node takes.

@@ -267,7 +267,11 @@ impl<M: Machine> Replica<M> {
             cx.send(from, answer(false, 0));
             return;
         }
-        if !is_a_run(prev, &entries, term) || !self.accepts_leader(from, cx) {
+        if !is_a_run(prev, &entries, term) {
+            return;
+        }
+        let is_leader = if ordered { self.accepts_multicaster(from, cx) } else { self.accepts_leader(from, cx) };
+        if !is_leader {
             return;
         }
         if !self.needs_votes() {

@@ -18,13 +18,15 @@ use crate::transport::{Address, AddressError, Datagrams, Multicast};
 
 const EXAMPLES: &str = "\
 Examples:
-  Three terminals, one of the commands in each; then stop one with Ctrl-C, or with kill -9, and start it again:
+  Three terminals, one of the commands in each; then stop one with Ctrl-C, or with kill -9, and
+  start it again:
 
     dsbench node sensor --id peer1 --expect 3
     dsbench node sensor --id peer2 --expect 3
     dsbench node sensor --id peer3 --expect 3
 
-  They find each other by broadcast on this machine, and the first three found the network. Later ones join it:
+  They find each other by broadcast on this machine, and the first three found the network. Later
+  ones join it:
 
     dsbench node sensor --id peer4
 

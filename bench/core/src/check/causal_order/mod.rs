@@ -393,7 +393,7 @@ impl Check for CausalOrder {
                     0 => String::new(),
                     unsent => format!("; not compared: {unsent} of messages that no {} tells of", self.sent.event),
                 };
-                let deliveries = if checked == 1 { "1 delivery" } else { &format!("{checked} deliveries, each") };
+                let deliveries = if checked == 1 { "1 delivery," } else { &format!("{checked} deliveries, each") };
                 Finding::held(checked, format!("{deliveries} after all that it depends on{unsent}"))
             }
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{StepTable, Verb, VerbKind, nemesis};
+use super::{StepTable, Verb, VerbKind, nemesis, workload};
 use crate::observation::ActionVerb;
 use crate::table::{Key, Kind};
 use crate::target::{Eligible, Purpose, Target};
@@ -74,6 +74,9 @@ pub(super) const RESUME: VerbKind = VerbKind {
 fn parse(step: &StepTable<'_, '_, '_>, verb: ActionVerb) -> Option<Verb> {
     if let Some(nemesis) = nemesis::parse(step, verb) {
         return nemesis;
+    }
+    if let Some(workload) = workload::parse(step, verb) {
+        return workload;
     }
     let to = Target::parse(&step.item, step.names, Purpose::Act);
     let undo_after = step.table.duration("for").map(|undo| undo.value);

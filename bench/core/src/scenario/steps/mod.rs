@@ -2,6 +2,7 @@
 
 mod act;
 mod bind;
+mod call;
 mod exec;
 mod group;
 mod input;
@@ -13,10 +14,12 @@ mod read;
 mod settle;
 mod signal;
 mod timing;
+mod workload;
 
 use std::fmt;
 
 pub use act::Act;
+pub use call::Call;
 pub use exec::Exec;
 pub use group::Round;
 pub use input::Input;
@@ -28,6 +31,7 @@ pub(super) use read::{Stages, declare, parse};
 pub use settle::Settle;
 pub(super) use timing::parse_delay;
 pub use timing::{At, Delay, Timing};
+pub use workload::WorkloadVerb;
 
 use super::stop::Signal;
 use crate::condition::{Condition, Part, Probe};
@@ -75,6 +79,10 @@ pub enum Verb {
     Act(Act),
     /// Starts or stops the nemesis.
     Nemesis(NemesisVerb),
+    /// Performs an operation of a workload.
+    Call(Call),
+    /// Starts or stops a workload.
+    Workload(WorkloadVerb, Name),
     /// Does something to the network.
     Network(Box<NetworkAct>),
     /// Sends a signal to the main program of each process.
@@ -121,6 +129,7 @@ pub const VERBS: &[VerbKind] = &[
     signal::SIGNAL,
     input::INPUT,
     exec::EXEC,
+    call::CALL,
     look::WAIT,
     look::EXPECT,
     settle::SETTLE,
@@ -163,7 +172,7 @@ const MODIFIERS: &[Key] = &[
     Key::new(
         "on",
         Kind::Target,
-        "Runs the command once for each of these nodes, as that node; from the bench if not given.",
+        "Runs the command once for each of these nodes, as that node; from the bench if not given. Calls an operation once for each of them.",
     )
     .with(PLACE),
     Key::new(
@@ -173,7 +182,6 @@ const MODIFIERS: &[Key] = &[
     )
     .with(PLACE),
     Key::new("exit", Kind::IntIn(0, 255), "The exit code that the command must have; 0 if not given."),
-    Key::new("call", Kind::Later, "A single operation of a workload: until then, `exec`."),
     Key::new(
         "let",
         Kind::Map(&Kind::Target),
@@ -236,6 +244,7 @@ impl Verb {
             Self::Act(_) | Self::Network(_) | Self::Nemesis(_) | Self::Signal(..) | Self::Input(_) | Self::Exec(_) => {
                 true
             }
+            Self::Workload(..) | Self::Call(_) => true,
             Self::Wait(_) | Self::Expect(_) | Self::Settle(_) | Self::Mark(_) | Self::Bind | Self::End => false,
         }
     }
@@ -247,8 +256,9 @@ impl Verb {
             Self::Signal(_, to) => Some(to),
             Self::Input(input) => Some(&input.to),
             Self::Exec(exec) => exec.on.as_ref(),
+            Self::Call(call) => call.on.as_ref(),
             Self::Wait(_) | Self::Expect(_) | Self::Settle(_) => None,
-            Self::Network(_) | Self::Nemesis(_) | Self::Mark(_) | Self::Bind | Self::End => None,
+            Self::Network(_) | Self::Nemesis(_) | Self::Workload(..) | Self::Mark(_) | Self::Bind | Self::End => None,
         }
     }
 }
@@ -260,9 +270,11 @@ impl fmt::Display for Verb {
             Self::Act(act) => act.fmt(f),
             Self::Network(act) => act.fmt(f),
             Self::Nemesis(verb) => verb.fmt(f),
+            Self::Workload(verb, name) => write!(f, "{} the workload {name}", verb.word()),
             Self::Signal(signal, to) => write!(f, "signal {} to {to}", signal.name),
             Self::Input(input) => input.fmt(f),
             Self::Exec(exec) => exec.fmt(f),
+            Self::Call(call) => call.fmt(f),
             Self::Wait(look) => write!(f, "wait for {look}"),
             Self::Expect(look) => write!(f, "expect {look}"),
             Self::Settle(settle) => settle.fmt(f),
@@ -288,7 +300,7 @@ impl Step {
     pub(crate) fn commands(&self) -> Vec<&Vec<Template>> {
         let probes = self.conditions().flat_map(|condition| &condition.parts).filter_map(|part| match part {
             Part::Probe(Probe::Exec { command, .. }) => Some(command),
-            Part::Probe(Probe::Tcp { .. } | Probe::Http(_)) | Part::Event(_) => None,
+            Part::Probe(Probe::Tcp { .. } | Probe::Http(_)) | Part::Event(_) | Part::Operation(_) => None,
         });
         let own = match &self.verb {
             Verb::Exec(exec) => Some(&exec.command),

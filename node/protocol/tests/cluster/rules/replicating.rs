@@ -28,6 +28,25 @@ fn what_is_acknowledged_is_stored_and_what_follows_nothing_is_refused() {
 }
 
 #[test]
+fn a_multicast_that_overtakes_the_announcement_is_obeyed_and_people_are_told_by_the_announcement() {
+    plays(
+        majority,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 ORDERED term=1 prev=0.1 entries=1.2:noop commit=1
+          persist term=1 vote=none
+          store 1.2:noop
+          peer3 < APPEND_ACK granted=true ordered=true term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=0 reason=founded
+        > peer3 COORDINATOR term=1
+          | Received COORDINATOR announcement: peer3 term=1
+        > peer3 COORDINATOR term=1
+        ",
+    );
+}
+
+#[test]
 fn another_leaders_entries_take_the_place_of_what_was_never_committed() {
     plays(
         majority,
