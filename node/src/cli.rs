@@ -1,5 +1,7 @@
 //! The command line, mounted as `dsnode ...` and as `dsbench node ...`.
 
+mod chat;
+mod client;
 mod log;
 mod sensor;
 
@@ -9,6 +11,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use chat::{ChatArgs, P2pArgs};
+pub use client::ClientArgs;
 pub use log::LogArgs;
 pub use sensor::SensorArgs;
 
@@ -17,6 +21,12 @@ pub use sensor::SensorArgs;
 pub enum Verb {
     /// A peer of the sensor network: elects a leader by the bully algorithm, and keeps exactly one
     Sensor(Box<SensorArgs>),
+    /// A node of the chat: rooms whose messages are in one order everywhere
+    Chat(Box<ChatArgs>),
+    /// A client of the chat, for people and programs
+    ChatClient(Box<ClientArgs>),
+    /// A peer of the chat: node and person in one
+    P2p(Box<P2pArgs>),
     /// Prints what a node has on its disk, as JSON lines
     Log(LogArgs),
 }
@@ -50,6 +60,9 @@ pub fn main() -> ExitCode {
 pub fn run(verb: Verb) -> ExitCode {
     match verb {
         Verb::Sensor(args) => sensor::run(*args),
+        Verb::Chat(args) => chat::run(*args),
+        Verb::ChatClient(args) => client::run(*args),
+        Verb::P2p(args) => chat::run_peer(*args),
         Verb::Log(args) => log::run(&args),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod emit;
+pub mod messages;
 pub mod runtime;
 pub mod storage;
 pub mod terminal;

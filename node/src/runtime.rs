@@ -54,6 +54,10 @@ pub trait Console<P: Process> {
     fn is_sure(&self, event: &P::Event) -> bool;
     /// Obeys one typed line; `traffic` is for its status.
     fn command(&self, line: &str, process: &P, traffic: Traffic) -> Reply;
+    /// Why what it was told could not be kept, if it keeps it: the node must stop then, before it counts as told.
+    fn failure(&mut self) -> Option<StorageError> {
+        None
+    }
     /// Who this node is and who leads, as one line of JSON without its newline.
     fn introduction(&self, process: &P) -> String;
 }
@@ -270,6 +274,9 @@ where
 
     /// Lets the core handle one thing, and does what it wants done.
     fn call(&mut self, handle: impl FnOnce(&mut P, &mut Cx<'_, P>)) -> Result<(), StorageError> {
+        if let Some(failure) = self.console.failure() {
+            return Err(failure);
+        }
         let mut effects = std::mem::take(&mut self.effects);
         let now = self.started.elapsed();
         handle(&mut self.process, &mut Cx::new(&self.me, now, &mut self.rng, &self.archive, &mut effects));

@@ -5,8 +5,10 @@
 //! unchanged, late, or never. To a peer that is not connected or does not read, messages are dropped, because the protocol asks again
 //! and an old message is worth less than none. Whoever connects can cost a bounded amount of memory, and nothing else.
 
+mod chat;
 mod client;
 mod datagrams;
+mod dialect;
 mod incoming;
 mod outgoing;
 mod refused;
@@ -25,8 +27,10 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
+pub use chat::ChatLines;
 pub use client::ReplyTo;
 pub use datagrams::{Datagrams, Multicast};
+pub use dialect::{Asked, Dialect, Said, SensorLines};
 pub use dsbench_wire::{Endpoint as Address, EndpointError as AddressError};
 
 use crate::emit::Log;
@@ -142,6 +146,8 @@ pub struct Setup {
     pub advertise: Address,
     /// The scale of its patience: how often it dials again and when it gives a silent connection up.
     pub heartbeat: Duration,
+    /// How it writes over TCP.
+    pub dialect: Arc<dyn Dialect>,
     /// What it speaks over UDP.
     pub datagrams: Datagrams,
     /// Draws what is thrown away.
@@ -173,6 +179,7 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Transport {
     me: NodeId,
+    dialect: Arc<dyn Dialect>,
     local: SocketAddr,
     pace: Pace,
     members: mpsc::Receiver<Envelope>,
@@ -198,7 +205,7 @@ impl Transport {
     /// # Errors
     /// When a UDP socket cannot be had.
     pub async fn start(setup: Setup, log: &Log) -> Result<Self, ListenError> {
-        let Setup { listener, me, advertise, heartbeat, mut datagrams, rng } = setup;
+        let Setup { listener, me, advertise, heartbeat, dialect, mut datagrams, rng } = setup;
         let (for_members, members) = mpsc::channel(INBOX);
         let (for_strangers, strangers) = mpsc::channel(INBOX);
         let local =
@@ -232,9 +239,10 @@ impl Transport {
             UdpError::Multicast(at, source) => ListenError::Udp { at, source },
         })?;
         let known = ears.known.clone();
-        let accepting = tokio::spawn(Gate::new(ears).accept(listener)).abort_handle();
+        let accepting = tokio::spawn(Gate::new(ears, Arc::clone(&dialect)).accept(listener)).abort_handle();
         Ok(Self {
             me,
+            dialect,
             local,
             pace: Pace::of(heartbeat),
             members,
@@ -312,12 +320,11 @@ impl Transport {
     pub fn send(&mut self, to: &NodeId, message: Message) {
         let Some((_, peer)) = self.peers.get(to) else { return };
         if self.encoded.as_ref().is_none_or(|(last, _)| *last != message) {
-            let json = serde_json::to_string(&message).expect("a message has text keys and plain values only");
-            self.encoded = Some((message, json));
+            let body = self.dialect.body(&message);
+            self.encoded = Some((message, body));
         }
-        // The envelope's own fields come first, and then the message's: the line that `dsbench_wire::encode` writes.
-        let fields = self.encoded.as_ref().map_or("", |(_, json)| json.strip_prefix('{').unwrap_or(json));
-        peer.send(Line::from(format!("{{\"from\":\"{}\",\"to\":\"{to}\",{fields}\n", self.me)));
+        let body = self.encoded.as_ref().map_or("", |(_, body)| body);
+        peer.send(Line::from(self.dialect.line(&self.me, to, body)));
     }
 
     /// Sends to all peers at once, over UDP.
@@ -345,7 +352,7 @@ impl Transport {
     /// Answers who asked, if it is still there.
     pub fn answer(&mut self, asker: Asker, answer: &Answer) {
         if let Some(reply_to) = self.askers.remove(&asker.0) {
-            reply_to.send(client::told(answer));
+            reply_to.send(self.dialect.told(answer));
         }
     }
 

@@ -6,9 +6,9 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use dsbench_wire::{NodeId, Peer, RequestId, Term, View};
+use dsbench_wire::{NodeId, Peer, RequestId, RoomId, Term, View};
 
-use crate::{Answer, priority};
+use crate::{Answer, Ranking};
 
 /// Something happened that people want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +139,8 @@ pub enum Event {
     Requested {
         /// The request's name from now on.
         id: RequestId,
+        /// The room that it is for, in a system that has rooms.
+        room: Option<RoomId>,
         /// What was asked for.
         text: Arc<str>,
     },
@@ -154,6 +156,8 @@ pub enum Event {
         id: RequestId,
         /// The view that it is delivered in.
         view: u64,
+        /// The room that it is for, in a system that has rooms.
+        room: Option<RoomId>,
         /// What it says.
         text: Arc<str>,
     },
@@ -163,6 +167,8 @@ pub enum Event {
     ViewChange {
         /// The view.
         view: Arc<View>,
+        /// How its members compare.
+        ranking: Ranking,
         /// The term in which it was made.
         term: Term,
         /// What is different.
@@ -200,6 +206,8 @@ pub enum Event {
     Founded {
         /// Its first view.
         view: Arc<View>,
+        /// How its members compare.
+        ranking: Ranking,
     },
     /// A snapshot has taken the place of the log: deliveries go on after it.
     Installed {
@@ -303,19 +311,22 @@ impl fmt::Display for Event {
             Self::Transferring { to, term } => write!(f, "transferring leadership to={to} term={term}"),
             Self::TransferFailed { to, term } => write!(f, "leadership transfer failed to={to} term={term}"),
             Self::Leaving { term } => write!(f, "leaving term={term}"),
-            Self::Requested { id, text } => write!(f, "requested msg={id} text={}", OneLine(text)),
-            Self::Delivered { seq, term, index, id, view, text } => {
+            Self::Requested { id, room, text } => {
+                write!(f, "requested msg={id}{} text={}", InRoom(room), OneLine(text))
+            }
+            Self::Delivered { seq, term, index, id, view, room, text } => {
                 let from = &id.client;
                 write!(
                     f,
-                    "DELIVERED seq={seq} term={term} index={index} msg={id} from={from} view={view} text={}",
+                    "DELIVERED seq={seq} term={term} index={index} msg={id} from={from} view={view}{} text={}",
+                    InRoom(room),
                     OneLine(text)
                 )
             }
             Self::Answered(answer) => answer.fmt(f),
-            Self::ViewChange { view, term, change } => {
+            Self::ViewChange { view, ranking, term, change } => {
                 write!(f, "VIEW_CHANGE view={} members=", view.id)?;
-                ordered_peer_list(f, view)?;
+                ordered_peer_list(f, view, *ranking)?;
                 write!(f, " term={term} reason={change}")
             }
             Self::AddedToNetwork { view, by, term } => {
@@ -327,15 +338,24 @@ impl fmt::Display for Event {
                 write!(f, "NEW_PEER_REQUEST from={} endpoint={} term={term}", peer.id, peer.endpoint)
             }
             Self::Pledged { to } => write!(f, "pledged to={to}"),
-            Self::Founded { view } => {
+            Self::Founded { view, ranking } => {
                 write!(f, "founded the network view={} members=", view.id)?;
-                ordered_peer_list(f, view)
+                ordered_peer_list(f, view, *ranking)
             }
             Self::Installed { seq, index } => write!(f, "installed snapshot seq={seq} index={index}"),
             Self::Restored { entries, applied, torn } => {
                 write!(f, "recovered entries={entries} applied={applied} torn={torn}")
             }
         }
+    }
+}
+
+/// Stands only where there are rooms.
+struct InRoom<'a>(&'a Option<RoomId>);
+
+impl fmt::Display for InRoom<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|room| write!(f, " room={room}"))
     }
 }
 
@@ -351,9 +371,9 @@ impl fmt::Display for OneLine<'_> {
 }
 
 /// The members, the one of the highest priority first.
-fn ordered_peer_list(f: &mut fmt::Formatter<'_>, view: &View) -> fmt::Result {
+fn ordered_peer_list(f: &mut fmt::Formatter<'_>, view: &View, ranking: Ranking) -> fmt::Result {
     let mut members: Vec<_> = view.members.keys().collect();
-    members.sort_by(|a, b| priority(b).cmp(&priority(a)));
+    members.sort_by(|a, b| ranking.of(b).cmp(&ranking.of(a)));
     members.iter().enumerate().try_for_each(|(n, id)| write!(f, "{}{id}", if n == 0 { "" } else { "," }))
 }
 
@@ -421,7 +441,7 @@ mod tests {
             (Event::Transferring { to: peer(3), term }, "transferring leadership to=peer3 term=2"),
             (Event::Leaving { term }, "leaving term=2"),
             (
-                Event::Requested { id: "peer1/3".parse().unwrap(), text: "hello world".into() },
+                Event::Requested { id: "peer1/3".parse().unwrap(), room: None, text: "hello world".into() },
                 "requested msg=peer1/3 text=hello world",
             ),
             (
@@ -431,12 +451,25 @@ mod tests {
                     index: 12,
                     id: "peer1/3".parse().unwrap(),
                     view: 4,
+                    room: None,
                     text: "hello world".into(),
                 },
                 "DELIVERED seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 text=hello world",
             ),
             (
-                Event::ViewChange { view: view(), term, change: Change::Joined(peer(1)) },
+                Event::Delivered {
+                    seq: 7,
+                    term,
+                    index: 12,
+                    id: "peer1/3".parse().unwrap(),
+                    view: 4,
+                    room: Some("general".parse().unwrap()),
+                    text: "hello world".into(),
+                },
+                "DELIVERED seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 room=general text=hello world",
+            ),
+            (
+                Event::ViewChange { view: view(), ranking: Ranking::Text, term, change: Change::Joined(peer(1)) },
                 "VIEW_CHANGE view=4 members=peer3,peer2,peer1 term=2 reason=joined:peer1",
             ),
             (Event::AddedToNetwork { view: 4, by: Some(peer(3)), term }, "ADDED TO NETWORK view=4 by=peer3 term=2"),

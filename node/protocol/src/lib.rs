@@ -15,6 +15,7 @@ mod mistake;
 mod priority;
 mod process;
 mod replica;
+mod rooms;
 mod sessions;
 mod takeover;
 mod views;
@@ -24,9 +25,13 @@ pub use event::{Change, Event, Reason};
 pub use machine::{Machine, Sequencer};
 #[cfg(feature = "mistakes")]
 pub use mistake::Mistake;
-pub use priority::priority;
+pub use priority::{Priority, Ranking};
 pub use process::{Answer, Archive, Asker, Cx, Effect, Mark, Process, Refusal};
 pub use replica::{Replica, Timer};
+pub use rooms::Rooms;
 
 /// One node of the sensor network.
 pub type Sensor = Replica<Sequencer>;
+
+/// One node of the chat: the same core, whose messages are numbered room by room.
+pub type Chat = Replica<Rooms>;

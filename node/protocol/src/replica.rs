@@ -233,7 +233,7 @@ impl<M: Machine> Replica<M> {
     fn knows(&self, id: &NodeId) -> bool {
         self.view().peer(id).is_some()
             || self.views.committed(self.commit).peer(id).is_some()
-            || self.hearsay.as_ref().is_some_and(|view| view.peer(id).is_some())
+            || self.hearsay.as_ref().is_some_and(|view| view.id > self.view().id && view.peer(id).is_some())
     }
 
     fn persist(&mut self, record: Record, cx: &mut Cx<'_, Self>) -> Mark {

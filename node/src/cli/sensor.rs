@@ -5,6 +5,7 @@ mod options;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsbench_protocol::{ConfigError, Sensor};
@@ -16,7 +17,7 @@ use crate::emit::Log;
 use crate::runtime::{self, Ground, RuntimeError};
 use crate::storage::{Opened, Storage, StorageError};
 use crate::terminal::{Stdin, Terminal};
-use crate::transport::{self, ListenError, Setup, Transport};
+use crate::transport::{self, ListenError, SensorLines, Setup, Transport};
 use console::SensorConsole;
 pub use options::SensorArgs;
 use options::Settings;
@@ -103,6 +104,7 @@ async fn live(settings: Settings, stdin: Stdin, log: &Log) -> Result<(), SensorE
         me: me.clone(),
         advertise: advertise.clone(),
         heartbeat: config.heartbeat_interval,
+        dialect: Arc::new(SensorLines),
         datagrams,
         // Its own: what is thrown away must not change what the core draws.
         rng: Pcg64Mcg::new((u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())),

@@ -13,7 +13,7 @@ use super::*;
 use crate::storage::Opened;
 use crate::storage::tests::disk::Disk as BrokenDisk;
 use crate::terminal::Stdin;
-use crate::transport::{Datagrams, Multicast, Setup};
+use crate::transport::{Datagrams, Multicast, SensorLines, Setup};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -105,6 +105,7 @@ async fn ground(data: &Path, peer: &TcpListener, written: &Written) -> (Ground, 
         me: id("a"),
         advertise: at.to_string().parse().unwrap(),
         heartbeat: Duration::from_millis(100),
+        dialect: Arc::new(SensorLines),
         datagrams,
         rng: Pcg64Mcg::seed_from_u64(2),
     };

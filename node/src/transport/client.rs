@@ -22,6 +22,9 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 
+use super::dialect::Asked;
+use crate::messages::Follower;
+
 /// Open requests of one connection.
 const OPEN_MAX: u32 = 1024;
 /// Answers that wait are written together, up to so many bytes.
@@ -36,13 +39,6 @@ enum Said {
         msg: Option<String>,
         payload: String,
     },
-    Status,
-}
-
-/// What a client wants.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    Request { id: Option<RequestId>, payload: String },
     Status,
 }
 
@@ -114,19 +110,36 @@ pub(super) struct Client {
     lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
     places: Arc<Semaphore>,
     writing: AbortHandle,
+    following: Option<AbortHandle>,
 }
 
 impl Client {
     pub(super) fn start(stream: OwnedWriteHalf) -> Self {
         let (lines, queue) = mpsc::unbounded_channel();
         let writing = tokio::spawn(write(stream, queue)).abort_handle();
-        Self { lines, places: Arc::new(Semaphore::new(OPEN_MAX as usize)), writing }
+        Self { lines, places: Arc::new(Semaphore::new(OPEN_MAX as usize)), writing, following: None }
     }
 
     /// A place for one more answer, as soon as there is one.
     pub(super) async fn place(&self) -> ReplyTo {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
         ReplyTo { lines: self.lines.clone(), place }
+    }
+
+    /// Sends every line that `follower` gives, from now on and in place of an earlier one: as fast as the client reads.
+    pub(super) fn follow(&mut self, mut follower: Follower) {
+        let (lines, places) = (self.lines.clone(), Arc::clone(&self.places));
+        let following = tokio::spawn(async move {
+            while let Some(line) = follower.next().await {
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                if lines.send((line, place)).is_err() {
+                    return;
+                }
+            }
+        });
+        if let Some(earlier) = self.following.replace(following.abort_handle()) {
+            earlier.abort();
+        }
     }
 
     /// Waits until every answer is written: a program may end its questions before it reads.
@@ -139,6 +152,9 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.writing.abort();
+        if let Some(following) = &self.following {
+            following.abort();
+        }
     }
 }
 

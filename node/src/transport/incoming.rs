@@ -10,14 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use dsbench_wire::{Envelope, MAX_LINE, NodeId};
+use dsbench_wire::{MAX_LINE, NodeId};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-use super::client::{self, Asked, Client};
+use super::client::Client;
 use super::datagrams::Ears;
+use super::dialect::{Asked, Dialect, Said};
 use super::{Address, Heard};
 
 /// With a buffer and at most one line each, all strangers together cost less than 80 MiB.
@@ -56,18 +57,14 @@ impl Known {
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     ears: Ears,
+    dialect: Arc<dyn Dialect>,
     /// Counts what was heard: the clock by which connections are compared.
     moment: Arc<AtomicU64>,
 }
 
-enum Admitted {
-    Message(Envelope),
-    Asked(Asked),
-}
-
 impl Gate {
-    pub(super) fn new(ears: Ears) -> Self {
-        Self { ears, moment: Arc::default() }
+    pub(super) fn new(ears: Ears, dialect: Arc<dyn Dialect>) -> Self {
+        Self { ears, dialect, moment: Arc::default() }
     }
 
     pub(super) async fn accept(self, listener: TcpListener) {
@@ -118,21 +115,31 @@ impl Gate {
                 return self.ears.refused.ignore(from, reason);
             }
             let heard = match self.admitted(&line) {
-                Ok(Admitted::Message(envelope)) if self.ears.known.has(&envelope.from) => {
+                Ok(Said::Message(envelope)) if self.ears.known.has(&envelope.from) => {
                     last_heard.store(self.next_moment() | OF_A_PEER, Ordering::Relaxed);
                     self.ears.members.send(envelope).await.is_ok()
                 }
-                Ok(Admitted::Message(envelope)) => self.ears.strangers.send(Heard::Message(envelope)).await.is_ok(),
-                Ok(Admitted::Asked(asked)) => {
+                Ok(Said::Message(envelope)) => self.ears.strangers.send(Heard::Message(envelope)).await.is_ok(),
+                Ok(Said::Asked(asked)) => {
                     last_heard.fetch_max(self.next_moment(), Ordering::Relaxed);
                     if let Some(write) = unused.take() {
                         client = Some(Client::start(write));
                     }
-                    let client = client.as_ref().expect("it was started a moment ago");
+                    let client = client.as_mut().expect("it was started a moment ago");
+                    if let Asked::Follow { after } = asked {
+                        match self.dialect.feed().map(|feed| feed.after(after)) {
+                            Some(Ok(follower)) => client.follow(follower),
+                            Some(Err(error)) => {
+                                return self.ears.refused.ignore(from, format_args!("cannot follow: {error}, closed"));
+                            }
+                            None => {}
+                        }
+                        continue;
+                    }
                     let reply_to = client.place().await;
                     let heard = match asked {
                         Asked::Request { id, payload } => Heard::Request { id, payload, reply_to },
-                        Asked::Status => Heard::Status { reply_to },
+                        Asked::Status | Asked::Follow { .. } => Heard::Status { reply_to },
                     };
                     self.ears.strangers.send(heard).await.is_ok()
                 }
@@ -156,14 +163,9 @@ impl Gate {
         self.moment.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn admitted(&self, line: &[u8]) -> Result<Admitted, String> {
-        // A node's message begins so; all others are looked at as a client's first.
-        if !line.starts_with(b"{\"from\":")
-            && let Some(asked) = client::asked(line)
-        {
-            return asked.map(Admitted::Asked);
-        }
-        let envelope = dsbench_wire::decode(line).map_err(|error| error.to_string())?;
+    fn admitted(&self, line: &[u8]) -> Result<Said, String> {
+        let said = self.dialect.read(line)?;
+        let Said::Message(envelope) = &said else { return Ok(said) };
         let me = &self.ears.me;
         if envelope.from == *me {
             return Err(format!("a message that claims to come from {me} itself"));
@@ -171,7 +173,7 @@ impl Gate {
         if envelope.to != *me {
             return Err(format!("a message for {} (is its address in the member list right?)", envelope.to));
         }
-        Ok(Admitted::Message(envelope))
+        Ok(said)
     }
 }
 

@@ -63,7 +63,8 @@ async fn end_with(me: &str, mine: &Port, peer: &str, its: &Port, datagrams: Data
     let listener = listen(&mine.address().parse().unwrap()).await.unwrap();
     let advertise = mine.address().parse().unwrap();
     let rng = Pcg64Mcg::new(1);
-    let setup = Setup { listener, me: id(me), advertise, heartbeat: HEARTBEAT, datagrams, rng };
+    let setup =
+        Setup { listener, me: id(me), advertise, heartbeat: HEARTBEAT, dialect: Arc::new(SensorLines), datagrams, rng };
     let mut transport = Transport::start(setup, &log).await.unwrap();
     transport.connect(id(peer), its.address().parse().unwrap());
     End { transport, log, written }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chat;
+mod chat_client;
 mod clients;
 mod discovery;
 mod election;
@@ -9,6 +11,7 @@ mod harness;
 mod hostile;
 mod log;
 mod messages;
+mod p2p;
 mod person;
 mod port;
 mod storage;

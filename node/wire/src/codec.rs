@@ -42,7 +42,7 @@ pub fn decode(line: &[u8]) -> Result<Envelope, WireError> {
 }
 
 /// Tells a message of an unknown type, which a newer node may rightly send, from a malformed one.
-fn refusal(line: &[u8], error: serde_json::Error) -> WireError {
+pub(crate) fn refusal(line: &[u8], error: serde_json::Error) -> WireError {
     #[derive(Deserialize)]
     struct Kind {
         r#type: String,

@@ -11,12 +11,14 @@
 //! beside them. [`encode`] and [`decode`] are the only way to the bytes and back; what comes from outside may be anything, and
 //! is an error with its reason or a well-formed [`Envelope`].
 
+pub mod chat;
 mod codec;
 mod endpoint;
 mod entry;
 mod message;
 mod node_id;
 mod request;
+pub mod room;
 mod view;
 
 pub use codec::{MAX_LINE, WireError, decode, encode};
@@ -25,4 +27,5 @@ pub use entry::{Ballot, Content, Entry, PAYLOAD_MAX, Record, Recovered, Snapshot
 pub use message::{Documented, Envelope, Message, Position, Term};
 pub use node_id::{IdError, NodeId};
 pub use request::{ClientId, RequestId, RequestIdError};
+pub use room::{RoomError, RoomId};
 pub use view::{Peer, View};

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use dsbench_wire::{Content, Entry, Envelope, Message, NodeId, Peer, Position, RequestId, Term, View, decode, encode};
+use dsbench_wire::{
+    Content, Endpoint, Entry, Envelope, MAX_LINE, Message, NodeId, Peer, Position, RequestId, RoomId, Term, View, chat,
+    decode, encode, room,
+};
 use proptest::prelude::*;
 
 fn node_id() -> impl Strategy<Value = NodeId> {
-    "[A-Za-z0-9._-]{1,64}".prop_map(|id| id.parse().expect("the pattern is an id's"))
+    // Numbers as well: the chat's nodes have no other names.
+    prop_oneof!["[A-Za-z0-9._-]{1,64}", "[0-9]{1,20}"].prop_map(|id| id.parse().expect("the pattern is an id's"))
 }
 
 fn position() -> impl Strategy<Value = Position> {
@@ -35,7 +39,15 @@ fn request_id() -> impl Strategy<Value = RequestId> {
 }
 
 fn text() -> impl Strategy<Value = Arc<str>> {
-    any::<String>().prop_map(Arc::from)
+    // With and without a room, as far as there is a difference.
+    prop_oneof![
+        any::<String>(),
+        ("[a-z#]{1,64}", any::<String>()).prop_map(|(name, text)| {
+            let room: RoomId = name.parse().expect("the pattern is a room's");
+            room::payload(&room, &text)
+        }),
+    ]
+    .prop_map(Arc::from)
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
@@ -110,6 +122,10 @@ fn envelope() -> impl Strategy<Value = Envelope> {
     (node_id(), node_id(), message()).prop_map(|(from, to, message)| Envelope { from, to, message })
 }
 
+fn here() -> Endpoint {
+    "127.0.0.1:5001".parse().expect("an address")
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_again(envelope in envelope()) {
@@ -121,8 +137,17 @@ proptest! {
     }
 
     #[test]
+    fn the_chat_carries_every_message_too(envelope in envelope()) {
+        let Envelope { from, to, message } = &envelope;
+        let line = chat::line(from, to, &chat::body(message, from, &here()));
+        prop_assert_eq!(line.matches('\n').count(), 1, "one message, one line");
+        prop_assert_eq!(chat::decode(line.as_bytes()).expect("own line"), envelope);
+    }
+
+    #[test]
     fn no_bytes_from_outside_are_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
         let _ = decode(&bytes);
+        let _ = chat::decode(&bytes);
     }
 
     #[test]
@@ -141,5 +166,40 @@ proptest! {
         }
         bytes.truncate(cut.index(bytes.len()));
         let _ = decode(&bytes);
+        let Envelope { from, to, message } = &envelope;
+        let mut bytes = chat::line(from, to, &chat::body(message, from, &here())).into_bytes();
+        let at = cut.index(bytes.len());
+        bytes[at] ^= 0x15;
+        if let Err(error) = chat::decode(&bytes) {
+            prop_assert!(!error.to_string().contains('\n'), "a reason is one line");
+        }
+    }
+}
+
+proptest! {
+    // Each case is a whole batch.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn a_batch_that_is_within_its_weight_fits_into_a_line_of_either_dialect(
+        short in prop::collection::vec(("[a-z]{1,3}", any::<u64>(), "(#\n)?[a\"\n]{0,9}"), 400..460),
+    ) {
+        let mut weight = 0;
+        let entries: Vec<Entry> = (short.into_iter().zip(1..))
+            .map(|((client, serial, payload), n)| {
+                let id = RequestId { client: client.parse().expect("a name"), serial };
+                Entry { index: u64::MAX - n, term: Term::LAST, content: Content::Command { id, payload: payload.into() } }
+            })
+            .take_while(|entry| {
+                weight += entry.weight();
+                weight <= 60 * 1024
+            })
+            .collect();
+        let last = Position { term: Term::LAST, index: u64::MAX };
+        let message = Message::Append { term: Term::LAST, prev: last, commit: u64::MAX, entries };
+        let longest: NodeId = "n".repeat(NodeId::MAX_LEN).parse().expect("an id");
+        let line = chat::line(&longest, &longest, &chat::body(&message, &longest, &here()));
+        prop_assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
+        let line = encode(&Envelope { from: longest.clone(), to: longest, message });
+        prop_assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
     }
 }

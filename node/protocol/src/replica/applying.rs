@@ -200,8 +200,8 @@ impl<M: Machine> Replica<M> {
             }
             Content::Command { id, payload } => {
                 let seq = self.teller.machine.apply(id, payload);
-                let (id, text, view) = (id.clone(), Arc::clone(payload), self.teller.view.id);
-                cx.event(Event::Delivered { seq, term: *term, index: *index, id, view, text });
+                let (id, (room, text), view) = (id.clone(), M::shown(payload), self.teller.view.id);
+                cx.event(Event::Delivered { seq, term: *term, index: *index, id, view, room, text });
                 true
             }
         }
@@ -225,7 +225,7 @@ impl<M: Machine> Replica<M> {
             if !was_in && change != Change::Founded {
                 cx.event(Event::AddedToNetwork { view: view.id, by: self.leader.clone(), term });
             }
-            cx.event(Event::ViewChange { view: Arc::clone(view), term, change });
+            cx.event(Event::ViewChange { view: Arc::clone(view), ranking: M::RANKING, term, change });
         } else if was_in {
             cx.event(Event::RemovedFromNetwork { view: view.id, term });
         }

@@ -44,7 +44,13 @@ impl<M: Machine> Replica<M> {
     pub(super) fn classroom_seeks(&mut self, cx: &mut Cx<'_, Self>) {
         if !self.needs_votes() && !matches!(self.config.founding, Founding::Members(_)) {
             let (term, peer) = (self.term(), self.myself(cx.me));
-            cx.broadcast(Message::NewPeerRequest { term, peer, is_new: false });
+            let request = Message::NewPeerRequest { term, peer, is_new: false };
+            let me = cx.me;
+            let strangers = self.config.contacts.keys().filter(|&id| id != me && self.view().peer(id).is_none());
+            for id in strangers {
+                cx.send(id, request.clone());
+            }
+            cx.broadcast(request);
         }
     }
 
@@ -103,9 +109,9 @@ impl<M: Machine> Replica<M> {
         self.classroom.last = entry.index;
         if let Content::Command { id, payload } = &entry.content {
             let (seq, term, view) = (entry.index, entry.term, self.classroom.view);
-            let (id, text) = (id.clone(), Arc::clone(payload));
+            let (id, (room, text)) = (id.clone(), M::shown(payload));
             self.answer_numbered(&id, seq, term, cx);
-            cx.event(Event::Delivered { seq, term, index: seq, id, view, text });
+            cx.event(Event::Delivered { seq, term, index: seq, id, view, room, text });
         }
         self.classroom.kept.push_back(entry);
         if self.classroom.kept.len() > KEPT {
@@ -200,7 +206,7 @@ impl<M: Machine> Replica<M> {
         self.classroom.absent = absent;
         self.classroom.view += 1;
         let (term, view) = (self.term(), self.classroom_view());
-        cx.event(Event::ViewChange { view: Arc::clone(&view), term, change });
+        cx.event(Event::ViewChange { view: Arc::clone(&view), ranking: M::RANKING, term, change });
         for id in self.others(cx.me) {
             cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
         }
@@ -222,7 +228,7 @@ impl<M: Machine> Replica<M> {
         if self.leader.as_ref() == Some(from) && view.id != self.classroom.view {
             self.classroom.view = view.id;
             let change = Change::Founded;
-            cx.event(Event::ViewChange { view: Arc::clone(view), term, change });
+            cx.event(Event::ViewChange { view: Arc::clone(view), ranking: M::RANKING, term, change });
         }
     }
 }

@@ -5,7 +5,7 @@ use dsbench_wire::{Message, NodeId, Term};
 use super::{Replica, Timer};
 use crate::ballot;
 use crate::heartbeat::Silence;
-use crate::{Cx, Event, Machine, Quorum, Reason, Takeover, priority};
+use crate::{Cx, Event, Machine, Quorum, Reason, Takeover};
 
 /// How a leader became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl<M: Machine> Replica<M> {
             None => self.follow(from, how, cx),
             // Two leaders of one term cannot be where votes decide; where they do not, priority breaks the tie.
             Some(_) if self.config.quorum == Quorum::Majority => return false,
-            Some(leader) if priority(from) < priority(&leader) => {
+            Some(leader) if M::priority(from) < M::priority(&leader) => {
                 if self.is_leader() {
                     cx.send(from, Message::Coordinator { term: self.term() });
                 }
@@ -111,7 +111,7 @@ impl<M: Machine> Replica<M> {
         self.arm_silence(cx);
         cx.disarm(Timer::Election);
         self.tell_leader(leader, how, cx);
-        if priority(leader) > priority(cx.me) {
+        if M::priority(leader) > M::priority(cx.me) {
             self.pacing.succeeded();
         } else {
             self.plan_takeover(cx);

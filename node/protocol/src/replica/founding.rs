@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use dsbench_wire::{Message, NodeId, Peer, Record, View};
 
 use super::Replica;
-use crate::{Cx, Event, Founding, Machine, priority};
+use crate::{Cx, Event, Founding, Machine};
 
 /// Blank nodes that are remembered at most.
 const MET_MAX: usize = 256;
@@ -45,7 +45,7 @@ impl<M: Machine> Replica<M> {
     /// Asks all others for their pledges, if this node is the highest of so many that have met.
     pub(super) fn seek_pledges(&mut self, cx: &mut Cx<'_, Self>) {
         let Founding::Expect(expected) = self.config.founding else { return };
-        let is_highest = self.pledges.met.keys().all(|id| priority(id) < priority(cx.me));
+        let is_highest = self.pledges.met.keys().all(|id| M::priority(id) < M::priority(cx.me));
         let is_free = self.pledges.given.as_ref().is_none_or(|given| given == cx.me);
         #[cfg(feature = "mistakes")]
         if self.makes(crate::Mistake::FoundsOnDiscovery) && self.is_blank() {
@@ -113,7 +113,7 @@ impl<M: Machine> Replica<M> {
         let view = View { id: 1, members, learners: BTreeMap::new() };
         self.found(view, cx);
         let (term, view) = (self.term(), std::sync::Arc::clone(self.views.latest()));
-        cx.event(Event::Founded { view: std::sync::Arc::clone(&view) });
+        cx.event(Event::Founded { view: std::sync::Arc::clone(&view), ranking: M::RANKING });
         for id in self.others(cx.me) {
             cx.send(&id, Message::AddedToNetwork { term, view: std::sync::Arc::clone(&view) });
         }

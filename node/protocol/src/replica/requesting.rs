@@ -107,7 +107,8 @@ impl<M: Machine> Replica<M> {
             return self.refuse(asker, Some(id), Refusal::Busy, cx);
         }
         let payload: Arc<str> = payload.into();
-        cx.event(Event::Requested { id: id.clone(), text: Arc::clone(&payload) });
+        let (room, text) = M::shown(&payload);
+        cx.event(Event::Requested { id: id.clone(), room, text });
         if self.requests.open == 0 {
             cx.arm(Timer::Ask, self.patience());
         }

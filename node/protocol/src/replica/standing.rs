@@ -8,7 +8,7 @@ use rand_pcg::rand_core::Rng;
 
 use super::{Replica, Timer};
 use crate::ballot;
-use crate::{Cx, Event, Machine, Mark, Reason, Takeover, priority};
+use crate::{Cx, Event, Machine, Mark, Reason, Takeover};
 
 /// A node's search for a leader.
 #[derive(Debug, Default)]
@@ -95,7 +95,7 @@ impl<M: Machine> Replica<M> {
         let term = self.term();
         let mut is_awaited = false;
         let members = &self.views.latest().members;
-        for id in members.keys().filter(|id| priority(id) > priority(cx.me)) {
+        for id in members.keys().filter(|id| M::priority(id) > M::priority(cx.me)) {
             cx.send(id, Message::Election { term });
             is_awaited |= !self.suspicions.is_silent(id);
         }
@@ -109,7 +109,7 @@ impl<M: Machine> Replica<M> {
 
     /// Upon ELECTION: a lower node finds no leader.
     pub(super) fn challenged(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        if priority(from) > priority(cx.me) || !self.is_voting(cx.me) {
+        if M::priority(from) > M::priority(cx.me) || !self.is_voting(cx.me) {
             return;
         }
         let term = self.term();
@@ -131,7 +131,7 @@ impl<M: Machine> Replica<M> {
     pub(super) fn ok(&mut self, from: &NodeId, last: Position, cx: &mut Cx<'_, Self>) {
         let is_waiting = matches!(self.attempt.stage, Stage::Challenging);
         // A higher node whose log is behind cannot win the votes that this one can.
-        if !is_waiting || priority(from) < priority(cx.me) || last < self.last() {
+        if !is_waiting || M::priority(from) < M::priority(cx.me) || last < self.last() {
             return;
         }
         cx.event(Event::Deferring { to: from.clone(), term: self.contested() });

@@ -3,7 +3,7 @@
 use dsbench_wire::{Message, NodeId};
 
 use super::{Replica, Timer};
-use crate::{Cx, Event, Machine, Quorum, Takeover, priority};
+use crate::{Cx, Event, Machine, Quorum, Takeover};
 
 /// A successor may be so many entries behind when a transfer begins.
 const BEHIND_MAX: u64 = 1024;
@@ -32,9 +32,9 @@ impl<M: Machine> Replica<M> {
         };
         #[cfg(feature = "mistakes")]
         let is_near = |id: &NodeId| is_near(id) || self.makes(crate::Mistake::TransfersAtOnce);
-        let higher = self.view().members.keys().filter(|id| priority(id) > priority(cx.me));
+        let higher = self.view().members.keys().filter(|id| M::priority(id) > M::priority(cx.me));
         let steady = higher.filter(|id| leading.lease.is_steady(id, cx.now) && is_near(id));
-        let Some(to) = steady.max_by(|a, b| priority(a).cmp(&priority(b))).cloned() else { return };
+        let Some(to) = steady.max_by(|a, b| M::priority(a).cmp(&M::priority(b))).cloned() else { return };
         self.pacing.offered(cx.now);
         cx.event(Event::Transferring { to: to.clone(), term: self.term() });
         cx.arm(Timer::Transfer, self.config.election_timeout);

@@ -99,7 +99,7 @@ impl Safety {
             Event::Requested { id, .. } => {
                 self.asked.insert(id.clone(), (node.clone(), *life));
             }
-            Event::Delivered { seq, term, index, id, view, text } => {
+            Event::Delivered { seq, term, index, id, view, text, .. } => {
                 let told = Told { id: id.clone(), term: *term, index: *index, view: *view, text: Arc::clone(text) };
                 self.order.delivered(node, (*life, wiped), *seq, told)?;
                 let led = self.leader_of.last_key_value().map(|(term, _)| *term).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
-use dsbench_protocol::{Event, Sensor, priority};
+use dsbench_protocol::{Event, Ranking, Sensor};
 use dsbench_wire::{NodeId, Peer, View};
 use serde::Serialize;
 
@@ -209,7 +209,7 @@ fn view(sensor: &Sensor) -> &View {
 /// The members, the one of the highest priority first.
 fn by_priority(view: &View) -> Vec<&Peer> {
     let mut members: Vec<&Peer> = view.members.values().collect();
-    members.sort_by(|a, b| priority(&b.id).cmp(&priority(&a.id)));
+    members.sort_by(|a, b| Ranking::Text.of(&b.id).cmp(&Ranking::Text.of(&a.id)));
     members
 }
 
@@ -256,7 +256,12 @@ mod tests {
         };
         let members = (1..=peers).map(peer).map(|peer| (peer.id.clone(), peer)).collect();
         let change = Change::Founded;
-        Event::ViewChange { view: Arc::new(View { id, members, ..View::default() }), term: Term(1), change }
+        Event::ViewChange {
+            view: Arc::new(View { id, members, ..View::default() }),
+            ranking: Ranking::Text,
+            term: Term(1),
+            change,
+        }
     }
 
     const TRAFFIC: Traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
@@ -307,6 +312,7 @@ mod tests {
             index: seq + 1,
             id: "peer1/3".parse().unwrap(),
             view: 1,
+            room: None,
             text: text.into(),
         };
         for seq in 1..=150 {

@@ -117,7 +117,15 @@ async fn a_port_of_broadcasts_that_is_not_shared_is_named_with_the_remedy() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let datagrams = Datagrams { broadcast_port: Some(port.number), ..tcp_alone() };
     let advertise = listener.local_addr().unwrap().to_string().parse().unwrap();
-    let setup = Setup { listener, me: id("a"), advertise, heartbeat: HEARTBEAT, datagrams, rng: Pcg64Mcg::new(1) };
+    let setup = Setup {
+        listener,
+        me: id("a"),
+        advertise,
+        heartbeat: HEARTBEAT,
+        dialect: Arc::new(SensorLines),
+        datagrams,
+        rng: Pcg64Mcg::new(1),
+    };
     let log = Log::to(id("a"), None::<Written>, None).unwrap();
     let refusal = Transport::start(setup, &log).await.unwrap_err().to_string();
     assert!(refusal.contains(&format!("UDP port {} is already in use", port.number)), "{refusal}");

@@ -1,0 +1,86 @@
+//! How a system writes: the same messages and answers, with the names and fields that its users know.
+
+use std::fmt::Debug;
+
+use dsbench_protocol::Answer;
+use dsbench_wire::{Envelope, Message, NodeId, RequestId};
+
+use super::client;
+use crate::messages::Feed;
+
+/// What a transport must be able to write and read. One per system; it decides nothing.
+pub trait Dialect: Debug + Send + Sync {
+    /// The part of a line that is the same for all receivers.
+    fn body(&self, message: &Message) -> String;
+    /// The line, its newline included, of what [`body`](Self::body) gave.
+    fn line(&self, from: &NodeId, to: &NodeId, body: &str) -> String;
+    /// What a line from outside says.
+    ///
+    /// # Errors
+    /// Why it says nothing, as a text for the log.
+    fn read(&self, line: &[u8]) -> Result<Said, String>;
+    /// The line, its newline included, that tells a client what became of its request.
+    fn told(&self, answer: &Answer) -> String;
+    /// What clients can follow, in a system that has it.
+    fn feed(&self) -> Option<&Feed> {
+        None
+    }
+}
+
+/// What a line says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A node speaks.
+    Message(Envelope),
+    /// A client asks.
+    Asked(Asked),
+}
+
+/// What a client wants.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// That something is delivered to all.
+    Request {
+        /// Its name, if the client gave it one.
+        id: Option<RequestId>,
+        /// What it is.
+        payload: String,
+    },
+    /// To know who leads.
+    Status,
+    /// Everything that was delivered after this place in the order, and from then on what comes.
+    Follow {
+        /// The index of the last delivery that it has.
+        after: u64,
+    },
+}
+
+/// The sensor network's lines.
+#[derive(Debug, Clone, Copy)]
+pub struct SensorLines;
+
+impl Dialect for SensorLines {
+    fn body(&self, message: &Message) -> String {
+        serde_json::to_string(message).expect("a message has text keys and plain values only")
+    }
+
+    fn line(&self, from: &NodeId, to: &NodeId, body: &str) -> String {
+        // The envelope's own fields come first, and then the message's: the line that `dsbench_wire::encode` writes.
+        let fields = body.strip_prefix('{').unwrap_or(body);
+        format!("{{\"from\":\"{from}\",\"to\":\"{to}\",{fields}\n")
+    }
+
+    fn read(&self, line: &[u8]) -> Result<Said, String> {
+        // A node's message begins so; all others are looked at as a client's first.
+        if !line.starts_with(b"{\"from\":")
+            && let Some(asked) = client::asked(line)
+        {
+            return asked.map(Said::Asked);
+        }
+        dsbench_wire::decode(line).map(Said::Message).map_err(|error| error.to_string())
+    }
+
+    fn told(&self, answer: &Answer) -> String {
+        client::told(answer)
+    }
+}

@@ -1,0 +1,361 @@
+//! The chat: rooms in one order everywhere, message logs that agree, through crashes and strangers.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dsbench_wire::chat::Delivery;
+use tempfile::TempDir;
+
+use crate::harness::{Mark, Node, assert_one_leader_per_term, term};
+use crate::port::Port;
+
+/// Ends a test that would wait for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Nodes 1, 2, ... with their ports, configurations and message logs.
+#[derive(Debug)]
+pub(crate) struct Chat {
+    ports: Vec<Port>,
+    scratch: TempDir,
+    knobs: &'static str,
+}
+
+/// Failover within a second or two.
+pub(crate) const QUICK: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 500\nelection_timeout_ms = 200\n";
+/// Failover within some seconds.
+const STEADY: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 2000\nelection_timeout_ms = 200\n";
+/// Failover only if a node is really gone, however busy the machine.
+pub(crate) const PATIENT: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 20000\nelection_timeout_ms = 200\n";
+
+impl Chat {
+    pub(crate) fn new(nodes: usize, knobs: &'static str) -> Self {
+        let ports = (0..nodes).map(|_| Port::free()).collect();
+        let scratch = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        Self { ports, scratch, knobs }
+    }
+
+    pub(crate) fn address(&self, node: usize) -> String {
+        self.ports[node - 1].address()
+    }
+
+    fn config(&self, node: usize) -> String {
+        let seed = |other: usize| {
+            format!("{{ node_id = {other}, host = \"127.0.0.1\", port = {} }}", self.ports[other - 1].number)
+        };
+        let seeds: Vec<String> = (1..=self.ports.len()).filter(|&other| other != node).map(seed).collect();
+        let founding = if seeds.is_empty() { "bootstrap = true\n" } else { "" };
+        format!(
+            "node_id = {node}\nhost = \"127.0.0.1\"\nport = {}\nseed_nodes = [{}]\nlog_dir = \"{}\"\n{founding}{}",
+            self.ports[node - 1].number,
+            seeds.join(", "),
+            self.scratch.path().display(),
+            self.knobs
+        )
+    }
+
+    fn command(&self, node: usize) -> Command {
+        let path = self.scratch.path().join(format!("node{node}.toml"));
+        fs::write(&path, self.config(node)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dsnode"));
+        command.args(["chat", "--config"]).arg(path);
+        command
+    }
+
+    pub(crate) fn start(&self, node: usize) -> Node {
+        Node::start(&mut self.command(node))
+    }
+
+    /// All nodes, when they agree on a leader.
+    pub(crate) fn settled(&self) -> Vec<Node> {
+        let mut nodes: Vec<Node> = (1..=self.ports.len()).map(|node| self.start(node)).collect();
+        for node in &mut nodes {
+            node.reports(&format!("leader={}", self.ports.len()));
+        }
+        nodes
+    }
+
+    fn message_log(&self, node: usize) -> PathBuf {
+        self.scratch.path().join(format!("node{node}.jsonl"))
+    }
+
+    pub(crate) fn messages(&self, node: usize) -> Vec<Delivery> {
+        let text = fs::read_to_string(self.message_log(node)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Each room numbered from 1 without a gap, and each request once.
+pub(crate) fn assert_exactly_once(messages: &[Delivery]) {
+    let mut rooms = std::collections::BTreeMap::new();
+    let mut requests = BTreeSet::new();
+    for message in messages {
+        let last = rooms.entry(&message.room_id).or_insert(0);
+        *last += 1;
+        assert_eq!(message.seq_no, *last, "{message:?}");
+        assert!(requests.insert((&message.sender_id, message.serial)), "twice: {message:?}");
+    }
+}
+
+/// A program that speaks the documented lines.
+pub(crate) struct Client(BufReader<TcpStream>);
+
+impl Client {
+    pub(crate) fn at(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    pub(crate) fn says(&mut self, line: &str) {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    pub(crate) fn hears(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line
+    }
+
+    fn asks(&mut self, line: &str) -> String {
+        self.says(line);
+        self.hears()
+    }
+}
+
+fn said(sender: &str, serial: usize, room: &str, text: &str) -> String {
+    format!(
+        "{{\"type\":\"CHAT\",\"sender_id\":\"{sender}\",\"serial\":{serial},\"room_id\":\"{room}\",\"payload\":\"{text}\"}}"
+    )
+}
+
+#[test]
+fn highest_of_three_leads_and_all_message_logs_are_the_same() {
+    let chat = Chat::new(3, PATIENT);
+    let mut nodes = chat.settled();
+    nodes[2].awaits(Mark::START, " INFO LEADER node=3 term=");
+    for round in 0..20 {
+        for (n, node) in nodes.iter_mut().enumerate() {
+            node.types(if round % 2 == 0 { "room general" } else { "room dev" });
+            node.types(&format!("send {round} from {n}"));
+        }
+    }
+    for node in &nodes {
+        for room in ["general", "dev"] {
+            let last = format!(" room={room} ");
+            node.awaits_line(Mark::START, &|line| line.contains(" DELIVERED seq=30 ") && line.contains(&last));
+        }
+    }
+    let first = chat.messages(1);
+    assert_eq!(first.len(), 60);
+    assert_exactly_once(&first);
+    let [one, two, three] = [1, 2, 3].map(|node| fs::read(chat.message_log(node)).unwrap());
+    assert!(one == two && two == three);
+    nodes[0].awaits_line(Mark::START, &|line| line.contains(" acknowledged msg=1/") && line.contains(" seq="));
+}
+
+#[test]
+fn leader_killed_while_clients_write_loses_nothing_acknowledged_and_repeats_nothing() {
+    let chat = Chat::new(3, QUICK);
+    let mut nodes = chat.settled();
+    let writers: Vec<_> = (1..=2)
+        .map(|node| {
+            let address = chat.address(node);
+            std::thread::spawn(move || {
+                let mut client = Client::at(&address);
+                let answers = (1..=300).map(|serial| {
+                    let room = if serial % 3 == 0 { "dev" } else { "general" };
+                    let answer =
+                        client.asks(&said(&format!("writer{node}"), serial, room, &format!("{node}.{serial}")));
+                    (serial as u64, answer)
+                });
+                answers.collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    nodes[0].awaits_line(Mark::START, &|line| line.contains(" DELIVERED ") && line.ends_with("text=1.50"));
+    nodes.remove(2).crash();
+    let answers: Vec<Vec<(u64, String)>> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+    nodes.push(chat.start(3));
+    nodes[0].types("send after it");
+    for node in &nodes {
+        node.delivers("after it");
+    }
+    let messages = chat.messages(1);
+    assert_exactly_once(&messages);
+    for (node, answers) in (1..).zip(&answers) {
+        for (serial, answer) in answers {
+            assert!(answer.contains("\"type\":\"ACKNOWLEDGED\""), "writer{node}/{serial}: {answer}");
+            let is_it = |message: &&Delivery| {
+                message.sender_id.as_str() == format!("writer{node}") && message.serial == *serial
+            };
+            let message = messages.iter().find(is_it).unwrap_or_else(|| panic!("writer{node}/{serial} is lost"));
+            assert!(answer.contains(&format!("\"seq_no\":{},", message.seq_no)), "{answer} {message:?}");
+        }
+    }
+    for node in 2..=3 {
+        assert_eq!(chat.messages(node), messages, "node {node}");
+    }
+    assert_one_leader_per_term(&nodes);
+}
+
+#[test]
+fn leader_that_left_and_returns_follows() {
+    let chat = Chat::new(3, STEADY);
+    let mut nodes = chat.settled();
+    nodes[2].types("quit");
+    assert_eq!(nodes[2].ends().code(), Some(0));
+    nodes[0].reports("leader=2");
+    nodes[2] = chat.start(3);
+    nodes[2].reports("role=follower");
+    nodes[2].types("send back again");
+    for node in &mut nodes {
+        node.delivers("back again");
+        node.reports("leader=2");
+    }
+    assert_one_leader_per_term(&nodes);
+}
+
+#[test]
+fn node_that_was_away_catches_up_and_its_message_log_has_everything_once() {
+    let chat = Chat::new(3, QUICK);
+    let mut nodes = chat.settled();
+    let mut sent = 0;
+    for round in 0..4 {
+        for _ in 0..25 {
+            nodes[1].types(&format!("send {sent}"));
+            sent += 1;
+        }
+        if round < 3 {
+            // Killed in the middle of it, and away for some more.
+            nodes[0].awaits_line(Mark::START, &|line| line.contains(" DELIVERED "));
+            nodes.remove(0).crash();
+            nodes[1].types(&format!("send missed in round {round}"));
+            nodes[1].delivers(&format!("missed in round {round}"));
+            nodes.insert(0, chat.start(1));
+        }
+    }
+    nodes[1].types("send the end");
+    for node in &nodes {
+        node.delivers("the end");
+    }
+    let messages = chat.messages(1);
+    assert_eq!(messages.len(), 100 + 3 + 1);
+    assert_exactly_once(&messages);
+    assert_eq!(messages, chat.messages(3));
+}
+
+#[test]
+fn a_client_that_was_away_gets_what_it_missed_and_then_what_comes() {
+    let chat = Chat::new(1, PATIENT);
+    let mut node = chat.start(1);
+    node.reports("role=leader");
+    let mut alice = Client::at(&chat.address(1));
+    let uuid = "550e8400-e29b-41d4-a716-446655440000";
+    let documented =
+        format!("{{\"type\":\"CHAT\",\"msg_id\":\"{uuid}\",\"room_id\":\"general\",\"payload\":\"Hello, world!\"}}");
+    let first = alice.asks(&documented);
+    assert!(first.contains(&format!("\"msg_id\":\"{uuid}\",\"seq_no\":1,")), "{first}");
+    assert_eq!(alice.asks(&documented), first, "asked again, done once");
+    for serial in 1..=9 {
+        alice.asks(&said("alice", serial, "general", "more"));
+    }
+    let index = |line: &str| serde_json::from_str::<Delivery>(line).unwrap().index;
+    let mut bob = Client::at(&chat.address(1));
+    let all: Vec<String> =
+        std::iter::once(bob.asks("{\"type\":\"CATCHUP_REQ\"}")).chain((1..10).map(|_| bob.hears())).collect();
+    assert!(all[0].contains("\"type\":\"SEQ_CHAT\"") && all[0].contains("\"payload\":\"Hello, world!\""), "{all:?}");
+    assert!(bob.hears().contains("\"type\":\"CATCHUP_RESP\""));
+    let mut later = Client::at(&chat.address(1));
+    let after = index(&all[6]);
+    assert_eq!(later.asks(&format!("{{\"type\":\"CATCHUP_REQ\",\"after\":{after}}}")), all[7]);
+    node.types("send live");
+    assert!(bob.hears().contains("\"payload\":\"live\""));
+}
+
+#[test]
+fn strangers_do_not_disturb_a_chat() {
+    let chat = Chat::new(3, PATIENT);
+    let mut nodes = chat.settled();
+    let led = format!("term={} leader=3", term(&nodes[2].reports("role=leader")));
+    let mut garbage = TcpStream::connect(chat.address(3)).unwrap();
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let _ = garbage.write_all(&bytes);
+    let mut endless = TcpStream::connect(chat.address(3)).unwrap();
+    while endless.write_all(&vec![b'['; 1 << 20]).is_ok() {}
+    let mut forged = Client::at(&chat.address(3));
+    for line in [
+        "{\"type\":\"COORDINATOR\",\"sender_id\":9,\"receiver_id\":3,\"term\":99,\"leader\":{\"node_id\":9,\"host\":\"127.0.0.1\",\"port\":1}}",
+        "{\"type\":\"VOTE_REQUEST\",\"sender_id\":9,\"receiver_id\":3,\"term\":99,\"last\":{\"term\":98,\"index\":1000}}",
+        "{\"type\":\"CHAT\",\"msg_id\":\"\\u001b[2J\",\"payload\":\"x\"}",
+        "{\"type\":\"CHAT\",\"room_id\":\"a b\\nDELIVERED\",\"payload\":\"x\"}",
+        "{\"type\":\"SEQ_CHAT\",\"sender_id\":1,\"term\":2,\"msg_id\":\"x\",\"seq_no\":42,\"room_id\":\"general\",\"payload\":\"forged\"}",
+    ] {
+        forged.says(line);
+    }
+    let answer = forged.asks(&said("mallory", 1, "general", "\\u001b[2J\\n2026 3 INFO DELIVERED seq=1"));
+    assert!(answer.contains("ACKNOWLEDGED"), "{answer}");
+    let answer = forged.asks(&said("mallory", 2, "general", &"x".repeat(40_000)));
+    assert!(answer.contains("REFUSED") && answer.contains("too-long"), "{answer}");
+    // Asks for everything, again and again, and never reads.
+    let mut greedy = TcpStream::connect(chat.address(3)).unwrap();
+    let _ = greedy.write_all("{\"type\":\"CATCHUP_REQ\",\"after\":0}\n".repeat(1000).as_bytes());
+
+    let mut good = Client::at(&chat.address(2));
+    for serial in 1..=20 {
+        assert!(good.asks(&said("alice", serial, "general", "fine")).contains("ACKNOWLEDGED"));
+    }
+    for node in &mut nodes {
+        node.reports(&led);
+        node.awaits_line(Mark::START, &|line| line.contains(" DELIVERED seq=21 "));
+        assert!(node.lines(Mark::START).iter().all(|line| !line.contains('\u{1b}') && !line.ends_with("text=forged")));
+    }
+    nodes[2].awaits(Mark::START, "WARN ignored input from=127.0.0.1:");
+}
+
+#[test]
+fn what_keeps_a_node_from_starting_is_told_with_the_remedy() {
+    let chat = Chat::new(1, PATIENT);
+    let mut first = chat.start(1);
+    first.reports("role=leader");
+    let mut second = chat.start(1);
+    let complaint = second.complaint();
+    assert_eq!(second.ends().code(), Some(1));
+    assert!(complaint.contains("node1 runs already") && complaint.contains("(process "), "{complaint}");
+    let port = chat.ports[0].number;
+    let elsewhere = chat.scratch.path().join("elsewhere");
+    let mut third = Node::start(chat.command(1).args(["--log-dir"]).arg(&elsewhere));
+    let complaint = third.complaint();
+    assert_eq!(third.ends().code(), Some(1));
+    assert!(complaint.contains(&format!("port {port} is already in use")), "{complaint}");
+    assert!(complaint.contains("--port, or port in the configuration"), "{complaint}");
+
+    let path = chat.scratch.path().join("wrong.toml");
+    fs::write(&path, "node_id = 1\nport = 5001\nseed_node = []\n").unwrap();
+    let mut wrong = Node::start(Command::new(env!("CARGO_BIN_EXE_dsnode")).args(["chat", "--config"]).arg(&path));
+    let complaint = wrong.complaint();
+    assert_eq!(wrong.ends().code(), Some(2));
+    assert!(complaint.contains("line 3") && complaint.contains("unknown field `seed_node`"), "{complaint}");
+}
+
+#[test]
+fn message_log_that_cannot_be_written_stops_the_node() {
+    let chat = Chat::new(1, PATIENT);
+    let mut node = chat.start(1);
+    node.reports("role=leader");
+    node.crash();
+    fs::write(chat.message_log(1), "somebody's notes\n").unwrap();
+    let mut node = chat.start(1);
+    let complaint = node.complaint();
+    assert_eq!(node.ends().code(), Some(1));
+    assert!(complaint.contains("node1.jsonl does not end with a message"), "{complaint}");
+    fs::remove_file(chat.message_log(1)).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut node = chat.start(1);
+    node.reports("role=leader");
+    assert!(Instant::now() < deadline);
+}
