@@ -202,7 +202,7 @@ mod tests {
     struct Everything(BTreeMap<ClientId, Vec<Done>>);
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
         #[test]
         fn what_is_said_of_a_request_is_true_and_the_same_after_a_snapshot(
