@@ -242,7 +242,9 @@ impl<M: Machine> Replica<M> {
     /// The disk has everything up to `upto`: own requests may leave whose numbers are safe now.
     pub(super) fn own_numbers_are_safe(&mut self, upto: Mark, cx: &mut Cx<'_, Self>) {
         let mut is_news = false;
-        while let Some((_, below)) = self.requests.reserving.pop_front_if(|(mark, _)| *mark <= upto) {
+        while self.requests.reserving.front().is_some_and(|&(mark, _)| mark <= upto)
+            && let Some((_, below)) = self.requests.reserving.pop_front()
+        {
             self.requests.safe = self.requests.safe.max(below);
             is_news = true;
         }
