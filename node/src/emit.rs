@@ -3,8 +3,8 @@
 //! A line is `<RFC 3339, ms, UTC> <id> <LEVEL> <text>` and leaves whole in one `write`, alone or with others that wait, so that lines of
 //! processes that share a file do not mix. Nobody who reads slowly may stop a node: lines go through a bounded queue to a thread of their
 //! own; while the queue is full (a stalled pipe), new lines are dropped, and the next line that fits is preceded by how many. What must
-//! not be lost ([`Log::sure`]) is not dropped; whoever tells many of them waits until they are [written](Log::written). A closed stdout swallows every
-//! line, and the node goes on.
+//! not be lost ([`Log::sure`]) is not dropped; whoever tells many of them waits until they are [written](Log::written). A full disk is
+//! waited for like a stalled reader: nothing counts as written that is not. A closed stdout swallows every line, and the node goes on.
 
 use std::fmt;
 use std::fs::File;
@@ -45,6 +45,9 @@ impl fmt::Display for Level {
         })
     }
 }
+
+/// A full disk is asked again so often.
+const FULL_DISK_WAIT: Duration = Duration::from_millis(100);
 
 enum Order {
     Write(String),
@@ -295,6 +298,11 @@ enum Sink {
     Closed,
 }
 
+/// Whether a file that does not take what is written may take it later.
+fn may_pass(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
+}
+
 /// One `write` for whole lines; only what the system takes in parts needs another.
 fn write_once(sink: &mut impl Write, mut bytes: &[u8]) -> Sink {
     while !bytes.is_empty() {
@@ -305,9 +313,9 @@ fn write_once(sink: &mut impl Write, mut bytes: &[u8]) -> Sink {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Sink::Closed,
-            // A full disk may have room again for the next line; this one is lost.
-            Err(_) => return Sink::Open,
+            Err(error) if may_pass(&error) => std::thread::sleep(FULL_DISK_WAIT),
+            // Nobody reads any more (a pipe, a terminal that hung up), or the file is out of order: there is nobody to tell.
+            Err(_) => return Sink::Closed,
         }
     }
     Sink::Open
@@ -399,6 +407,46 @@ mod tests {
         assert!(lost > 0);
         assert_eq!((kept + lost) as u64, 3 * QUEUE_LINES);
         assert!(seen[seen.len() - 1].contains("the reader is back"));
+    }
+
+    /// A disk that is full in the middle of a line for a while, and takes no more than a few bytes at a time.
+    #[derive(Clone, Default)]
+    struct Crowded {
+        refusals: Arc<AtomicU64>,
+        written: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Crowded {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.written.lock().unwrap();
+            let is_full = written.len() > 20 && self.refusals.load(Ordering::Relaxed) > 0;
+            if is_full {
+                self.refusals.fetch_sub(1, Ordering::Relaxed);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let taken = bytes.len().min(7);
+            written.extend(&bytes[..taken]);
+            Ok(taken)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_for_and_loses_no_line_that_is_sure() {
+        let disk = Crowded { refusals: Arc::new(3.into()), ..Crowded::default() };
+        let log = Log::to(peer1(), Some(disk.clone()), None).unwrap();
+        for n in 0..10 {
+            log.sure(format_args!("line {n}"));
+        }
+        let place = log.place();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, log.written(place)).await }).unwrap();
+        assert_eq!(disk.refusals.load(Ordering::Relaxed), 0, "nothing counts as written while it is not");
+        let written = String::from_utf8(disk.written.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = written.lines().map(|line| line.split_once("INFO ").unwrap().1.to_owned()).collect();
+        assert_eq!(lines, (0..10).map(|n| format!("line {n}")).collect::<Vec<_>>());
     }
 
     #[test]

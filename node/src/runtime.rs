@@ -302,6 +302,7 @@ where
                 Effect::Event(event) => self.after_saving(Held::Event(event)),
                 Effect::Answer(asker, answer) => self.after_saving(Held::Answer(asker, answer)),
                 Effect::More => self.after_saving(Held::More),
+                Effect::Fail(reason) => return Err(self.archive.unreadable(reason)),
             }
         }
         self.effects = effects;

@@ -216,6 +216,15 @@ pub enum Event {
         /// The index of the last entry that it covers.
         index: u64,
     },
+    /// A snapshot has arrived that makes no sense: of another version, perhaps.
+    SnapshotUnreadable {
+        /// Who sent it.
+        from: NodeId,
+        /// The index of the last entry that it covers.
+        index: u64,
+        /// What is wrong with it.
+        error: String,
+    },
     /// A node with a history has found it again.
     Restored {
         /// How many entries its log has.
@@ -343,6 +352,9 @@ impl fmt::Display for Event {
                 ordered_peer_list(f, view, *ranking)
             }
             Self::Installed { seq, index } => write!(f, "installed snapshot seq={seq} index={index}"),
+            Self::SnapshotUnreadable { from, index, error } => {
+                write!(f, "unreadable snapshot from={from} index={index} ({})", OneLine(error))
+            }
             Self::Restored { entries, applied, torn } => {
                 write!(f, "recovered entries={entries} applied={applied} torn={torn}")
             }

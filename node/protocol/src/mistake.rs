@@ -59,6 +59,8 @@ mistakes! {
     TransfersAtOnce = "transfers_at_once",
     /// A request that got lost is not asked again.
     ForgetsRequests = "forgets_requests",
+    /// A node's own request leaves before the disk has noted its number.
+    NumbersTooEarly = "numbers_too_early",
 }
 
 impl fmt::Display for Mistake {

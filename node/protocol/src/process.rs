@@ -66,7 +66,7 @@ pub enum Answer {
         /// The index of its entry.
         index: u64,
     },
-    /// It is not in the log and never will be, unless it is asked again.
+    /// It is not done and never will be, unless it is asked again.
     Refused {
         /// Which request, if it got an id.
         id: Option<RequestId>,
@@ -87,14 +87,20 @@ pub enum Answer {
 pub enum Refusal {
     /// Longer than [`PAYLOAD_MAX`](dsbench_wire::PAYLOAD_MAX).
     TooLong,
-    /// More requests wait already than this node keeps.
+    /// More requests wait already than this node keeps. Of a request that a client has named, this is said as "unknown": it may
+    /// have been asked before. What its client has sent behind it is answered alike, until it asks for this one again or ten seconds have
+    /// passed. Once a later one is done, this one is [out of order](Self::OutOfOrder).
     Busy,
-    /// A later request of the same client is done already, and this one was not before it.
+    /// A later request of the same client is done already, and this one was not before it. For ever.
     OutOfOrder,
     /// So long ago that the answer is forgotten.
     Forgotten,
     /// This node leaves.
     Leaving,
+    /// The client has the name of a node: the id of one, or that with a point and eight hexadecimal digits. For ever.
+    NodesName,
+    /// The number is 0, above 2^53, or more than 2^32 above the client's last one. For ever.
+    BadSerial,
 }
 
 impl fmt::Display for Refusal {
@@ -105,6 +111,8 @@ impl fmt::Display for Refusal {
             Self::OutOfOrder => "out-of-order",
             Self::Forgotten => "forgotten",
             Self::Leaving => "leaving",
+            Self::NodesName => "name-of-a-node",
+            Self::BadSerial => "bad-serial",
         })
     }
 }
@@ -175,6 +183,8 @@ pub enum Effect<P: Process> {
     Event(P::Event),
     /// Tell who asked. Waits like `Send`.
     Answer(Asker, Answer),
+    /// The durable state cannot be used, for this reason. The process must end, with nothing after this performed.
+    Fail(String),
     /// Call [`Process::more`] once every earlier `Event` has been told and the log has room for 256 more. Deliveries are told only
     /// so fast, and count as told only then.
     More,
@@ -230,6 +240,11 @@ impl<'a, P: Process> Cx<'a, P> {
     /// Answers a request, once everything persisted so far is durable.
     pub fn answer(&mut self, asker: Asker, answer: Answer) {
         self.effects.push(Effect::Answer(asker, answer));
+    }
+
+    /// Ends the process: its durable state cannot be used.
+    pub fn fail(&mut self, reason: impl fmt::Display) {
+        self.effects.push(Effect::Fail(reason.to_string()));
     }
 
     /// Asks to be called again when the log has room.

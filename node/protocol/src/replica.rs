@@ -319,7 +319,7 @@ impl<M: Machine> Process for Replica<M> {
             Message::SnapshotAck { at, offset, incarnation, .. } if is_current => {
                 self.part_arrived(from, at, offset, incarnation, cx);
             }
-            Message::SequencerRequest { id, after, payload, .. } => self.intake(&id, after, payload, cx),
+            Message::SequencerRequest { id, after, payload, .. } => self.intake(from, &id, after, payload, cx),
             // Refusals, and what belongs to an earlier term.
             _ => {}
         }
@@ -329,6 +329,7 @@ impl<M: Machine> Process for Replica<M> {
         self.log.persisted(upto);
         self.own_vote_is_durable(upto, cx);
         self.count_copies(cx);
+        self.own_numbers_are_safe(upto, cx);
     }
 
     fn request(&mut self, asker: Asker, id: Option<RequestId>, payload: String, cx: &mut Cx<'_, Self>) {

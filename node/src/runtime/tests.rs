@@ -162,6 +162,25 @@ async fn heartbeats_overtake_a_save_that_hangs_and_nothing_that_rests_on_it_leav
 }
 
 #[tokio::test]
+async fn a_core_that_cannot_use_its_disk_ends_the_node_and_says_why() {
+    let data = tempfile::tempdir().unwrap();
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let written = Written::default();
+    let (ground, _, _) = ground(data.path(), &peer, &written).await;
+    let on_start: OnStart = Box::new(|cx| {
+        cx.fail("of another version");
+        cx.event("after the end");
+    });
+    let log = ground.log.clone();
+    let process = Scripted { calls: Calls::default(), on_start };
+    let result = timeout(PATIENCE, run(process, Recovered::default(), Silent, ground)).await.unwrap();
+    let Err(RuntimeError::Storage(StorageError::Damaged { path, reason, .. })) = result else { panic!("{result:?}") };
+    assert_eq!((path, reason.as_str()), (data.path().join("snapshot"), "of another version"));
+    assert!(log.flush(PATIENCE));
+    assert_eq!(*written.0.lock().unwrap(), "");
+}
+
+#[tokio::test]
 async fn who_is_wanted_again_before_it_is_forgotten_is_not_forgotten() {
     let data = tempfile::tempdir().unwrap();
     let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -31,6 +31,11 @@ impl DiskArchive {
         self.failure.take()
     }
 
+    /// The failure of a core that can read what is durable, and make no sense of it.
+    pub fn unreadable(&self, reason: String) -> StorageError {
+        StorageError::Damaged { path: self.directory.join(super::snapshot::NAME), offset: 0, reason }
+    }
+
     fn read(&self, from: u64, max_bytes: usize) -> Result<Vec<Entry>, Fault> {
         let mut weight = 0;
         let mut entries = Vec::new();

@@ -20,17 +20,22 @@ pub(super) fn refuse_old(directory: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Makes the directory so that it is still there after a power failure: each new entry's parent is fsynced.
+/// Makes the directory so that it is still there after a power failure: the parent of each new entry is fsynced. So are those of
+/// entries that were there already, where this process may: an earlier life may have been killed before it had done so.
 pub(super) fn make_durable(directory: &Path) -> Result<(), StorageError> {
-    let missing: Vec<&Path> =
-        directory.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    let all = directory.ancestors().filter(|path| !path.as_os_str().is_empty());
+    let all: Vec<(&Path, bool)> = all.map(|path| (path, path.exists())).collect();
     fs::create_dir_all(directory).map_err(io_error("create data directory", directory))?;
-    for made in missing {
-        let parent = match made.parent() {
+    for (entry, was_there) in all {
+        let parent = match entry.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
+            None if entry.has_root() => continue,
             _ => Path::new("."),
         };
-        File::open(parent).and_then(|parent| parent.sync_all()).map_err(io_error("fsync", parent))?;
+        match File::open(parent).and_then(|parent| parent.sync_all()) {
+            Err(error) if !was_there => return Err(io_error("fsync", parent)(error)),
+            _ => {}
+        }
     }
     Ok(())
 }

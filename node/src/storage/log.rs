@@ -37,11 +37,20 @@ pub(crate) struct Limits {
     pub(crate) segment_max: u64,
     /// The smallest step in which room is made in a segment.
     pub(crate) reserve: u64,
+    /// A mistake, to show that it is seen: a torn tail stays, and what is new comes behind it.
+    #[cfg(test)]
+    pub(crate) keeps_torn_tail: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { retain: 10_000, segment_max: SEGMENT_MAX, reserve: RESERVE }
+        Self {
+            retain: 10_000,
+            segment_max: SEGMENT_MAX,
+            reserve: RESERVE,
+            #[cfg(test)]
+            keeps_torn_tail: false,
+        }
     }
 }
 
@@ -115,12 +124,16 @@ impl Log {
         for leftover in names.iter().filter(|name| name.ends_with(".new")) {
             medium.remove(leftover).map_err(|source| Fault::io("remove", leftover, source))?;
         }
+        // The last life may have been killed between giving a file its name and making that durable, and this one writes on in it.
+        medium.sync().map_err(|source| Fault::io("fsync", "", source))?;
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| number_of(name)).collect();
         numbers.sort_unstable();
         let snapshot = snapshot::read(medium.as_ref(), node)?;
         let mut recovery = Recovery {
             medium: medium.as_ref(),
             node,
+            #[cfg(test)]
+            keeps_torn_tail: limits.keeps_torn_tail,
             index: Index::default(),
             latest: BTreeMap::new(),
             entries_from: snapshot.as_ref().map_or(0, |(head, _)| head.entries_from),

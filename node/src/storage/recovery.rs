@@ -17,6 +17,9 @@ const CHUNK: usize = 256 << 10;
 pub(super) struct Recovery<'a> {
     pub(super) medium: &'a dyn Medium,
     pub(super) node: &'a str,
+    /// See [`Limits`](super::log::Limits).
+    #[cfg(test)]
+    pub(super) keeps_torn_tail: bool,
     pub(super) index: Index,
     pub(super) latest: BTreeMap<Kind, Vec<u8>>,
     pub(super) entries_from: u64,
@@ -81,6 +84,11 @@ impl Recovery<'_> {
             }
             End::Torn { bytes } => self.torn = Some(Torn { file: name.clone(), offset: len, bytes }),
             End::Clean => {}
+        }
+        #[cfg(test)]
+        if self.keeps_torn_tail && self.torn.is_some() {
+            let end = blob.len().map_err(|source| Fault::io("read", &name, source))?;
+            return Ok(Active::new(number, blob, end));
         }
         if is_last {
             // Also what is whole may be in memory only, as the last life's kernel left it.

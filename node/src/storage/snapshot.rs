@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::index::At;
 use super::medium::{Blob, Medium};
 
-const NAME: &str = "snapshot";
+pub(super) const NAME: &str = "snapshot";
 const BESIDE: &str = "snapshot.new";
 const FORMAT: &str = "dsbench-node-snapshot 1";
 /// No core keeps more than this; a larger file is none of ours and is not read into memory.

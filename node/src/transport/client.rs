@@ -4,13 +4,18 @@
 //! > {"type":"SEQUENCER_REQUEST","msg":"alice/3","payload":"hello"}
 //! > {"type":"STATUS"}
 //! < {"type":"ACKNOWLEDGED","msg":"alice/3","seq":7,"term":2,"index":9}
-//! < {"type":"REFUSED","msg":"alice/4","reason":"busy"}
-//! < {"type":"UNKNOWN","msg":"alice/5","reason":"leaving"}
+//! < {"type":"REFUSED","msg":"alice/4","reason":"out-of-order"}
+//! < {"type":"UNKNOWN","msg":"alice/5","reason":"busy"}
 //! < {"type":"STATUS",...}
 //! ```
 //!
 //! Without `msg`, the node gives the request a name. Many may be open at once; answers come in the order in which they are known, and
 //! each names its request. Whoever asks more than it reads is not read any further.
+//!
+//! REFUSED is final: the request is not done, and under this name it never will be (`too-long`, `out-of-order`, `name-of-a-node`,
+//! `bad-serial`). UNKNOWN is not: asked again under the same name, it is done once. After `busy`, the node takes nothing later of the
+//! same client until it asks for that request again, or ten seconds have passed: whoever goes on to later ones gives it up, and it is
+//! `out-of-order` once one of those is done. How long a retry is known again is said in the protocol's `sessions`.
 
 use std::sync::Arc;
 

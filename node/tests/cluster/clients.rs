@@ -67,6 +67,27 @@ fn any_node_takes_a_request_and_the_same_request_is_done_once() {
 }
 
 #[test]
+fn a_client_takes_nobodys_name_and_no_number_that_would_silence_it() {
+    let cluster = Cluster::new(3, PATIENT);
+    let mut nodes = settled(&cluster);
+    let mut client = Client::of(&cluster, 2);
+    for name in ["peer1", "peer2", "peer3.0123abcd"] {
+        let refused = client.sends(&format!("{name}/1"), "forged");
+        assert!(refused.contains("REFUSED") && refused.contains("name-of-a-node"), "{refused}");
+    }
+    for serial in [0, 1 << 33, u64::MAX] {
+        let refused = client.sends(&format!("alice/{serial}"), "far away");
+        assert!(refused.contains("REFUSED") && refused.contains("bad-serial"), "{refused}");
+    }
+    assert!(client.sends("alice/1", "hello").contains("ACKNOWLEDGED"));
+    nodes[0].types("send mine");
+    for node in &nodes {
+        node.delivers("mine");
+        assert_eq!(node.delivered(), [(1, "hello".to_owned()), (2, "mine".to_owned())]);
+    }
+}
+
+#[test]
 fn a_program_that_ends_its_questions_first_still_gets_all_answers() {
     let cluster = Cluster::new(1, PATIENT);
     let mut node = cluster.start(1);

@@ -4,10 +4,10 @@
 //! the same entries again, at most [`TOLD_AT_ONCE`] deliveries at a time, with a copy of the machine that is as far as the log
 //! lines are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use dsbench_wire::{Content, Entry, Position, Record, RequestId, Snapshot, View};
+use dsbench_wire::{Content, Entry, NodeId, Position, Record, RequestId, Snapshot, View};
 use serde::{Deserialize, Serialize};
 
 use super::{Replica, replicating};
@@ -15,38 +15,50 @@ use crate::sessions::{Done, Sessions, Standing};
 use crate::{Change, Cx, Event, Machine};
 
 /// Deliveries in one call.
-const TOLD_AT_ONCE: usize = 256;
+pub(super) const TOLD_AT_ONCE: usize = 256;
+/// Nodes whose names are kept from clients.
+const NODES_MAX: usize = 1024;
 
 /// The replicated state: the machine, and which requests it has done.
 #[derive(Debug, Clone, Default)]
 pub(super) struct State<M> {
     pub(super) machine: M,
     pub(super) sessions: Sessions,
+    /// All nodes that were ever in a view, up to [`NODES_MAX`]: what they have called themselves stays theirs.
+    pub(super) nodes: BTreeSet<NodeId>,
     /// The last entry that was applied.
     pub(super) applied: Position,
 }
 
 /// What is saved of it; the position stands beside it in the snapshot.
 #[derive(Serialize, Deserialize)]
-struct Saved<M, S> {
+struct Saved<M, S, N> {
     machine: M,
     sessions: S,
+    #[serde(default)]
+    nodes: N,
 }
 
 impl<M: Machine> State<M> {
-    pub(super) fn restored(snapshot: &Snapshot) -> Option<Self> {
-        let Saved { machine, sessions } = serde_json::from_str::<Saved<M, Sessions>>(&snapshot.state).ok()?;
-        Some(Self { machine, sessions, applied: snapshot.at })
+    pub(super) fn restored(snapshot: &Snapshot) -> Result<Self, serde_json::Error> {
+        let Saved { machine, sessions, nodes } = serde_json::from_str(&snapshot.state)?;
+        Ok(Self { machine, sessions, nodes, applied: snapshot.at })
     }
 
     fn saved(&self) -> Arc<str> {
-        let saved = Saved { machine: &self.machine, sessions: &self.sessions };
+        let saved = Saved { machine: &self.machine, sessions: &self.sessions, nodes: &self.nodes };
         serde_json::to_string(&saved).expect("a machine has text keys and plain values only").into()
     }
 
     /// Applies the next committed entry. False when it is a request that is not done, because it was before.
     pub(super) fn apply(&mut self, entry: &Entry) -> bool {
         self.applied = entry.position();
+        if let Content::View(view) = &entry.content {
+            let new = view.peers().filter(|peer| !self.nodes.contains(&peer.id)).map(|peer| peer.id.clone());
+            let room = NODES_MAX.saturating_sub(self.nodes.len());
+            let new: Vec<_> = new.take(room).collect();
+            self.nodes.extend(new);
+        }
         let Content::Command { id, payload } = &entry.content else { return true };
         if self.sessions.standing(id) != Standing::Open {
             return false;
@@ -79,13 +91,17 @@ pub(super) struct Teller<M> {
     pub(super) is_full: bool,
     /// What had been told when the log was asked to say that it has it.
     asked: u64,
+    /// What is known to stand in the log.
+    known: u64,
+    /// The log was full when a snapshot was told of: it has to be asked again.
+    owes: bool,
 }
 
 impl<M: Machine> Teller<M> {
     /// Everything that is applied has been told, under `view`.
     pub(super) fn of(state: &State<M>, view: Arc<View>) -> Self {
-        let machine = state.machine.clone();
-        Self { machine, told: state.applied.index, view, repeats: VecDeque::new(), is_full: false, asked: 0 }
+        let (machine, told) = (state.machine.clone(), state.applied.index);
+        Self { machine, told, view, repeats: VecDeque::new(), is_full: false, asked: told, known: told, owes: false }
     }
 
     /// The last entry that was told.
@@ -141,9 +157,16 @@ impl<M: Machine> Replica<M> {
     /// Everything told so far stands in the log, which has room again. Only now it may count as told: a crash between a record of
     /// it and its log line would skip the line for ever.
     pub(super) fn told_all(&mut self, cx: &mut Cx<'_, Self>) {
+        if !self.needs_votes() {
+            return self.classroom_told_all(cx);
+        }
         self.teller.is_full = false;
-        self.persist(Record::Applied { index: self.teller.asked }, cx);
+        self.teller.known = self.teller.asked;
+        self.persist(Record::Applied { index: self.teller.known }, cx);
         self.tell(cx);
+        if std::mem::take(&mut self.teller.owes) && !self.teller.is_full {
+            self.ask_for_room(cx);
+        }
         self.checkpoint(cx);
     }
 
@@ -179,7 +202,9 @@ impl<M: Machine> Replica<M> {
     pub(super) fn tell_installed(&mut self, cx: &mut Cx<'_, Self>) {
         let (seq, index) = (self.state.machine.done(), self.state.applied.index);
         cx.event(Event::Installed { seq, index });
-        if !self.teller.is_full {
+        if self.teller.is_full {
+            self.teller.owes = true;
+        } else {
             self.ask_for_room(cx);
         }
     }
@@ -240,6 +265,10 @@ impl<M: Machine> Replica<M> {
         if is_behind || at.index < since + self.config.checkpoint_every {
             return;
         }
+        if self.teller.known < at.index {
+            // The last entries told nothing that anybody waited for. A restart must know that there is nothing left to tell.
+            return self.ask_for_room(cx);
+        }
         let view = Arc::clone(self.views.committed(at.index));
         let snapshot = Snapshot { at, view, state: self.state.saved() };
         self.persist(Record::Checkpoint(snapshot.clone()), cx);
@@ -249,11 +278,11 @@ impl<M: Machine> Replica<M> {
 
     /// Begins again with a snapshot's state.
     pub(super) fn restore(&mut self, state: State<M>, view: Arc<View>, cx: &mut Cx<'_, Self>) {
-        let (was_full, asked) = (self.teller.is_full, self.teller.asked);
+        let Teller { is_full, asked, known, .. } = self.teller;
         let before = Arc::clone(&self.teller.view);
         self.state = state;
         self.teller = Teller::of(&self.state, Arc::clone(&before));
-        (self.teller.is_full, self.teller.asked) = (was_full, asked);
+        (self.teller.is_full, self.teller.asked, self.teller.known) = (is_full, asked, known);
         let at = self.state.applied;
         self.tell_installed(cx);
         self.tell_view(&view, at, cx);

@@ -2,13 +2,18 @@
 //!
 //! As the classroom has it: always available, and nothing is promised. Under a partition both sides number and deliver, each for
 //! itself; after it the leader of the higher (term, priority) goes on with its own numbers, and the others follow those.
+//!
+//! Who has delivered a request knows it again, and answers it; who has not delivers it again. A node that is started again goes on
+//! after the last number that it is known to have told.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use dsbench_wire::{Content, Entry, Message, NodeId, Peer, Position, RequestId, Term, View};
+use dsbench_wire::{Content, Entry, Message, NodeId, Peer, Position, Record, RequestId, Term, View};
 
 use super::Replica;
+use super::applying::TOLD_AT_ONCE;
+use crate::sessions::{Done, Standing};
 use crate::{Change, Cx, Event, Founding, Machine};
 
 /// What a leader can send again.
@@ -23,6 +28,12 @@ pub(super) struct Classroom {
     last: u64,
     /// The newest of them, as entries.
     kept: VecDeque<Entry>,
+    /// Requests of this life that are done, whoever has numbered them.
+    count: u64,
+    /// Of them, those since the log was asked for room.
+    told: usize,
+    /// The last number when the log was asked for room; nothing when it has room.
+    asked: Option<u64>,
     /// Who is not in the group at the moment.
     absent: BTreeSet<NodeId>,
     /// The number of the group's view.
@@ -32,6 +43,11 @@ pub(super) struct Classroom {
 impl<M: Machine> Replica<M> {
     pub(super) fn classroom_last(&self) -> u64 {
         self.classroom.last
+    }
+
+    /// The last life has told the deliveries up to `last`.
+    pub(super) fn classroom_resumes(&mut self, last: u64) {
+        self.classroom.last = last;
     }
 
     /// Whether fewer nodes have met than were told to be waited for, before the first election.
@@ -62,6 +78,14 @@ impl<M: Machine> Replica<M> {
 
     /// The leader is at number `last`.
     pub(super) fn classroom_heard_of(&mut self, from: &NodeId, last: u64, cx: &mut Cx<'_, Self>) {
+        self.classroom_follows(from, last);
+        if self.classroom.last < last && !self.classroom_is_full() {
+            self.classroom_misses(from, cx);
+        }
+    }
+
+    /// Its numbers are the ones that count.
+    fn classroom_follows(&mut self, from: &NodeId, last: u64) {
         let of = Some((from.clone(), self.ballot.term));
         if self.classroom.of != of {
             self.classroom.of = of;
@@ -71,9 +95,6 @@ impl<M: Machine> Replica<M> {
                 self.classroom.kept.retain(|entry| entry.index <= last);
             }
         }
-        if self.classroom.last < last {
-            self.classroom_misses(from, cx);
-        }
     }
 
     /// Asks the leader for what comes after the last number.
@@ -82,15 +103,26 @@ impl<M: Machine> Replica<M> {
         cx.send(leader, Message::AppendAck { term, granted: false, matched, ordered: true, incarnation });
     }
 
-    /// Upon SEQUENCER_REQUEST: the leader numbers it, delivers it and sends it to all.
-    pub(super) fn classroom_intake(&mut self, id: &RequestId, payload: Arc<str>, cx: &mut Cx<'_, Self>) {
+    /// Upon SEQUENCER_REQUEST: the leader numbers it, delivers it and sends it to all. What it has delivered already, it does not
+    /// again: who asks is shown where that was.
+    pub(super) fn classroom_intake(
+        &mut self,
+        from: &NodeId,
+        id: &RequestId,
+        after: u64,
+        payload: Arc<str>,
+        cx: &mut Cx<'_, Self>,
+    ) {
         let term = self.ballot.term;
-        let Some(leading) = &mut self.leading else { return };
-        let taken = leading.taken.entry(id.client.clone()).or_default();
-        if id.serial <= *taken {
+        if !self.is_leader() || self.classroom_is_full() {
             return;
         }
-        *taken = id.serial;
+        if self.standing(id) != Standing::Open {
+            return self.classroom_shows(from, id, cx);
+        }
+        if after > self.state.sessions.last(&id.client) {
+            return;
+        }
         let prev = Position { term, index: self.classroom.last };
         let content = Content::Command { id: id.clone(), payload };
         let entry = Entry { index: prev.index + 1, term, content };
@@ -105,17 +137,66 @@ impl<M: Machine> Replica<M> {
         self.classroom_delivers(entry, cx);
     }
 
+    /// Sends the delivery that tells what became of `id`: its own, or the one that has overtaken it.
+    fn classroom_shows(&self, to: &NodeId, id: &RequestId, cx: &mut Cx<'_, Self>) {
+        let (term, commit) = (self.term(), self.classroom.last);
+        let tells = |entry: &&Entry| matches!(&entry.content, Content::Command { id: of, .. } if of.client == id.client && of.serial >= id.serial);
+        let Some(entry) = self.classroom.kept.iter().find(tells) else { return };
+        let prev = Position { term: Term::default(), index: entry.index - 1 };
+        let entries = vec![Entry { term, ..entry.clone() }];
+        cx.send(to, Message::Ordered { term, prev, commit, entries });
+    }
+
+    /// What is delivered: whoever waits for it here is answered.
+    fn classroom_notes(&mut self, entry: &Entry, cx: &mut Cx<'_, Self>) {
+        let Content::Command { id, .. } = &entry.content else { return };
+        if self.standing(id) == Standing::Open {
+            self.classroom.count += 1;
+            let at = Position { term: entry.term, index: self.classroom.count };
+            self.state.sessions.note(&id.client, Done { serial: id.serial, seq: entry.index, at });
+        }
+        self.settle_up_to(id, cx);
+    }
+
     fn classroom_delivers(&mut self, entry: Entry, cx: &mut Cx<'_, Self>) {
         self.classroom.last = entry.index;
         if let Content::Command { id, payload } = &entry.content {
             let (seq, term, view) = (entry.index, entry.term, self.classroom.view);
             let (id, (room, text)) = (id.clone(), M::shown(payload));
-            self.answer_numbered(&id, seq, term, cx);
             cx.event(Event::Delivered { seq, term, index: seq, id, view, room, text });
+            self.classroom.told += 1;
+            self.classroom_asks_for_room(cx);
         }
+        self.classroom_notes(&entry, cx);
         self.classroom.kept.push_back(entry);
         if self.classroom.kept.len() > KEPT {
             self.classroom.kept.pop_front();
+        }
+    }
+
+    /// The log has not taken what was told. A leader takes no requests then, and others let messages go by: they ask for them later.
+    fn classroom_is_full(&self) -> bool {
+        self.classroom.told >= TOLD_AT_ONCE
+    }
+
+    fn classroom_asks_for_room(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.classroom.asked.is_none() {
+            self.classroom.asked = Some(self.classroom.last);
+            self.classroom.told = 0;
+            cx.more();
+        }
+    }
+
+    /// Everything that was told when the log was asked stands in it.
+    pub(super) fn classroom_told_all(&mut self, cx: &mut Cx<'_, Self>) {
+        let Some(index) = self.classroom.asked.take() else { return };
+        self.persist(Record::Applied { index }, cx);
+        let was_full = self.classroom_is_full();
+        if self.classroom.told > 0 {
+            self.classroom_asks_for_room(cx);
+        }
+        if let Some(leader) = self.leader.clone().filter(|leader| was_full && leader != cx.me) {
+            self.classroom_misses(&leader, cx);
         }
     }
 
@@ -125,16 +206,24 @@ impl<M: Machine> Replica<M> {
         &mut self,
         from: &NodeId,
         prev: Position,
+        commit: u64,
         entries: Vec<Entry>,
         ordered: bool,
         cx: &mut Cx<'_, Self>,
     ) {
-        self.classroom_heard_of(from, prev.index, cx);
-        if ordered && prev.index > self.classroom.last {
-            return;
+        if ordered {
+            self.classroom_heard_of(from, prev.index.max(commit), cx);
+            if prev.index > self.classroom.last {
+                return;
+            }
+        } else {
+            self.classroom_follows(from, prev.index);
+            self.classroom.last = self.classroom.last.max(prev.index);
         }
         for entry in entries {
-            if entry.index > self.classroom.last {
+            if entry.index <= self.classroom.last {
+                self.classroom_notes(&entry, cx);
+            } else if !self.classroom_is_full() {
                 self.classroom_delivers(entry, cx);
             }
         }
@@ -151,7 +240,11 @@ impl<M: Machine> Replica<M> {
             weight <= super::replicating::BATCH
         });
         let entries: Vec<_> = missing.cloned().collect();
-        let Some(first) = entries.first().map(|entry| entry.index) else { return };
+        // What it misses may be gone: then it goes on with what comes next.
+        let first = entries.first().map_or(self.classroom.last + 1, |entry| entry.index);
+        if first <= last.saturating_add(1) && entries.is_empty() {
+            return;
+        }
         let term = self.term();
         // Terms only grow along a log, but not along numbers that two sides have given.
         let prev = Position { term: Term::default(), index: first - 1 };
@@ -209,6 +302,19 @@ impl<M: Machine> Replica<M> {
         cx.event(Event::ViewChange { view: Arc::clone(&view), ranking: M::RANKING, term, change });
         for id in self.others(cx.me) {
             cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
+        }
+    }
+
+    /// The number of the last view that this node was told.
+    pub(super) fn classroom_known_view(&self) -> u64 {
+        self.classroom.view
+    }
+
+    /// Upon HEARTBEAT_ACK: somebody who was connected late, or whose VIEW_CHANGE was lost, is told the view again.
+    pub(super) fn classroom_view_of(&self, from: &NodeId, known: u64, cx: &mut Cx<'_, Self>) {
+        if self.is_leader() && known != self.classroom.view {
+            let (term, view) = (self.term(), self.classroom_view());
+            cx.send(from, Message::ViewChange { term, view });
         }
     }
 

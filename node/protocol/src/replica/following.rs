@@ -48,7 +48,9 @@ impl<M: Machine> Replica<M> {
         }
         let (term, incarnation) = (self.term(), self.incarnation);
         // Not `send_now`: the answer says "I am in this term, and my log goes so far", which must be true after a crash as well.
-        cx.send(from, Message::HeartbeatAck { term, seq, matched: self.agreed, incarnation });
+        // Without votes there is no log that it could go far, and the leader learns instead which view this node knows.
+        let matched = if self.needs_votes() { self.agreed } else { self.classroom_known_view() };
+        cx.send(from, Message::HeartbeatAck { term, seq, matched, incarnation });
         if is_current && self.needs_votes() {
             self.commit_to(commit.min(self.agreed), cx);
         } else if is_current {

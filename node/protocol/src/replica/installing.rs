@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use dsbench_wire::{Message, NodeId, Position, Record, Snapshot, View};
 
-use super::Replica;
 use super::applying::State;
-use crate::{Cx, Machine};
+use super::{Replica, replicating};
+use crate::{Cx, Event, Machine};
 
 /// A part, in bytes: with every character escaped it still fits into a line.
 const PART: usize = 24 * 1024;
@@ -58,7 +58,8 @@ impl<M: Machine> Replica<M> {
             cx.send(from, Message::AppendAck { term, granted: false, matched: 0, ordered: false, incarnation });
             return;
         }
-        if size > SIZE_MAX || !self.needs_votes() || !self.accepts_leader(from, cx) {
+        if size > SIZE_MAX || at.index > replicating::INDEX_MAX || !self.needs_votes() || !self.accepts_leader(from, cx)
+        {
             return;
         }
         if at.index <= self.commit || self.log.term_at(at.index, cx.archive) == Some(at.term) {
@@ -83,9 +84,16 @@ impl<M: Machine> Replica<M> {
         }
         let state: Arc<str> = self.incoming.take().map(|incoming| incoming.state).unwrap_or_default().into();
         let snapshot = Snapshot { at, view, state };
-        if let Some(state) = State::restored(&snapshot) {
-            self.install(snapshot, state, cx);
-            cx.send(from, Message::SnapshotAck { term, at, offset: size, incarnation });
+        match State::restored(&snapshot) {
+            Ok(state) => {
+                self.install(snapshot, state, cx);
+                cx.send(from, Message::SnapshotAck { term, at, offset: size, incarnation });
+            }
+            // Another version's, perhaps. This node stays behind, and says so each time that it is sent one.
+            Err(error) => {
+                let (from, index, error) = (from.clone(), at.index, error.to_string());
+                cx.event(Event::SnapshotUnreadable { from, index, error });
+            }
         }
     }
 

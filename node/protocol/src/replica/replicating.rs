@@ -19,6 +19,8 @@ pub(super) const BATCH: usize = 60 * 1024;
 const DATAGRAM: usize = 8 * 1024;
 /// Messages with entries that may be unanswered at a time. What comes meanwhile goes together into the next.
 const WINDOW: usize = 8;
+/// No log comes so far: whoever claims it lies, and sums with it would overflow. A whole number of JSON.
+pub(super) const INDEX_MAX: u64 = 1 << 53;
 /// The longest time after which an answer is missed.
 const REPAIR_MAX: Duration = Duration::from_millis(250);
 
@@ -275,7 +277,7 @@ impl<M: Machine> Replica<M> {
             return;
         }
         if !self.needs_votes() {
-            return self.classroom_append(from, prev, entries, ordered, cx);
+            return self.classroom_append(from, prev, commit, entries, ordered, cx);
         }
         let upto = prev.index + entries.len() as u64;
         if !self.has(prev, cx) {
@@ -348,7 +350,7 @@ impl<M: Machine> Replica<M> {
             progress.hears_multicast |= ordered;
             progress.advance(matched.min(last));
             self.progressed(from, cx);
-        } else if matched + 1 < progress.next {
+        } else if matched < progress.next - 1 {
             progress.probe(matched + 1);
             self.replicate(from, cx);
         }
@@ -364,7 +366,7 @@ impl<M: Machine> Replica<M> {
         cx: &mut Cx<'_, Self>,
     ) {
         if !self.needs_votes() {
-            return;
+            return self.classroom_view_of(from, matched, cx);
         }
         let last = self.log.last().index;
         let Some(progress) = self.progress_of(from, incarnation) else { return };
@@ -438,7 +440,6 @@ impl<M: Machine> Replica<M> {
 
 /// Whether `entries` follow `prev` without a gap, in terms that a leader of `term` can have.
 fn is_a_run(prev: Position, entries: &[Entry], term: Term) -> bool {
-    const INDEX_MAX: u64 = 1 << 53;
     let mut before = prev;
     prev.index < INDEX_MAX
         && entries.iter().all(|entry| {

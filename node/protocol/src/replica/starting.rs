@@ -30,12 +30,20 @@ impl<M: Machine> Replica<M> {
             self.log = Log::recovered(last, covered);
             if let Some(snapshot) = &snapshot {
                 self.views.install(snapshot.at.index, Arc::clone(&snapshot.view));
-                self.state = State::restored(snapshot).unwrap_or_default();
+                match State::restored(snapshot) {
+                    Ok(state) => self.state = state,
+                    Err(error) => {
+                        let index = snapshot.at.index;
+                        return cx.fail(format_args!("the snapshot of entry {index} cannot be read: {error}"));
+                    }
+                }
             }
             self.snapshot = snapshot;
             self.replay(applied.min(last.index), cx);
+            self.classroom_resumes(if self.needs_votes() { 0 } else { applied });
             let entries = (last.index + 1).saturating_sub(first);
-            cx.event(Event::Restored { entries, applied: self.commit, torn });
+            let told = if self.needs_votes() { self.commit } else { applied };
+            cx.event(Event::Restored { entries, applied: told, torn });
             if applied < covered.index {
                 // A snapshot was installed, and the line that says so may be lost.
                 self.tell_installed(cx);

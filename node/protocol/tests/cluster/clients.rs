@@ -64,6 +64,8 @@ impl Clients {
             }
             // A node that leaves lets go of what it was asked, and refuses it or knows nothing.
             Answer::Refused { .. } | Answer::Unknown { .. } if answer.to_string().ends_with("leaving") => {}
+            // It has asked this node very often.
+            Answer::Unknown { .. } if answer.to_string().ends_with("busy") => {}
             // A node that was away may answer late what another has answered long ago, and honestly does not know any more.
             Answer::Unknown { id, .. } if id.serial < client.serial || !client.is_waiting => {}
             odd => client.odd.push(odd.clone()),

@@ -476,6 +476,7 @@ impl Cluster {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::Forget(peer)),
                 _ => self.forget(id, &peer),
             },
+            Effect::Fail(reason) => panic!("{id} cannot go on: {reason}"),
             Effect::More => match self.running(id) {
                 Some(running) if !running.held.is_empty() => running.held.push_back(Held::More),
                 _ => self.more(id),

@@ -7,6 +7,7 @@ use dsbench_wire::NodeId;
 
 use crate::cluster::{Cluster, endpoints, peer};
 use crate::modes::{classroom, majority};
+use crate::oracle::Safety;
 use crate::schedules::knobs;
 
 const fn ms(n: u64) -> Duration {
@@ -54,7 +55,7 @@ fn acknowledged(cluster: &Cluster) -> usize {
 fn what_was_acknowledged_survives_a_power_loss_everywhere_at_once() {
     for seed in 0..20 {
         let mut cluster = network(seed, 3, 3, majority);
-        for n in 0..50 {
+        for n in 0..60 {
             ask(&mut cluster, &peer(1 + n % 3), n);
             cluster.run_for(ms(1));
         }
@@ -69,6 +70,54 @@ fn what_was_acknowledged_survives_a_power_loss_everywhere_at_once() {
         let seqs = delivered(&cluster, &peer(1)).iter().map(|(seq, _)| *seq).max().unwrap_or_default();
         assert!(acknowledged > 20 && seqs as usize >= acknowledged, "seed {seed}: {seqs} of {acknowledged}");
     }
+}
+
+/// A leader is asked for its first message, its entry is on its way, and its machine loses power before the disk has anything of it.
+/// Its next life is asked again. Gives what the oracle says, and what was delivered.
+pub(crate) fn number_that_no_disk_knew(
+    seed: u64,
+    change: impl Fn(Config) -> Config,
+) -> (Result<(), String>, Vec<String>) {
+    let mut cluster = network(seed, 3, 3, change);
+    assert_eq!(cluster.leaders(), [peer(3)]);
+    let before = cluster.log(&peer(1)).len();
+    cluster.set_fsync(&peer(3), ms(60_000));
+    ask(&mut cluster, &peer(3), "first");
+    cluster.run_until(ms(300), |c| [1, 2].iter().all(|n| c.log(&peer(*n)).len() > before));
+    cluster.lose_power(&peer(3));
+    cluster.set_fsync(&peer(3), ms(4));
+    assert!(cluster.run_until(ms(3000), |c| c.leaders() == [peer(2)]), "seed {seed}");
+    cluster.start(&peer(3));
+    cluster.run_for(ms(100));
+    ask(&mut cluster, &peer(3), "second");
+    cluster.run_for(ms(3000));
+    let verdict = Safety::default().observe(&cluster);
+    (verdict, delivered(&cluster, &peer(1)).into_iter().map(|(_, text)| text).collect())
+}
+
+#[test]
+fn a_leader_that_dies_before_its_disk_has_noted_a_number_never_uses_that_number_again() {
+    for seed in 0..10 {
+        let (verdict, told) = number_that_no_disk_knew(seed, majority);
+        assert_eq!(verdict, Ok(()), "seed {seed}");
+        assert!(told.contains(&"second".to_owned()), "seed {seed}: {told:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_at_an_entry_that_tells_nothing_is_no_snapshot_to_tell_of_after_a_restart() {
+    let mut cluster = network(7, 3, 3, |config| Config { checkpoint_every: 1, ..config });
+    // A no-op at the end of every log.
+    cluster.kill(&peer(3));
+    assert!(cluster.run_until(ms(3000), |c| c.leaders() == [peer(2)]));
+    cluster.run_for(ms(200));
+    for id in [1, 2].map(peer) {
+        cluster.kill(&id);
+    }
+    cluster.start_all();
+    cluster.run_for(ms(3000));
+    let installed = cluster.records.iter().filter(|record| matches!(record.event, Event::Installed { .. })).count();
+    assert_eq!(installed, 0, "{}", cluster.trace().join("\n"));
 }
 
 #[test]
@@ -260,4 +309,53 @@ fn two_sides_of_a_classroom_number_differently_and_follow_the_higher_leader_afte
         last.iter().all(|told| told == &last[0] && told.as_ref().is_some_and(|(_, t)| t == "together")),
         "{last:?}"
     );
+}
+
+#[test]
+fn a_classroom_node_that_was_away_goes_on_where_its_log_lines_end() {
+    for (seed, killed) in [(1, 3), (2, 1), (3, 3), (4, 2)] {
+        let mut cluster = network(seed, 3, 3, classroom);
+        cluster.run_for(ms(1500));
+        for n in 0..20 {
+            ask(&mut cluster, &peer(1), n);
+            cluster.run_for(ms(10));
+        }
+        cluster.run_for(ms(500));
+        cluster.kill(&peer(killed));
+        cluster.run_for(ms(2500));
+        ask(&mut cluster, &peer(if killed == 1 { 2 } else { 1 }), "meanwhile");
+        cluster.run_for(ms(500));
+        cluster.start(&peer(killed));
+        cluster.run_for(ms(4000));
+        ask(&mut cluster, &peer(killed), "back");
+        cluster.run_for(ms(500));
+        for id in cluster.ids() {
+            let told = delivered(&cluster, &id);
+            let texts: Vec<_> =
+                told.iter().map(|(_, text)| text.as_str()).filter(|text| *text != "meanwhile").collect();
+            let expected: Vec<_> = (0..20).map(|n| n.to_string()).chain(["back".to_owned()]).collect();
+            assert_eq!(texts, expected, "seed {seed}, {id}");
+            assert!(told.windows(2).all(|pair| pair[0].0 <= pair[1].0), "seed {seed}, {id}: {told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_classroom_client_that_asks_the_next_leader_again_is_answered_and_heard_once() {
+    let mut cluster = network(6, 3, 3, classroom);
+    cluster.run_for(ms(1500));
+    let id = |serial| Some(format!("alice/{serial}").parse().expect("a request's id"));
+    cluster.request(&peer(3), Asker(0), id(1), "one".to_owned());
+    cluster.run_for(ms(300));
+    cluster.kill(&peer(3));
+    cluster.run_for(ms(2500));
+    assert_eq!(cluster.leaders(), [peer(2)]);
+    cluster.request(&peer(2), Asker(0), id(1), "one".to_owned());
+    cluster.request(&peer(1), Asker(0), id(1), "one".to_owned());
+    cluster.run_for(ms(3000));
+    assert_eq!(delivered(&cluster, &peer(1)), [(1, "one".to_owned())]);
+    let answered =
+        cluster.trace().iter().filter(|line| line.ends_with("acknowledged msg=alice/1 seq=1 term=1")).count();
+    assert!(cluster.trace().iter().filter(|line| line.contains(" > Asker")).count() == 3, "{answered}");
+    assert!(cluster.ids().iter().all(|id| cluster.sensor(id).is_none_or(|sensor| sensor.open_requests() == 0)));
 }

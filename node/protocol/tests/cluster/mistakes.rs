@@ -1,12 +1,14 @@
 //! Each planted mistake is caught: by the schedules that the correct node passes, or by the script of the rule that it breaks.
 //!
 //! What needs a rare coincidence of several faults to do harm in a schedule - a log that is longer and older, copies of an old
-//! term on a majority - is shown by a script, which is that coincidence.
+//! term on a majority - is shown by a script, which is that coincidence. Of the first 400 schedules none catches `LongestLogWins` and
+//! `CountsOldTerms`, of the first 200 none `CountsLearners`, `TransfersAtOnce` and `NumbersTooEarly`.
 
 use std::ops::Range;
 
 use dsbench_protocol::{Config, Mistake};
 
+use crate::long_stories::number_that_no_disk_knew;
 use crate::planted::{caught, kept_seeds};
 use crate::rules::{committing, delivering, founding, membership, takeover};
 use crate::script::catches;
@@ -86,8 +88,8 @@ fn a_retry_without_deduplication_is_caught_as_a_message_that_is_delivered_twice(
 }
 
 #[test]
-fn requests_out_of_their_order_are_caught_as_ones_that_nobody_answers() {
-    is_caught(Mistake::TakesOutOfOrder, 0..15, &["not answered", "is delivered after"], 3);
+fn requests_out_of_their_order_are_caught_as_ones_that_are_overtaken() {
+    is_caught(Mistake::TakesOutOfOrder, 0..15, &["be overtaken", "is delivered after"], 3);
     assert!(catches(Mistake::TakesOutOfOrder, delivering::the_requests_of_a_client_enter_the_log_in_their_order));
 }
 
@@ -115,7 +117,8 @@ fn founding_with_whom_one_has_met_is_caught_as_two_networks() {
 }
 
 #[test]
-fn a_wiped_disk_that_votes_is_caught_by_its_script() {
+fn a_wiped_disk_that_votes_is_caught_in_the_end_and_by_its_script() {
+    is_caught(Mistake::CountsAnyVote, 35..36, &["no agreement"], 1);
     assert!(catches(Mistake::CountsAnyVote, committing::a_wiped_disk_has_neither_vote_nor_copies));
 }
 
@@ -134,6 +137,16 @@ fn a_request_that_is_not_asked_again_is_caught_as_one_without_an_answer() {
     is_caught(Mistake::ForgetsRequests, 0..15, &["not answered"], 3);
     let rule = delivering::a_request_without_an_answer_is_asked_again_after_a_while_and_at_once_under_another_leader;
     assert!(catches(Mistake::ForgetsRequests, rule));
+}
+
+#[test]
+fn a_number_that_no_disk_knew_is_caught_as_a_request_that_says_two_things() {
+    let plant = |config| Config { mistake: Some(Mistake::NumbersTooEarly), ..config };
+    let caught = (0..10).filter(|&seed| {
+        let (verdict, _) = number_that_no_disk_knew(seed, plant);
+        verdict.is_err_and(|complaint| complaint.contains(" says \"second\", but elsewhere \"first\""))
+    });
+    assert!(caught.count() > 0);
 }
 
 #[test]

@@ -217,6 +217,7 @@ impl Victim {
                     assert_eq!(message.term(), self.ballot.term, "every message carries the sender's persisted term");
                 }
                 Effect::Connect(_) | Effect::Forget(_) | Effect::Answer(..) | Effect::More => {}
+                Effect::Fail(reason) => panic!("{reason}"),
                 Effect::Send(to, message) | Effect::SendNow(to, message) => self.judge(&to, &message),
                 Effect::Arm(timer, at) => {
                     assert!(at >= self.now, "a timer in the past");

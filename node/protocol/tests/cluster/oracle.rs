@@ -28,6 +28,8 @@ pub(crate) struct Safety {
     refused: BTreeSet<RequestId>,
     /// Requests that a node has told, with the life that did.
     asked: BTreeMap<RequestId, (NodeId, u32)>,
+    /// What each of them says, by whoever told it first.
+    texts: BTreeMap<RequestId, Arc<str>>,
 }
 
 /// The one sequence of deliveries, as far as anybody has told it.
@@ -96,10 +98,12 @@ impl Safety {
             Event::SteppedDown { term, .. } if self.leader_of.get(term) != Some(node) => {
                 return Err(format!("{node} steps down from term {term}, which it did not lead"));
             }
-            Event::Requested { id, .. } => {
+            Event::Requested { id, text, .. } => {
                 self.asked.insert(id.clone(), (node.clone(), *life));
+                self.says(node, id, text)?;
             }
             Event::Delivered { seq, term, index, id, view, text, .. } => {
+                self.says(node, id, text)?;
                 let told = Told { id: id.clone(), term: *term, index: *index, view: *view, text: Arc::clone(text) };
                 self.order.delivered(node, (*life, wiped), *seq, told)?;
                 let led = self.leader_of.last_key_value().map(|(term, _)| *term).unwrap_or_default();
@@ -121,6 +125,12 @@ impl Safety {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A request is known by its id: whoever asks for it, delivers it or asks again, it says the same.
+    fn says(&mut self, node: &NodeId, id: &RequestId, text: &Arc<str>) -> Result<(), String> {
+        let known = self.texts.entry(id.clone()).or_insert_with(|| Arc::clone(text));
+        if known == text { Ok(()) } else { Err(format!("{node}: {id} says {text:?}, but elsewhere {known:?}")) }
     }
 
     fn elected(&mut self, node: &NodeId, term: Term, votes: &[NodeId], cluster: &Cluster) -> Result<(), String> {
@@ -167,13 +177,16 @@ impl Safety {
                     return Err(format!("{node}: {answer}, but once it was {given:?}"));
                 }
             }
-            // A client that outlives nodes asks another one.
-            Answer::Refused { id: Some(id), reason: Refusal::Leaving | Refusal::OutOfOrder }
+            // Nobody but the node itself asks under its name, and it asks in order.
+            Answer::Refused { id: Some(id), reason: Refusal::OutOfOrder }
                 if id.client.as_str().starts_with(node.as_str()) =>
             {
+                return Err(format!("{node} has let {id} be overtaken"));
+            }
+            Answer::Refused { id: Some(id), .. } => {
                 self.refused.insert(id.clone());
             }
-            _ => {}
+            Answer::Refused { id: None, .. } | Answer::Unknown { .. } => {}
         }
         Ok(())
     }

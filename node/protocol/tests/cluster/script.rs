@@ -213,6 +213,7 @@ impl Stage {
                 Effect::Multicast(message) => format!("all << {}", self.shown(&message)),
                 Effect::Broadcast(message) => format!("anybody << {}", self.shown(&message)),
                 Effect::Answer(_, answer) => format!("! {answer}"),
+                Effect::Fail(reason) => format!("fails: {reason}"),
                 Effect::Connect(_) | Effect::Forget(_) | Effect::More => continue,
                 Effect::Send(to, message) => format!("{to} < {}", self.shown(&message)),
                 Effect::SendNow(to, message) => format!("{to} << {}", self.shown(&message)),

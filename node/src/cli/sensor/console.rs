@@ -151,7 +151,8 @@ impl Console<Sensor> for SensorConsole {
     }
 
     fn is_sure(&self, event: &Event) -> bool {
-        matches!(event, Event::Delivered { .. })
+        // An installed snapshot is all that explains a gap in the deliveries.
+        matches!(event, Event::Delivered { .. } | Event::Installed { .. })
     }
 
     fn command(&self, line: &str, sensor: &Sensor, traffic: Traffic) -> Reply {

@@ -113,8 +113,20 @@ impl Disk {
         self
     }
 
-    /// The disk of a process that was killed: everything that was written is there.
+    /// The disk of a process that was killed: everything that was written is there, and no more of it is durable than before.
     pub(super) fn after_a_kill(&self) -> Self {
+        let state = self.state();
+        Self(Arc::new(Mutex::new(State {
+            files: state.files.clone(),
+            names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            renamed: state.renamed.clone(),
+            ..State::default()
+        })))
+    }
+
+    /// The same after some time: the kernel has written everything by itself.
+    fn after_a_while(&self) -> Self {
         let state = self.state();
         let files = (state.files.iter())
             .map(|file| Content { now: file.now.clone(), durable: file.now.clone(), unsynced: Vec::new() })
@@ -164,7 +176,7 @@ impl Disk {
             let file = state.names[name];
             change(&mut state.files[file].now);
         }
-        copy.after_a_kill()
+        copy.after_a_while()
     }
 
     pub(super) fn bytes(&self, name: &str) -> Vec<u8> {

@@ -1,11 +1,15 @@
 //! Power failures, kills and refusals at every call.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rand_pcg::Pcg64Mcg;
 
 use super::disk::Disk;
-use super::script::{Act, Life, act, reopened, which};
+use super::script::{Act, LIMITS, Life, act, reopened, which};
 use crate::storage::fault::Fault;
+use crate::storage::frame::Kind;
+use crate::storage::log::{Limits, Log};
 
 /// Lives until an act fails, if any does.
 fn live(disk: &Disk, acts: &[Act]) -> Option<Life> {
@@ -27,13 +31,22 @@ fn is_recovered(disk: &Disk, life: &Option<Life>) -> Result<(), TestCaseError> {
     };
     let state = which(&life.states, life.safe, &held);
     prop_assert!(state.is_some(), "{held:?} is none of {:?}", &life.states[life.safe..]);
+    // Whatever a node has read at its start it acts upon, and it may do so at once.
+    for seed in 0..3 {
+        let (_, found, again) = reopened(&disk.after_a_power_failure(&mut Pcg64Mcg::new(seed)))
+            .map_err(|fault| TestCaseError::fail(format!("power fails after a start: {fault:?}")))?;
+        prop_assert_eq!(found.torn, None);
+        prop_assert_eq!(&again, &held);
+    }
     let floor = held.snapshot.as_ref().map_or(0, |(index, ..)| *index);
     let next = held.entries.keys().last().map_or(floor, |last| *last) + 1;
-    log.append(crate::storage::frame::Kind::Entry, next, 1_000, b"after the crash");
+    log.append(Kind::Entry, next, 1_000, b"after the crash");
     log.commit().unwrap();
-    let (_, found, again) = reopened(&disk.after_a_power_failure(&mut Pcg64Mcg::new(1))).unwrap();
-    prop_assert_eq!(found.torn, None);
-    prop_assert_eq!(again.entries.get(&next), Some(&(1_000, b"after the crash".to_vec())));
+    for seed in 0..4 {
+        let (_, found, again) = reopened(&disk.after_a_power_failure(&mut Pcg64Mcg::new(seed))).unwrap();
+        prop_assert_eq!(found.torn, None);
+        prop_assert_eq!(again.entries.get(&next), Some(&(1_000, b"after the crash".to_vec())));
+    }
     Ok(())
 }
 
@@ -50,6 +63,37 @@ fn dead_entries_at_the_beginning_of_the_oldest_segment_are_no_gap() {
     let (_, found, held) = reopened(&disk.after_a_kill()).unwrap();
     assert_eq!(found.entries, Some((8, 11)));
     assert_eq!(which(&life.states, life.states.len() - 1, &held), Some(life.states.len() - 1));
+}
+
+#[test]
+fn a_torn_tail_that_is_not_cut_off_costs_what_is_written_after_it_and_the_tests_see_it() {
+    let torn_life = |seed: u128| {
+        let disk = Disk::default();
+        let mut life = Life::begin(&disk).unwrap();
+        for act in [Act::Ballot(1), Act::Commit, Act::Entry { back: 0, size: 600 }, Act::WriteLazily] {
+            life.act(&act).unwrap();
+        }
+        disk.after_a_power_failure(&mut Pcg64Mcg::new(seed))
+    };
+    let mut torn = 0;
+    for seed in 0..40 {
+        for keeps_torn_tail in [false, true] {
+            let disk = torn_life(seed);
+            let limits = Limits { keeps_torn_tail, ..LIMITS };
+            let (mut log, found) = Log::open(Arc::new(disk.clone()), "peer1", limits).unwrap();
+            if found.torn.is_none() {
+                continue;
+            }
+            torn += 1;
+            log.append(Kind::Ballot, 0, 0, &[2]);
+            log.commit().unwrap();
+            let vote =
+                reopened(&disk.after_a_kill()).ok().and_then(|(_, _, held)| held.latest.get(&Kind::Ballot).cloned());
+            let is_kept = vote == Some(vec![2]);
+            assert_eq!(is_kept, !keeps_torn_tail, "seed {seed}: the vote is {vote:?}");
+        }
+    }
+    assert!(torn >= 10, "{torn}");
 }
 
 proptest! {

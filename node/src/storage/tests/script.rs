@@ -11,7 +11,7 @@ use crate::storage::frame::Kind;
 use crate::storage::log::{Found, Limits, Log};
 
 /// Small segments, so that a short life has several.
-pub(super) const LIMITS: Limits = Limits { retain: 3, segment_max: 4000, reserve: 700 };
+pub(super) const LIMITS: Limits = Limits { retain: 3, segment_max: 4000, reserve: 700, keeps_torn_tail: false };
 
 #[derive(Debug, Clone)]
 pub(super) enum Act {

@@ -123,3 +123,67 @@ fn in_the_classroom_a_takeover_is_left_to_a_higher_node_that_answers() {
         ",
     );
 }
+
+#[test]
+fn in_the_classroom_who_does_not_know_the_view_is_told_it_again() {
+    plays(
+        classroom,
+        "
+        > start
+          store 0.1:view1[peer1,peer2,peer3]
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+        > timer Election
+          persist term=1 vote=peer2
+          | became the Group Leader via election term=1 votes=peer2
+          peer1 < COORDINATOR term=1
+          peer3 < COORDINATOR term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1 matched=0
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1 matched=1
+        ",
+    );
+}
+
+#[test]
+fn in_the_classroom_a_new_leader_delivers_what_it_was_asked_for_in_that_order() {
+    plays(
+        classroom,
+        "
+        > start
+          store 0.1:view1[peer1,peer2,peer3]
+        > ask one
+          persist serials below=1001
+          | requested msg=peer2/1 text=one
+        > ask two
+          | requested msg=peer2/2 text=two
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+        > timer Election
+          persist term=1 vote=peer2
+          | became the Group Leader via election term=1 votes=peer2
+          peer1 < COORDINATOR term=1
+          peer3 < COORDINATOR term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=1
+          peer1 < ORDERED prev=1.0 entries=1.1:peer2/1 commit=0 term=1
+          peer3 < ORDERED prev=1.0 entries=1.1:peer2/1 commit=0 term=1
+          | DELIVERED seq=1 term=1 index=1 msg=peer2/1 from=peer2 view=1 text=one
+          | acknowledged msg=peer2/1 seq=1 term=1
+          ! acknowledged msg=peer2/1 seq=1 term=1
+          peer1 < ORDERED prev=1.1 entries=1.2:peer2/2 commit=0 term=1
+          peer3 < ORDERED prev=1.1 entries=1.2:peer2/2 commit=0 term=1
+          | DELIVERED seq=2 term=1 index=2 msg=peer2/2 from=peer2 view=1 text=two
+          | acknowledged msg=peer2/2 seq=2 term=1
+          ! acknowledged msg=peer2/2 seq=2 term=1
+        > peer1 APPEND_ACK term=1 granted=false matched=0
+          peer1 < APPEND prev=0.0 entries=1.1:peer2/1;1.2:peer2/2 commit=0 term=1
+        ",
+    );
+}

@@ -78,3 +78,52 @@ fn the_state_is_saved_after_so_many_entries() {
         ",
     );
 }
+
+#[test]
+fn a_snapshot_that_ends_where_no_log_can_is_ignored() {
+    plays(
+        majority,
+        r#"
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 INSTALL_SNAPSHOT term=2 at=1.18446744073709551615 view=view2[peer1,peer2,peer3] size=63 part={"machine":{"delivered":30},"sessions":{"clients":{},"ages":{}}}
+          persist term=2 vote=none
+        "#,
+    );
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_told_of_and_changes_nothing() {
+    plays(
+        majority,
+        r#"
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 INSTALL_SNAPSHOT term=2 at=1.40 view=view2[peer1,peer2,peer3] size=20 part={"machine":"another"}
+          persist term=2 vote=none
+          | follows leader=peer3 term=2 (heard by HEARTBEAT)
+          | unreadable snapshot from=peer3 index=40 (invalid type: string "another", expected struct Sequencer at line 1 column 20)
+        "#,
+    );
+}
+
+#[test]
+fn the_state_is_not_saved_ahead_of_what_is_known_to_be_told() {
+    plays(
+        checkpoints,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 APPEND term=1 prev=0.1 entries=1.2:noop;1.3:noop;1.4:noop commit=4
+          persist term=1 vote=none
+          | follows leader=peer3 term=1 (heard by HEARTBEAT)
+          store 1.2:noop
+          store 1.3:noop
+          store 1.4:noop
+          peer3 < APPEND_ACK granted=true term=1
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=0 reason=founded
+        > more
+          checkpoint at=1.4
+        ",
+    );
+}

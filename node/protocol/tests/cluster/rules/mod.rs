@@ -7,6 +7,7 @@ pub(crate) mod founding;
 mod installing;
 pub(crate) mod membership;
 pub(crate) mod replicating;
+pub(crate) mod requesting;
 mod standing;
 mod suspicion;
 pub(crate) mod takeover;

@@ -325,3 +325,15 @@ fn an_answer_that_is_missing_twice_is_not_waited_for_any_longer() {
         ",
     );
 }
+
+#[test]
+fn an_answer_from_beyond_every_log_is_no_news() {
+    plays(
+        majority,
+        "
+        > lead
+        > peer1 APPEND_ACK term=1 granted=false matched=18446744073709551615
+        > peer1 APPEND_ACK term=1 granted=true matched=18446744073709551615
+        ",
+    );
+}
