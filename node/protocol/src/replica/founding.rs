@@ -128,9 +128,14 @@ impl<M: Machine> Replica<M> {
 
     fn forget_who_is_gone(&mut self, cx: &mut Cx<'_, Self>) {
         let patience = MET_FOR * self.config.election_timeout;
-        let is_gone = |(_, heard): &(Peer, Duration)| cx.now.saturating_sub(*heard) > patience;
-        let gone: BTreeMap<_, _> = self.pledges.met.extract_if(.., |_, met| is_gone(met)).collect();
-        let members = gone.into_iter().map(|(id, (peer, _))| (id, peer)).collect();
+        let mut members = BTreeMap::new();
+        self.pledges.met.retain(|id, (peer, heard)| {
+            let is_gone = cx.now.saturating_sub(*heard) > patience;
+            if is_gone {
+                members.insert(id.clone(), peer.clone());
+            }
+            !is_gone
+        });
         self.forget_strangers(&View { members, ..View::default() }, cx);
     }
 

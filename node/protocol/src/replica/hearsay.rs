@@ -40,8 +40,8 @@ struct News {
 
 #[derive(Debug)]
 struct Rival {
-    /// Whom to ask if it is still there, where that is known.
-    from: Option<Peer>,
+    /// Whom to ask if it is still there.
+    from: Peer,
     heard: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Hearsay {
 
     /// Whom it names, to be asked.
     pub(super) fn peers(&self) -> impl Iterator<Item = &Peer> {
-        let rival = self.rival.as_ref().and_then(|rival| rival.from.as_ref());
+        let rival = self.rival.as_ref().map(|rival| &rival.from);
         let asker = self.asker.as_ref().map(|(asker, _)| asker);
         self.news.iter().flat_map(|news| news.view.peers()).chain(rival).chain(asker)
     }
@@ -135,7 +135,7 @@ impl<M: Machine> Replica<M> {
             self.meet_view(cx);
         }
         if let Some(rival) = self.hearsay.rival.take_if(|rival| is_old && rival.heard <= oldest) {
-            self.forget_strangers(&only(rival.from), cx);
+            self.forget_strangers(&only(Some(rival.from)), cx);
         }
     }
 
@@ -158,17 +158,17 @@ impl<M: Machine> Replica<M> {
         let weight = |view: &View| (view.members.len(), view.id, view.network);
         if self.is_alone(cx.me) && weight(view) > weight(self.committed_view()) {
             cx.connect(peer.clone());
-            self.give_way(from, Some(peer.clone()), cx);
+            self.give_way(peer.clone(), cx);
         }
     }
 
-    /// Upon what only members say, of somebody who never was one here.
+    /// Upon what only members say, of somebody who never was one here. Anybody can say it, and it names no network: a blank node founds
+    /// nothing then, but a leader is not brought down by it. People are told.
     pub(super) fn is_missed_by(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
         if self.is_blank() {
             self.founds_nothing(from, cx);
         } else if self.is_alone(cx.me) && self.network() != 0 && self.committed_view().id == 1 && self.needs_votes() {
             self.tell_another(0, from, None, cx);
-            self.give_way(from, None, cx);
         }
     }
 
@@ -181,13 +181,12 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    fn give_way(&mut self, from: &NodeId, peer: Option<Peer>, cx: &mut Cx<'_, Self>) {
-        let before = self.hearsay.rival.take();
-        let known = before.as_ref().and_then(|rival| rival.from.clone());
-        self.hearsay.rival = Some(Rival { from: peer.or_else(|| known.clone()), heard: cx.now });
-        self.forget_strangers(&only(known), cx);
+    fn give_way(&mut self, to: Peer, cx: &mut Cx<'_, Self>) {
+        let reason = Reason::AnotherNetwork(to.id.clone());
+        let before = self.hearsay.rival.replace(Rival { from: to, heard: cx.now });
+        self.forget_strangers(&only(before.map(|rival| rival.from)), cx);
         if self.is_leader() {
-            self.step_down(Reason::AnotherNetwork(from.clone()), cx);
+            self.step_down(reason, cx);
         }
     }
 
