@@ -48,8 +48,9 @@ pub enum StorageError {
     /// A file is there, but it is not what a node wrote.
     #[error(
         "{} is damaged at byte {offset}: {reason} (a forgotten vote can elect two leaders, and a forgotten entry is lost: restore the \
-         directory from a copy; or, only while the other nodes agree on a leader, give this one an empty --data directory: it joins again as \
-         a new member and gets everything from them)",
+         directory from a copy; or, only while the other nodes agree on a leader, give this one an empty directory, and let it join them \
+         as a new member that gets everything from them: `--join ID=ADDRESS` of one of them, without --bootstrap, --expect and --peers, \
+         with which it may found another network)",
         path.display()
     )]
     Damaged {

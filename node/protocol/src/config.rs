@@ -1,11 +1,13 @@
 //! What a user chooses about the sensor network's protocol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use dsbench_wire::{Endpoint, NodeId};
+use dsbench_wire::{Endpoint, NodeId, Peer, View};
+
+use crate::replica::VIEW_MAX;
 
 /// The knobs of a node. All but the first three are the same on every node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +44,11 @@ pub enum Founding {
     Members(BTreeMap<NodeId, Endpoint>),
     /// The first so many nodes that find each other, by the pledge of each of them.
     Expect(usize),
-    /// This node alone.
+    /// This node and exactly these others, by the pledge of each of them to the highest. All of them have to be given the same list:
+    /// where lists differ nobody founds, and the log says whose.
+    Together(BTreeSet<NodeId>),
+    /// This node alone, unless it hears of the network while its first heartbeat interval passes: a directory that is new may be
+    /// one that was lost.
     Bootstrap,
     /// Others; this node joins them.
     Join,
@@ -80,6 +86,9 @@ pub enum ConfigError {
     /// A network of no members.
     #[error("a network is founded by at least one node")]
     Nobody,
+    /// More than a view has room for.
+    #[error("the first members do not fit into one message (fewer members, or shorter names and hosts)")]
+    TooMany,
     /// One lost or late heartbeat would be a suspicion.
     #[error(
         "heartbeat_timeout ({timeout:?}) must be longer than heartbeat_interval ({interval:?}), \
@@ -138,6 +147,15 @@ impl Config {
         }
         if self.founding == Founding::Expect(0) {
             return Err(ConfigError::Nobody);
+        }
+        let is_too_long = match &self.founding {
+            Founding::Members(list) => View::of_strangers(list.clone()).weight() > VIEW_MAX,
+            Founding::Expect(nodes) => nodes.saturating_mul(Peer::WEIGHT_MIN) > VIEW_MAX,
+            Founding::Together(others) => (others.len() + 1) * Peer::WEIGHT_MIN > VIEW_MAX,
+            Founding::Bootstrap | Founding::Join => false,
+        };
+        if is_too_long {
+            return Err(ConfigError::TooMany);
         }
         if timeout <= interval {
             return Err(ConfigError::Timeout { interval, timeout });

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use dsbench_wire::{NodeId, Peer, RequestId, RoomId, Term, View};
+use dsbench_wire::{Endpoint, NodeId, Peer, RequestId, RoomId, Term, View};
 
 use crate::{Answer, Ranking};
 
@@ -197,10 +197,37 @@ pub enum Event {
         /// The term of the node that tells it.
         term: Term,
     },
+    /// Somebody wants to be let in, and there is no room: so many are let in at the moment, or the view is as long as it may be. Told
+    /// once, until somebody else finds room.
+    NoRoom {
+        /// Who.
+        peer: Peer,
+        /// The term of the node that tells it.
+        term: Term,
+    },
+    /// Another network takes this node for one of its own. People have to decide.
+    AnotherNetwork {
+        /// Who of the other network said so.
+        from: NodeId,
+        /// Where that node is, if it is known.
+        endpoint: Option<Endpoint>,
+    },
     /// Has promised to help nobody else to found a network.
     Pledged {
         /// To whom.
         to: NodeId,
+    },
+    /// Has not promised to help somebody to found a network.
+    PledgeRefused {
+        /// Who asked.
+        to: NodeId,
+        /// Who has the promise, if it is given.
+        given: Option<NodeId>,
+    },
+    /// Was told to found a network alone, and does not, because there is one already.
+    FoundsNothing {
+        /// Who takes this node for a member of it.
+        by: NodeId,
     },
     /// Founds a network.
     Founded {
@@ -241,6 +268,8 @@ pub enum Event {
 pub enum Change {
     /// The first view.
     Founded,
+    /// None: a node that was restarted says in which view it goes on. The term is the node's own.
+    Recovered,
     /// Somebody is a member from now on.
     Joined(NodeId),
     /// Somebody is no member any more: it failed, left, or lost its disk.
@@ -251,6 +280,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Founded => f.write_str("founded"),
+            Self::Recovered => f.write_str("recovered"),
             Self::Joined(peer) => write!(f, "joined:{peer}"),
             Self::Removed(peer) => write!(f, "removed:{peer}"),
         }
@@ -290,6 +320,8 @@ pub enum Reason {
     Leaving,
     /// The node is no member any more.
     Removed,
+    /// Another network takes the node for one of its own.
+    AnotherNetwork(NodeId),
 }
 
 impl fmt::Display for Event {
@@ -345,6 +377,32 @@ impl fmt::Display for Event {
             Self::RemovedFromNetwork { view, term } => write!(f, "REMOVED FROM NETWORK view={view} term={term}"),
             Self::NewPeerRequest { peer, term } => {
                 write!(f, "NEW_PEER_REQUEST from={} endpoint={} term={term}", peer.id, peer.endpoint)
+            }
+            Self::NoRoom { peer, term } => {
+                write!(f, "no room for newcomers from={} endpoint={} term={term}", peer.id, peer.endpoint)
+            }
+            Self::PledgeRefused { to, given: Some(given) } => {
+                write!(f, "pledge refused to={to} given={given} (it follows if {given} gives way)")
+            }
+            Self::PledgeRefused { to, given: None } => {
+                write!(
+                    f,
+                    "pledge refused to={to} given=none (in this node's list {to} is not the highest: give all the same list)"
+                )
+            }
+            Self::FoundsNothing { by } => write!(
+                f,
+                "founds no network by={by} (which takes this node for a member of one, and its data directory is new: was it lost? It joins \
+                 as soon as it is let in. If {by} is not meant to be in the same network, stop it, and start this node again)"
+            ),
+            Self::AnotherNetwork { from, endpoint } => {
+                write!(f, "ANOTHER NETWORK from={from}")?;
+                endpoint.iter().try_for_each(|endpoint| write!(f, " endpoint={endpoint}"))?;
+                f.write_str(
+                    " (it takes this node for one of its own, but this node's data directory is of a network that was founded apart; the \
+                     one that is alone gives way: to join the other, stop this node and start it with an empty directory, told to join \
+                     and not to found)",
+                )
             }
             Self::Pledged { to } => write!(f, "pledged to={to}"),
             Self::Founded { view, ranking } => {
@@ -407,6 +465,7 @@ impl fmt::Display for Reason {
             Self::Stalled => f.write_str("stalled"),
             Self::Leaving => f.write_str("leaving"),
             Self::Removed => f.write_str("removed"),
+            Self::AnotherNetwork(peer) => write!(f, "another-network-of:{peer}"),
         }
     }
 }

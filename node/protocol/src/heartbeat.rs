@@ -81,6 +81,11 @@ impl Suspicions {
         self.peers.get(id).is_some_and(|peer| matches!(peer.state, State::Failed | State::Left))
     }
 
+    /// Whether `id` said goodbye and was not heard since.
+    pub(crate) fn has_left(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| peer.state == State::Left)
+    }
+
     pub(crate) fn is_watched(&self, id: &NodeId) -> bool {
         self.peers.get(id).is_some_and(|peer| peer.watched)
     }

@@ -6,7 +6,7 @@
 //! of them answers. Without a quorum it is the bully algorithm and a sequencer, and nothing more.
 //!
 //! The chapters: `standing`, `leading`, `transferring` and `following` are the election; `replicating`, `committing`, `applying`
-//! and `installing` are the log; `joining`, `founding` and `membership` are the views; `requesting` is who asks, and `classroom`
+//! and `installing` are the log; `joining`, `hearsay`, `founding` and `membership` are the views; `requesting` is who asks, and `classroom`
 //! is life without a quorum. This file holds what they share and sends each event to its chapter.
 
 mod applying;
@@ -14,6 +14,7 @@ mod classroom;
 mod committing;
 mod following;
 mod founding;
+mod hearsay;
 mod installing;
 mod joining;
 mod leading;
@@ -24,7 +25,6 @@ mod standing;
 mod starting;
 mod transferring;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dsbench_wire::{
@@ -39,8 +39,10 @@ use crate::{Asker, Config, ConfigError, Cx, Event, Machine, Mark, Process, Quoru
 use applying::{State, Teller};
 use classroom::Classroom;
 use founding::Pledges;
+use hearsay::Hearsay;
 use installing::Incoming;
 use leading::Leading;
+pub(crate) use membership::VIEW_MAX;
 use requesting::Requests;
 use standing::Attempt;
 
@@ -55,8 +57,8 @@ pub struct Replica<M = Sequencer> {
     marks: u64,
     log: Log,
     views: Views,
-    /// What others said about the network's members, where that is newer than the log.
-    hearsay: Option<Arc<View>>,
+    /// What others say about the network.
+    hearsay: Hearsay,
     /// Up to where the log is committed.
     commit: u64,
     /// Up to where the log is known to be that of the current term's leader.
@@ -112,7 +114,7 @@ impl<M: Machine> Replica<M> {
             marks: 0,
             log: Log::default(),
             views: Views::default(),
-            hearsay: None,
+            hearsay: Hearsay::default(),
             commit: 0,
             agreed: 0,
             state: State::default(),
@@ -233,7 +235,7 @@ impl<M: Machine> Replica<M> {
     fn knows(&self, id: &NodeId) -> bool {
         self.view().peer(id).is_some()
             || self.views.committed(self.commit).peer(id).is_some()
-            || self.hearsay.as_ref().is_some_and(|view| view.id > self.view().id && view.peer(id).is_some())
+            || self.hearsay.names(id, self.view().id)
     }
 
     fn persist(&mut self, record: Record, cx: &mut Cx<'_, Self>) -> Mark {
@@ -271,7 +273,13 @@ impl<M: Machine> Process for Replica<M> {
         if from == cx.me {
             return;
         }
-        let Some(message) = self.anybodys(from, message, cx).filter(|_| self.knows(from)) else { return };
+        let Some(message) = self.anybodys(from, message, cx) else { return };
+        if !self.knows(from) {
+            if self.is_blank() || asks_for_leadership(&message) || leads(&message) {
+                self.is_missed_by(from, cx);
+            }
+            return;
+        }
         #[cfg(feature = "mistakes")]
         if self.is_leader() && message.term() > self.term() && self.makes(crate::Mistake::NeverStepsDown) {
             return;
@@ -382,4 +390,9 @@ impl<M: Machine> Process for Replica<M> {
 /// request for a vote in this term may be a late one, with which it won.)
 fn asks_for_leadership(message: &Message) -> bool {
     matches!(message, Message::Election { .. } | Message::PreVoteRequest { .. })
+}
+
+/// Whoever sends this leads, or says so.
+fn leads(message: &Message) -> bool {
+    matches!(message, Message::Heartbeat { .. } | Message::Coordinator { .. } | Message::Append { .. })
 }

@@ -17,6 +17,11 @@ impl Views {
         self.list.last().map_or(&self.none, |(_, view)| view)
     }
 
+    /// The oldest that is known: committed, or the founding one.
+    pub(crate) fn oldest(&self) -> &Arc<View> {
+        self.list.first().map_or(&self.none, |(_, view)| view)
+    }
+
     /// Where the view in force is in the log.
     pub(crate) fn index(&self) -> u64 {
         self.list.last().map_or(0, |&(index, _)| index)

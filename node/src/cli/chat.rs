@@ -284,6 +284,7 @@ fn told(config: &Config) -> String {
     let how = match founding {
         Founding::Members(_) => "members".to_owned(),
         Founding::Expect(nodes) => format!("expect={nodes}"),
+        Founding::Together(others) => format!("together={}", others.len() + 1),
         Founding::Bootstrap => "bootstrap".to_owned(),
         Founding::Join => "joins".to_owned(),
     };

@@ -79,6 +79,18 @@ fn first_peer_founds_others_join_and_what_is_typed_is_in_one_order_everywhere() 
 }
 
 #[test]
+fn first_peer_goes_on_leading_when_a_second_one_joins() {
+    let peers = Peers::new(2);
+    let mut first = peers.start(1, &[]);
+    reports(&mut first, "role=leader");
+    let mut second = peers.start(2, &[&peers.seed()]);
+    reports(&mut second, "members=2,1");
+    second.types("hello");
+    first.delivers("hello");
+    assert!(first.lines(Mark::START).iter().all(|line| !line.contains("stepped down")));
+}
+
+#[test]
 fn two_peers_without_seeds_are_two_chats() {
     let peers = Peers::new(2);
     let mut nodes = [peers.start(1, &[]), peers.start(2, &[])];

@@ -88,6 +88,8 @@ impl TryFrom<PeerInfo> for Known {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Membership {
     id: u64,
+    #[serde(default)]
+    network: u64,
     members: Vec<Known>,
     #[serde(default)]
     learners: Vec<Known>,
@@ -98,6 +100,7 @@ impl From<&Arc<View>> for Membership {
         let known = |peer: &Peer| Known(peer.clone());
         Self {
             id: view.id,
+            network: view.network,
             members: view.members.values().map(known).collect(),
             learners: view.learners.values().map(known).collect(),
         }
@@ -107,7 +110,7 @@ impl From<&Arc<View>> for Membership {
 impl From<Membership> for Arc<View> {
     fn from(of: Membership) -> Self {
         let by_id = |peers: Vec<Known>| peers.into_iter().map(|Known(peer)| (peer.id.clone(), peer)).collect();
-        Self::new(View { id: of.id, members: by_id(of.members), learners: by_id(of.learners) })
+        Self::new(View { id: of.id, network: of.network, members: by_id(of.members), learners: by_id(of.learners) })
     }
 }
 
@@ -194,6 +197,8 @@ enum Said {
         term: Term,
         peer: Known,
         is_new: bool,
+        #[serde(default)]
+        network: u64,
     },
     JoinAck {
         term: Term,
@@ -356,7 +361,9 @@ pub fn decode(line: &[u8]) -> Result<Envelope, WireError> {
 
 fn said(message: &Message, sender: &NodeId, place: &Endpoint) -> Said {
     match message.clone() {
-        Message::NewPeerRequest { term, peer, is_new } => Said::Join { term, peer: Known(peer), is_new },
+        Message::NewPeerRequest { term, peer, is_new, network } => {
+            Said::Join { term, peer: Known(peer), is_new, network }
+        }
         Message::AddedToNetwork { term, view } => Said::JoinAck { term, view: (&view).into() },
         Message::Heartbeat { term, seq, commit } => Said::Heartbeat { term, seq, commit },
         Message::HeartbeatAck { term, seq, matched, incarnation } => {
@@ -402,7 +409,9 @@ fn sequenced(term: Term, prev: Position, commit: u64, entries: &[Entry], multica
 
 fn heard(said: Said) -> Message {
     match said {
-        Said::Join { term, peer: Known(peer), is_new } => Message::NewPeerRequest { term, peer, is_new },
+        Said::Join { term, peer: Known(peer), is_new, network } => {
+            Message::NewPeerRequest { term, peer, is_new, network }
+        }
         Said::JoinAck { term, view } => Message::AddedToNetwork { term, view: view.into() },
         Said::Heartbeat { term, seq, commit } => Message::Heartbeat { term, seq, commit },
         Said::HeartbeatAck { term, seq, matched, incarnation } => {

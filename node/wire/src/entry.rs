@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ClientId, NodeId, Peer, Position, RequestId, Term, View};
+use crate::{ClientId, NodeId, Position, RequestId, Term, View};
 
 /// The longest payload of a request, in bytes.
 pub const PAYLOAD_MAX: usize = 32 * 1024;
@@ -49,7 +49,7 @@ impl Entry {
     pub fn weight(&self) -> usize {
         match &self.content {
             Content::NoOp => Self::FRAME,
-            Content::View(view) => Self::FRAME + view.peers().map(Peer::weight).sum::<usize>(),
+            Content::View(view) => Self::FRAME + view.weight(),
             Content::Command { id, payload } => escaped_len(id.client.as_str()) + Self::payload_weight(payload),
         }
     }

@@ -241,6 +241,9 @@ pub enum Message {
         peer: Peer,
         /// Whether it was never in a network and would help to found one.
         is_new: bool,
+        /// The network that it was in, see [`View::network`]; 0 where there was none. Nobody is let into two.
+        #[serde(default)]
+        network: u64,
     },
     /// The leader has let the receiver in: as a learner first, as a member when it has caught up.
     #[serde(rename = "ADDED TO NETWORK")]

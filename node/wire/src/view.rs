@@ -19,6 +19,9 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// What the one with the shortest name and host weighs.
+    pub const WEIGHT_MIN: usize = 131;
+
     /// At least as many bytes as it costs on the wire.
     pub(crate) fn weight(&self) -> usize {
         128 + 2 * self.id.as_str().len() + self.endpoint.host().len()
@@ -36,6 +39,10 @@ impl Peer {
 pub struct View {
     /// Counted from 1; each view has the next number.
     pub id: u64,
+    /// Which network, for as long as it lives: the incarnation of its first leader's disk. Two foundings with the same members are two
+    /// networks. 0 is "not named yet", as before the first election.
+    #[serde(default)]
+    pub network: u64,
     /// Who votes, and whose copies count.
     pub members: BTreeMap<NodeId, Peer>,
     /// Who gets everything and counts for nothing, because it still catches up.
@@ -43,6 +50,13 @@ pub struct View {
 }
 
 impl View {
+    /// The first view of nodes that know each other's addresses, and nobody's disk.
+    #[must_use]
+    pub fn of_strangers(members: impl IntoIterator<Item = (NodeId, Endpoint)>) -> Self {
+        let peer = |(id, endpoint): (NodeId, Endpoint)| (id.clone(), Peer { id, endpoint, incarnation: 0 });
+        Self { id: 1, members: members.into_iter().map(peer).collect(), ..Self::default() }
+    }
+
     /// How many members are a majority: any two majorities share one.
     #[must_use]
     pub fn majority(&self) -> usize {
@@ -59,6 +73,13 @@ impl View {
     #[must_use]
     pub fn has_member(&self, id: &NodeId) -> bool {
         self.members.contains_key(id)
+    }
+
+    /// At least as many bytes as it costs on the wire.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const NETWORK: usize = 32;
+        NETWORK + self.peers().map(Peer::weight).sum::<usize>()
     }
 
     /// Members, then learners.
@@ -80,7 +101,7 @@ mod tests {
                 incarnation: 0,
             };
             let members = (1..=n).map(peer).map(|peer| (peer.id.clone(), peer)).collect();
-            View { id: 1, members, learners: BTreeMap::new() }.majority()
+            View { id: 1, members, ..View::default() }.majority()
         };
         assert_eq!([1, 2, 3, 4, 5].map(of), [1, 2, 2, 3, 3]);
     }

@@ -27,9 +27,9 @@ fn peer() -> impl Strategy<Value = Peer> {
 
 fn view() -> impl Strategy<Value = Arc<View>> {
     let peers = || prop::collection::vec(peer(), 0..4);
-    (any::<u64>(), peers(), peers()).prop_map(|(id, members, learners)| {
+    (any::<u64>(), any::<u64>(), peers(), peers()).prop_map(|(id, network, members, learners)| {
         let by_id = |peers: Vec<Peer>| peers.into_iter().map(|peer| (peer.id.clone(), peer)).collect();
-        Arc::new(View { id, members: by_id(members), learners: by_id(learners) })
+        Arc::new(View { id, network, members: by_id(members), learners: by_id(learners) })
     })
 }
 
@@ -110,7 +110,8 @@ fn message() -> impl Strategy<Value = Message> {
             after,
             payload
         }),
-        (term(), peer(), any::<bool>()).prop_map(|(term, peer, is_new)| Message::NewPeerRequest { term, peer, is_new }),
+        (term(), peer(), any::<bool>(), any::<u64>())
+            .prop_map(|(term, peer, is_new, network)| Message::NewPeerRequest { term, peer, is_new, network }),
         (term(), view()).prop_map(|(term, view)| Message::AddedToNetwork { term, view }),
         (term(), view()).prop_map(|(term, view)| Message::ViewChange { term, view }),
         (term(), peer()).prop_map(|(term, peer)| Message::PledgeRequest { term, peer }),

@@ -60,7 +60,7 @@ impl<M: Machine> Replica<M> {
     pub(super) fn classroom_seeks(&mut self, cx: &mut Cx<'_, Self>) {
         if !self.needs_votes() && !matches!(self.config.founding, Founding::Members(_)) {
             let (term, peer) = (self.term(), self.myself(cx.me));
-            let request = Message::NewPeerRequest { term, peer, is_new: false };
+            let request = Message::NewPeerRequest { term, peer, is_new: false, network: 0 };
             let me = cx.me;
             let strangers = self.config.contacts.keys().filter(|&id| id != me && self.view().peer(id).is_none());
             for id in strangers {

@@ -13,7 +13,10 @@ impl<M: Machine> Replica<M> {
     /// the view's members have, the view with that.
     pub(super) fn open_term(&mut self, votes: &BTreeMap<NodeId, u64>, cx: &mut Cx<'_, Self>) {
         let mut view = self.views.latest().as_ref().clone();
-        let mut is_news = false;
+        let mut is_news = view.network == 0;
+        if is_news {
+            view.network = self.incarnation;
+        }
         for (id, &incarnation) in votes {
             if let Some(peer) = view.members.get_mut(id).filter(|peer| peer.incarnation == 0) {
                 peer.incarnation = incarnation;

@@ -28,6 +28,8 @@ pub(super) struct Leading {
     pub(super) taken: BTreeMap<ClientId, u64>,
     /// Who wants in.
     pub(super) joiners: BTreeMap<NodeId, Peer>,
+    /// That there is no room for newcomers was told.
+    pub(super) is_full: bool,
     /// Members that came back with another disk, as they are now.
     pub(super) replaced: BTreeMap<NodeId, u64>,
     /// The timer for missing answers is armed.
@@ -51,6 +53,7 @@ impl<M: Machine> Replica<M> {
             multicast: next - 1,
             taken: BTreeMap::new(),
             joiners: BTreeMap::new(),
+            is_full: false,
             replaced: BTreeMap::new(),
             is_repairing: false,
         });
@@ -102,6 +105,7 @@ impl<M: Machine> Replica<M> {
         cx.arm(Timer::Heartbeat, self.config.heartbeat_interval);
         self.offer_leadership(cx);
         self.classroom_seeks(cx);
+        self.seek_another(cx);
         self.manage(cx);
     }
 
@@ -119,8 +123,8 @@ impl<M: Machine> Replica<M> {
         }
         self.hear(from, cx);
         if !self.needs_votes() || self.counts(from, incarnation, cx) {
-            let is_member = self.view().has_member(from);
-            if let Some(leading) = self.leading.as_mut().filter(|_| is_member) {
+            // A learner's answers count for nothing before it is a member, and then at once.
+            if let Some(leading) = &mut self.leading {
                 leading.lease.acknowledged(from, seq, cx.now);
             }
             self.heartbeat_answered(from, seq, matched, incarnation, cx);

@@ -4,15 +4,21 @@
 //! nothing before an entry of its own term is committed: until then, a change that it does not know of may be under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dsbench_wire::{Content, Message, NodeId, Peer, View};
 
 use super::Replica;
 use super::replicating::Progress;
-use crate::{Cx, Machine, Reason};
+use crate::{Cx, Event, Machine, Reason};
 
 /// A learner that lacks so few entries is caught up: the rest comes with what is under way anyway.
 const CAUGHT_UP: u64 = 64;
+/// Learners at a time. Whoever asks becomes one, and costs the network its log.
+const LEARNERS_MAX: usize = 8;
+/// What a view weighs at most: it travels in one line, with a part of a snapshot in the same. That is room for 80 usual members, and
+/// for 24 with the longest names.
+pub(crate) const VIEW_MAX: usize = 12 * 1024;
 
 impl<M: Machine> Replica<M> {
     /// Whether what `from` says in the name of `incarnation` counts in the view in force. A disk that is not known yet is
@@ -58,7 +64,7 @@ impl<M: Machine> Replica<M> {
         if !is_settled || self.is_handing_over() {
             return;
         }
-        if let Some(next) = self.without_who_is_gone(cx).or_else(|| self.with_who_caught_up()) {
+        if let Some(next) = self.without_who_is_gone(cx).or_else(|| self.with_who_caught_up(cx.now)) {
             return self.change(View { id: self.view().id + 1, ..next }, cx);
         }
         if let Some(next) = self.with_other_learners(cx) {
@@ -98,7 +104,10 @@ impl<M: Machine> Replica<M> {
             let has_answered = leading.lease.has_answered_since(id, since) && self.suspicions.is_heard(id, cx.now);
             *id == cx.me || !is_gone(id) && has_answered
         };
-        if view.members.keys().filter(is_well).count() < view.majority() {
+        // Of two, the one that leads needs nobody's answer to be the whole next view. That is asked for only where the other has said
+        // goodbye: one that is merely not heard may have what this disk is about to lose.
+        let is_last = view.members.len() == 2 && view.has_member(cx.me) && self.suspicions.has_left(gone);
+        if !is_last && view.members.keys().filter(is_well).count() < view.majority() {
             return None;
         }
         let mut view = view.clone();
@@ -106,8 +115,9 @@ impl<M: Machine> Replica<M> {
         Some(view)
     }
 
-    /// A learner that has caught up becomes a member.
-    fn with_who_caught_up(&self) -> Option<View> {
+    /// A learner that has caught up becomes a member, unless that would cost the leader its majority: of two members, the second has to
+    /// have answered a heartbeat.
+    fn with_who_caught_up(&self, now: Duration) -> Option<View> {
         let leading = self.leading.as_ref()?;
         let last = self.log.last().index;
         let view = self.view();
@@ -124,7 +134,9 @@ impl<M: Machine> Replica<M> {
         let mut view = view.clone();
         view.learners.remove(&ready.id);
         view.members.insert(ready.id.clone(), ready);
-        Some(view)
+        let others = view.majority() - 1;
+        let follows = others == 0 || leading.lease.expires(others, |id| view.has_member(id)) > now;
+        follows.then_some(view)
     }
 
     /// Who asked to be let in becomes a learner, and learners that are gone are dropped.
@@ -137,6 +149,7 @@ impl<M: Machine> Replica<M> {
         let joiners = std::mem::take(&mut leading.joiners);
         for (id, peer) in joiners {
             match view.members.get(&id) {
+                None if !has_room(&view, &peer) => {}
                 // The old disk has to go first; who has the new one asks again.
                 Some(member) if !member.is(peer.incarnation) => {
                     leading.replaced.insert(id, peer.incarnation);
@@ -151,6 +164,26 @@ impl<M: Machine> Replica<M> {
             }
         }
         (view != *current).then_some(view)
+    }
+
+    /// Upon NEW_PEER_REQUEST: who wants in waits for the next change, if there is room.
+    pub(super) fn wants_in(&mut self, peer: Peer, cx: &mut Cx<'_, Self>) {
+        let (term, view) = (self.ballot.term, Arc::clone(self.views.latest()));
+        let Some(leading) = &mut self.leading else { return };
+        let is_known = view.has_member(&peer.id) || leading.joiners.contains_key(&peer.id);
+        let with_joiners = leading.joiners.values().fold(view.as_ref().clone(), |mut view, joiner| {
+            view.learners.insert(joiner.id.clone(), joiner.clone());
+            view
+        });
+        if !is_known && !has_room(&with_joiners, &peer) {
+            if !std::mem::replace(&mut leading.is_full, true) {
+                cx.event(Event::NoRoom { peer, term });
+            }
+        } else if leading.joiners.insert(peer.id.clone(), peer.clone()).is_none() {
+            leading.is_full = false;
+            cx.event(Event::NewPeerRequest { peer, term });
+        }
+        self.manage(cx);
     }
 
     /// The view in force is another one: who is in it can be reached, and a leader looks after all of them.
@@ -187,4 +220,11 @@ impl<M: Machine> Replica<M> {
             self.step_down(Reason::Removed, cx);
         }
     }
+}
+
+/// Whether `peer` can become a learner of `view`: what does not fit into a line would never reach anybody.
+fn has_room(view: &View, peer: &Peer) -> bool {
+    let mut next = view.clone();
+    next.learners.insert(peer.id.clone(), peer.clone());
+    next.learners.len() <= LEARNERS_MAX && next.weight() <= VIEW_MAX
 }

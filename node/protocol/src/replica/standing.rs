@@ -56,6 +56,7 @@ impl<M: Machine> Replica<M> {
 
     /// Begins to look for a leader.
     pub(super) fn begin_election(&mut self, reason: Reason, cx: &mut Cx<'_, Self>) {
+        self.doubt_hearsay(cx);
         if !self.is_voting(cx.me) || self.classroom_is_too_small() {
             self.seek(cx);
             return;

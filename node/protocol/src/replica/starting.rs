@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dsbench_wire::{Content, Endpoint, Entry, NodeId, Peer, Record, Recovered, Term, View};
+use dsbench_wire::{Content, Entry, Peer, Record, Recovered, Term, View};
 use rand_pcg::rand_core::Rng;
 
 use super::applying::{State, Teller};
 use super::{Replica, replicating};
 use crate::log::Log;
-use crate::{Cx, Event, Founding, Machine};
+use crate::{Change, Cx, Event, Founding, Machine};
 
 impl<M: Machine> Replica<M> {
     /// Takes over what the last life has left, or founds what the first one is told to found.
@@ -23,7 +23,7 @@ impl<M: Machine> Replica<M> {
             self.persist(Record::Identity { incarnation }, cx);
             incarnation
         });
-        self.pledges.given_to(pledge);
+        self.pledges.recovered(pledge, cx.me);
         self.requests.number_from(client, serials_below);
         if last.index > 0 {
             let covered = snapshot.as_ref().map(|snapshot| snapshot.at).unwrap_or_default();
@@ -44,6 +44,7 @@ impl<M: Machine> Replica<M> {
             let entries = (last.index + 1).saturating_sub(first);
             let told = if self.needs_votes() { self.commit } else { applied };
             cx.event(Event::Restored { entries, applied: told, torn });
+            self.tell_view_again(cx);
             if applied < covered.index {
                 // A snapshot was installed, and the line that says so may be lost.
                 self.tell_installed(cx);
@@ -57,6 +58,15 @@ impl<M: Machine> Replica<M> {
             }
         }
         self.meet_view(cx);
+    }
+
+    /// The view that is committed for all this node knows: a life that begins says where it stands. Later ones are told as they come.
+    fn tell_view_again(&mut self, cx: &mut Cx<'_, Self>) {
+        let view = Arc::clone(self.views.committed(self.commit));
+        if view.members.get(cx.me).is_some_and(|peer| peer.is(self.incarnation)) {
+            let (term, ranking) = (self.term(), M::RANKING);
+            cx.event(Event::ViewChange { view, ranking, term, change: Change::Recovered });
+        }
     }
 
     /// Goes through the log: what was told before is applied again, and views are found again.
@@ -84,20 +94,16 @@ impl<M: Machine> Replica<M> {
 
     /// The first view, where it needs nobody's help: a list that all share, or this node alone.
     fn found_alone(&mut self, cx: &mut Cx<'_, Self>) {
-        let known = |(id, endpoint): (&NodeId, &Endpoint)| {
-            (id.clone(), Peer { id: id.clone(), endpoint: endpoint.clone(), incarnation: 0 })
-        };
         let mut members: BTreeMap<_, _> = match &self.config.founding {
-            Founding::Members(list) => list.iter().map(known).collect(),
-            Founding::Bootstrap => BTreeMap::new(),
+            Founding::Members(list) => list.clone(),
             // Without votes nothing depends on who is a member: everybody begins alone, and those who meet become one.
             _ if !self.needs_votes() => BTreeMap::new(),
-            Founding::Expect(_) | Founding::Join => return,
+            Founding::Bootstrap => return self.found_alone_after_a_while(cx),
+            Founding::Expect(_) | Founding::Together(_) | Founding::Join => return,
         };
         // On every node the same entry, so that all logs begin alike: nobody's disk is known yet, not even this one's.
-        let me = Peer { incarnation: 0, ..self.myself(cx.me) };
-        members.insert(cx.me.clone(), me);
-        self.found(View { id: 1, members, learners: BTreeMap::new() }, cx);
+        members.insert(cx.me.clone(), self.config.endpoint.clone());
+        self.found(View::of_strangers(members), cx);
     }
 
     /// Begins the log with its founding view.

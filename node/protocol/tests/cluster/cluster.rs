@@ -37,6 +37,8 @@ pub(crate) struct Cluster {
     pub(crate) clients: Clients,
     /// No multicast arrives.
     pub(crate) is_multicast_lost: bool,
+    /// Nor any broadcast.
+    pub(crate) is_broadcast_lost: bool,
     digest: u64,
     /// Every message goes through the codec.
     is_encoded: bool,
@@ -151,6 +153,7 @@ impl Cluster {
             elected: BTreeMap::new(),
             clients: Clients::default(),
             is_multicast_lost: false,
+            is_broadcast_lost: false,
             digest: chance::FNV_START,
             is_encoded: seed.is_multiple_of(16),
             trace: None,
@@ -349,6 +352,12 @@ impl Cluster {
         self.call(&to, |sensor, cx| sensor.message(&from, message, cx));
     }
 
+    /// A line from anybody, whoever it says it is from.
+    pub(crate) fn is_told(&mut self, from: &str, to: &NodeId, message: Message) {
+        let from = from.parse().expect("an id");
+        self.arrive(Envelope { from, to: to.clone(), message });
+    }
+
     /// Takes what happens now into the hash of all that happens.
     fn note(&mut self, bytes: &[u8]) {
         self.digest = chance::fnv(self.digest, bytes);
@@ -464,6 +473,7 @@ impl Cluster {
                 _ => self.answer(id, asker, answer),
             },
             Effect::Multicast(_) if self.is_multicast_lost => {}
+            Effect::Broadcast(_) if self.is_broadcast_lost => {}
             Effect::Multicast(message) | Effect::Broadcast(message) => self.multicast(id, &message),
             Effect::Connect(peer) => {
                 if let Some(running) = self.running(id) {
@@ -701,6 +711,11 @@ impl Cluster {
     /// The members of the view in force, as a node knows it.
     pub(crate) fn members(&self, id: &NodeId) -> Vec<NodeId> {
         self.sensor(id).map_or_else(Vec::new, |sensor| sensor.view().members.keys().cloned().collect())
+    }
+
+    /// Whom a node has a connection to, or tries to.
+    pub(crate) fn dialled(&self, id: &NodeId) -> impl Iterator<Item = &NodeId> {
+        self.nodes[id].running.iter().flat_map(|running| &running.peers)
     }
 
     /// Which life of a node this is, from 1, and how many disks it has lost.

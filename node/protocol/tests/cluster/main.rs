@@ -11,6 +11,8 @@ mod clients;
 mod cluster;
 mod disk;
 mod faults;
+mod foundings;
+mod hostile;
 mod long_stories;
 #[cfg(feature = "mistakes")]
 mod mistakes;

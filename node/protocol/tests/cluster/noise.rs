@@ -86,7 +86,7 @@ fn nonsense(chance: &mut Chance, round: u64) -> Message {
             Message::SequencerRequest { term, id, after: chance.below(4) as u64, payload: "text".into() }
         }
         18 => match chance.below(4) {
-            0 => Message::NewPeerRequest { term, peer: stranger(chance), is_new: granted },
+            0 => Message::NewPeerRequest { term, peer: stranger(chance), is_new: granted, network: seq },
             1 => Message::PledgeRequest { term, peer: stranger(chance) },
             2 => Message::Pledge { term, granted, peer: stranger(chance) },
             _ => Message::AddedToNetwork { term, view: view(chance) },
@@ -103,7 +103,7 @@ fn stranger(chance: &mut Chance) -> Peer {
 fn view(chance: &mut Chance) -> Arc<View> {
     let mut peers = |n: usize| (0..chance.below(n)).map(|_| stranger(chance)).map(|p| (p.id.clone(), p)).collect();
     let (members, learners) = (peers(4), peers(2));
-    Arc::new(View { id: chance.below(5) as u64, members, learners })
+    Arc::new(View { id: chance.below(5) as u64, network: chance.below(2) as u64, members, learners })
 }
 
 /// Sometimes a run that a leader could send.

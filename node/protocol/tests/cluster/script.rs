@@ -160,7 +160,7 @@ impl Stage {
             "from": from, "to": self.me, "type": kind.replace("ADDEDTO", "ADDED TO "), "term": 0, "seq": 1, "round": self.round, "granted": false,
             "transfer": false, "last": self.sensor.last(), "commit": 0, "incarnation": 1,
             "matched": self.sensor.last().index, "ordered": false, "entries": [], "prev": {"term": 0, "index": 0},
-            "after": 0, "payload": "text", "view": view("view1[]"), "offset": 0, "size": 0, "is_new": false,
+            "after": 0, "payload": "text", "view": view("view1[]"), "offset": 0, "size": 0, "is_new": false, "network": 0,
         });
         for field in fields {
             let (key, value) = field.split_once('=').expect("key=value");
@@ -317,7 +317,7 @@ fn view(text: &str) -> View {
         let ids = ids.split(',').filter(|id| !id.is_empty()).map(|id| id.parse::<NodeId>().expect("an id"));
         ids.map(|id| (id.clone(), known(&id, 1))).collect()
     };
-    View { id: id.parse().expect("a number"), members: list(members), learners: list(learners) }
+    View { id: id.parse().expect("a number"), network: 1, members: list(members), learners: list(learners) }
 }
 
 fn entry(text: &str) -> Value {

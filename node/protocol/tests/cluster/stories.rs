@@ -216,6 +216,26 @@ fn two_nodes_need_each_other_and_one_needs_nobody() {
 }
 
 #[test]
+fn of_two_nodes_the_leader_goes_on_alone_when_the_other_leaves_and_takes_it_back() {
+    for seed in SEEDS {
+        let mut pair = settled(seed, 2, sticky);
+        pair.run_for(ms(1000));
+        let leader = leader(&pair);
+        let other = pair.ids().into_iter().find(|id| *id != leader).expect("two");
+        let since = pair.now;
+        pair.leave(&other);
+        pair.run_for(ms(3000));
+        let lost = told(&pair, since, |_, e| matches!(e, Event::SteppedDown { .. }));
+        assert_eq!((pair.leaders(), pair.members(&leader), lost), (vec![leader.clone()], vec![leader.clone()], None));
+        pair.start(&other);
+        let is_back = |c: &Cluster| c.members(&other).len() == 2 && c.agreed_leader().is_some();
+        assert!(pair.run_until(ms(3000), is_back), "seed {seed}\n{}", pair.trace().join("\n"));
+        let lost = told(&pair, since, |_, e| matches!(e, Event::SteppedDown { .. }));
+        assert_eq!(lost, None, "growing from one to two costs no leader, seed {seed}");
+    }
+}
+
+#[test]
 fn nodes_restarted_in_every_order_agree_again_in_a_later_term() {
     for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
         let mut cluster = settled(7, 3, majority);

@@ -55,16 +55,19 @@ pub struct SensorArgs {
     #[arg(long, value_name = "ID")]
     id: NodeId,
 
-    /// Found the network with the first N peers that find each other; with --peers, how many that list must have, this peer included
+    /// Found the network with the first N peers that find each other; with --peers, how many that list must have, this peer included.
+    /// Means nothing to a directory that has been in a network. Fewer than twice N may be told so: else there may be two networks
     #[arg(long, value_name = "N", conflicts_with = "bootstrap")]
     expect: Option<usize>,
 
-    /// Found the network alone; others join it
+    /// Found the network alone; others join it. Only for a peer that was in none: one whose directory was lost waits for a heartbeat of
+    /// the others, and if it hears none in time it founds a second network. Start such a one with --join instead
     #[arg(long, conflicts_with_all = ["peers", "join"])]
     bootstrap: bool,
 
     /// All first members, as id=host:port with commas between; may be repeated. Whether this peer is among them makes no difference.
-    /// Without it, peers are discovered
+    /// Without it, peers are discovered. A peer whose directory was lost counts as one that never started: start it with --join instead,
+    /// because with others that never started it could found the network again
     #[arg(long, value_name = "ID=ADDRESS,...", value_delimiter = ',')]
     peers: Vec<Member>,
 
@@ -374,6 +377,7 @@ pub(super) fn told(config: &Config, datagrams: &Datagrams) -> String {
     let how = match founding {
         Founding::Members(members) => format!("members={}", console::list(members.keys())),
         Founding::Expect(nodes) => format!("expect={nodes}"),
+        Founding::Together(others) => format!("together={}", others.len() + 1),
         Founding::Bootstrap => "bootstrap".to_owned(),
         Founding::Join => "joins".to_owned(),
     };

@@ -9,7 +9,7 @@ fn ordered(commit: u64) -> Message {
 
 fn newcomer(name: &str) -> Message {
     let peer = dsbench_wire::Peer { id: id(name), endpoint: "127.0.0.1:1".parse().unwrap(), incarnation: 1 };
-    Message::NewPeerRequest { term: Term(1), peer, is_new: true }
+    Message::NewPeerRequest { term: Term(1), peer, is_new: true, network: 0 }
 }
 
 async fn two_ends(datagrams: &Datagrams) -> (End, End) {

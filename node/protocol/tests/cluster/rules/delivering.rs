@@ -167,6 +167,7 @@ fn what_was_told_before_a_restart_is_not_told_again() {
         "
         > start term=1 log=1,1 applied=2
           | recovered entries=3 applied=2 torn=0
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=recovered
         > peer3 APPEND term=1 prev=1.3 entries=1.4:a/1 commit=4
           | follows leader=peer3 term=1 (heard by HEARTBEAT)
           store 1.4:a/1

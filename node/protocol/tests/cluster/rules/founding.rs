@@ -43,6 +43,7 @@ fn a_node_pledges_itself_once_and_founds_nothing_then() {
           | pledged to=peer3
           peer3 < PLEDGE granted=true peer=peer2 term=0
         > peer4 PLEDGE_REQUEST peer=peer4
+          | pledge refused to=peer4 given=peer3 (it follows if peer3 gives way)
           peer4 < PLEDGE granted=false peer=peer2 term=0
         > peer1 NEW_PEER_REQUEST peer=peer1 is_new=true
         > peer0 NEW_PEER_REQUEST peer=peer0 is_new=true
@@ -92,8 +93,11 @@ fn a_node_that_bootstraps_leads_a_network_of_its_own_once_its_own_vote_is_durabl
         bootstrap,
         "
         > start
-          store 0.1:view1[peer2]
         > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+          store 0.1:view1[peer2]
           | election started term=1 reason=no-leader
           | asks for pre-votes term=1
           persist term=1 vote=peer2
@@ -108,6 +112,80 @@ fn a_node_that_bootstraps_leads_a_network_of_its_own_once_its_own_vote_is_durabl
           | acknowledged msg=a/1 seq=1 term=1
           ! acknowledged msg=a/1 seq=1 term=1
           | DELIVERED seq=1 term=1 index=3 msg=a/1 from=a view=1 text=text
+        ",
+    );
+}
+
+#[test]
+fn a_founder_gives_way_to_a_higher_one_and_tells_whoever_has_pledged_itself_to_it() {
+    plays(
+        expecting,
+        "
+        > start
+        > peer1 NEW_PEER_REQUEST peer=peer1 is_new=true
+        > peer0 NEW_PEER_REQUEST peer=peer0 is_new=true
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+          persist Pledge { to: peer2 }
+          | pledged to=peer2
+          peer0 < PLEDGE_REQUEST peer=peer2 term=0
+          peer1 < PLEDGE_REQUEST peer=peer2 term=0
+        > peer1 PLEDGE granted=true peer=peer1
+        > peer3 PLEDGE_REQUEST peer=peer3
+          persist Pledge { to: peer3 }
+          | pledged to=peer3
+          peer3 < PLEDGE granted=true peer=peer2 term=0
+        > peer0 PLEDGE granted=true peer=peer0
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+          peer0 < PLEDGE_REQUEST peer=peer3 term=0
+          peer1 < PLEDGE_REQUEST peer=peer3 term=0
+        ",
+    );
+}
+
+#[test]
+fn a_pledge_moves_only_at_the_word_of_whom_it_was_given_to_and_only_upwards() {
+    plays(
+        expecting,
+        "
+        > start
+        > peer3 PLEDGE_REQUEST peer=peer3
+          persist Pledge { to: peer3 }
+          | pledged to=peer3
+          peer3 < PLEDGE granted=true peer=peer2 term=0
+        > peer1 PLEDGE_REQUEST peer=peer4
+        > peer3 PLEDGE_REQUEST peer=peer1
+        > peer3 PLEDGE_REQUEST peer=peer4
+          persist Pledge { to: peer4 }
+          | pledged to=peer4
+          peer4 < PLEDGE granted=true peer=peer2 term=0
+        > peer3 PLEDGE_REQUEST peer=peer3
+          | pledge refused to=peer3 given=peer4 (it follows if peer4 gives way)
+          peer3 < PLEDGE granted=false peer=peer2 term=0
+        ",
+    );
+}
+
+#[test]
+fn a_node_that_is_told_to_found_alone_does_not_if_somebody_takes_it_for_a_member() {
+    plays(
+        bootstrap,
+        "
+        > start
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+        > peer3 HEARTBEAT term=3 seq=9
+          | founds no network by=peer3 (which takes this node for a member of one, and its data directory is new: was it lost? It joins as soon as it is let in. If peer3 is not meant to be in the same network, stop it, and start this node again)
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+        > timer Election
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
+        > peer3 VIEW_CHANGE term=3 view=view2[peer1,peer3]
+        > timer Election
+          peer1 < NEW_PEER_REQUEST peer=peer2 term=0
+          peer3 < NEW_PEER_REQUEST peer=peer2 term=0
+          anybody << NEW_PEER_REQUEST peer=peer2 term=0
         ",
     );
 }

@@ -67,6 +67,11 @@ fn a_newcomer_is_a_learner_until_it_has_caught_up_and_then_a_member() {
         > peer4 APPEND_ACK term=1 granted=false matched=0
           peer4 << APPEND prev=0.0 entries=0.1:view1[peer1,peer2,peer3];1.2:noop;1.3:view1[peer1,peer2,peer3+peer4] commit=3 term=1
         > peer4 APPEND_ACK term=1 granted=true matched=3
+        > timer Heartbeat
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=3 seq=1 term=1
+          peer4 << HEARTBEAT commit=3 seq=1 term=1
+        > peer4 HEARTBEAT_ACK term=1 seq=1 matched=3
           store 1.4:view2[peer1,peer2,peer3,peer4]
           peer1 << APPEND prev=1.3 entries=1.4:view2[peer1,peer2,peer3,peer4] commit=3 term=1
           peer3 << APPEND prev=1.3 entries=1.4:view2[peer1,peer2,peer3,peer4] commit=3 term=1

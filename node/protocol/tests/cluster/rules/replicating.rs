@@ -95,6 +95,7 @@ fn what_is_committed_is_never_cut_off_and_an_old_message_cuts_nothing_off() {
         "
         > start term=1 log=1,1 applied=3
           | recovered entries=3 applied=3 torn=0
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=1 reason=recovered
         > peer3 APPEND term=2 prev=0.1 entries=2.2:a/1;2.3:a/2 commit=3
           persist term=2 vote=none
           | follows leader=peer3 term=2 (heard by HEARTBEAT)
