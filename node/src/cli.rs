@@ -2,6 +2,8 @@
 
 mod chat;
 mod client;
+mod group;
+mod life;
 mod log;
 mod sensor;
 

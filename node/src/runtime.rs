@@ -11,12 +11,13 @@ mod readings;
 mod timers;
 
 use std::collections::VecDeque;
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dsbench_protocol::{Answer, Asker, Cx, Effect, Mark, Process};
-use dsbench_wire::{Message, NodeId, Recovered};
+use dsbench_wire::{Message, NodeId, Record, Recovered};
 use rand_pcg::Pcg64Mcg;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -47,11 +48,25 @@ const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a person can ask of a core, and what a program that is no member can.
 pub trait Console<P: Process> {
-    /// This was told, in the log.
-    fn told(&mut self, event: &P::Event);
-    /// Whether the line of this event must not be lost, however slowly the log is read. Then the core tells only so many of them
-    /// before it asks for [`Effect::More`].
-    fn is_sure(&self, event: &P::Event) -> bool;
+    /// This will be told when all before it is durable.
+    fn decided(&mut self, event: &P::Event) {
+        let _ = event;
+    }
+    /// This is told now. Gives how it stands in the log.
+    fn told(&mut self, event: &P::Event) -> Saying;
+    /// Everything that the core has told by now was [`told`](Self::told).
+    fn caught_up(&mut self, process: &P) {
+        let _ = process;
+    }
+    /// The core lets go of what it told up to this index: it will not tell it again after a crash.
+    fn lets_go(&mut self, index: u64) {
+        let _ = index;
+    }
+    /// Waits until what was told is kept, and there is nothing to do before more is told. Dropping the future loses nothing.
+    fn settles(&mut self, process: &P) -> impl Future<Output = ()> {
+        let _ = process;
+        std::future::ready(())
+    }
     /// Obeys one typed line; `traffic` is for its status.
     fn command(&self, line: &str, process: &P, traffic: Traffic) -> Reply;
     /// Why what it was told could not be kept, if it keeps it: the node must stop then, before it counts as told.
@@ -60,6 +75,20 @@ pub trait Console<P: Process> {
     }
     /// Who this node is and who leads, as one line of JSON without its newline.
     fn introduction(&self, process: &P) -> String;
+}
+
+/// How an event stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saying {
+    /// As it is; lost where nobody reads the log.
+    Plain,
+    /// As it is, and never lost, however slowly the log is read. The core tells only so many of these before it asks for
+    /// [`Effect::More`].
+    Sure,
+    /// In these words.
+    Words(String),
+    /// Not at all, or later.
+    Nothing,
 }
 
 /// The answer to what was typed.
@@ -91,6 +120,15 @@ pub enum RuntimeError {
     System(#[from] io::Error),
 }
 
+/// What a node keeps beside its records.
+pub trait Beside: Debug + Send + Sync {
+    /// Makes durable what was told so far: the records may forget it then. Called on the thread that saves.
+    ///
+    /// # Errors
+    /// When the system refuses; the node must stop.
+    fn sync(&self) -> Result<(), StorageError>;
+}
+
 /// What a core stands on.
 #[derive(Debug)]
 pub struct Ground {
@@ -100,6 +138,8 @@ pub struct Ground {
     pub rng: Pcg64Mcg,
     /// Its disk.
     pub storage: Storage,
+    /// What must be durable before the storage forgets anything.
+    pub beside: Option<Arc<dyn Beside>>,
     /// What is durable there, to read.
     pub archive: DiskArchive,
     /// Its network.
@@ -122,14 +162,14 @@ where
     P::Event: Display,
     C: Console<P>,
 {
-    let Ground { me, mut rng, storage, archive, transport, terminal, log, readings } = ground;
+    let Ground { me, mut rng, storage, beside, archive, transport, terminal, log, readings } = ground;
     let runtime = Runtime {
         process,
         console,
         started: Instant::now(),
         timers: Timers::new(),
         effects: Vec::new(),
-        disk: Disk::new(storage, me.clone())?,
+        disk: Disk::new(storage, beside, me.clone())?,
         archive,
         held: VecDeque::new(),
         held_sends: 0,
@@ -211,7 +251,9 @@ where
                 result = self.disk.saved() => Woken::Saved(result),
                 heard = self.transport.receive(), if burst < BURST => Woken::Heard(heard),
                 () = sleep_until(self.started + due.unwrap_or_default()), if due.is_some() => Woken::Timer,
-                () = self.log.written(self.wants_more.unwrap_or_default()), if self.wants_more.is_some() => Woken::Written,
+                () = settled(&self.log, self.wants_more, &mut self.console, &self.process), if self.wants_more.is_some() => {
+                    Woken::Written
+                }
                 () = self.readings.due() => Woken::Reading,
                 line = terminal.next() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
@@ -238,6 +280,7 @@ where
                 }
                 Woken::Written => {
                     self.wants_more = None;
+                    self.console.caught_up(&self.process);
                     self.call(|process, cx| process.more(cx))?;
                 }
                 Woken::Reading => {
@@ -286,7 +329,12 @@ where
         }
         for effect in effects.drain(..) {
             match effect {
-                Effect::Persist(record) => self.disk.save(record),
+                Effect::Persist(record) => {
+                    if let Record::Checkpoint(snapshot) = &record {
+                        self.console.lets_go(snapshot.at.index);
+                    }
+                    self.disk.save(record);
+                }
                 Effect::SendNow(to, message) => self.transport.send(&to, message),
                 Effect::Multicast(message) => self.transport.multicast(&message),
                 Effect::Broadcast(message) => self.transport.broadcast(&message),
@@ -299,13 +347,19 @@ where
                 Effect::Arm(timer, at) => self.timers.arm(timer, at),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
                 Effect::Send(to, message) => self.after_saving(Held::Send(to, message)),
-                Effect::Event(event) => self.after_saving(Held::Event(event)),
+                Effect::Event(event) => {
+                    self.console.decided(&event);
+                    self.after_saving(Held::Event(event));
+                }
                 Effect::Answer(asker, answer) => self.after_saving(Held::Answer(asker, answer)),
                 Effect::More => self.after_saving(Held::More),
                 Effect::Fail(reason) => return Err(self.archive.unreadable(reason)),
             }
         }
         self.effects = effects;
+        if self.held.is_empty() {
+            self.console.caught_up(&self.process);
+        }
         Ok(())
     }
 
@@ -352,6 +406,9 @@ where
             self.held_sends -= usize::from(matches!(held, Held::Send(..)));
             self.perform(held);
         }
+        if self.held.is_empty() {
+            self.console.caught_up(&self.process);
+        }
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
             self.log.warn(format_args!("the disk was too slow: messages were lost lost={lost}"));
@@ -363,14 +420,12 @@ where
         match held {
             Held::Send(to, message) => self.transport.send(&to, message),
             Held::Forget(id) => self.transport.forget(&id),
-            Held::Event(event) => {
-                self.console.told(&event);
-                if self.console.is_sure(&event) {
-                    self.log.sure(event);
-                } else {
-                    self.log.info(event);
-                }
-            }
+            Held::Event(event) => match self.console.told(&event) {
+                Saying::Plain => self.log.info(event),
+                Saying::Sure => self.log.sure(event),
+                Saying::Words(words) => self.log.info(words),
+                Saying::Nothing => {}
+            },
             Held::More => self.wants_more = Some(self.log.place()),
             Held::Answer(asker, answer) => self.transport.answer(asker, &answer),
             Held::Text(text) => self.log.answer(text),
@@ -428,6 +483,12 @@ where
         disk.close(LEAVE_PATIENCE).await;
         result
     }
+}
+
+/// Waits until everything up to `place` is written, and nothing is to be done before more is told.
+async fn settled<P: Process, C: Console<P>>(log: &Log, place: Option<Place>, console: &mut C, process: &P) {
+    log.written(place.unwrap_or_default()).await;
+    console.settles(process).await;
 }
 
 #[derive(PartialEq)]

@@ -144,7 +144,7 @@ impl Storage {
         node: &NodeId,
         retain: u64,
     ) -> Result<Opened, StorageError> {
-        let limits = Limits { retain, ..Limits::default() };
+        let limits = Limits::of(retain);
         let told = |fault| StorageError::of(fault, directory, node);
         let (log, found) = Log::open(medium, node.as_str(), limits).map_err(told)?;
         let torn = found.torn.as_ref().map(|torn| {

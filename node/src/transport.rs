@@ -12,6 +12,7 @@ mod dialect;
 mod incoming;
 mod outgoing;
 mod refused;
+mod sensor;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,8 +31,9 @@ use tokio::time::timeout;
 pub use chat::ChatLines;
 pub use client::ReplyTo;
 pub use datagrams::{Datagrams, Multicast};
-pub use dialect::{Asked, Dialect, Said, SensorLines};
+pub use dialect::{Asked, Dialect, Said};
 pub use dsbench_wire::{Endpoint as Address, EndpointError as AddressError};
+pub use sensor::SensorLines;
 
 use crate::emit::Log;
 use datagrams::{Ears, Udp, UdpError};
@@ -352,7 +354,8 @@ impl Transport {
     /// Answers who asked, if it is still there.
     pub fn answer(&mut self, asker: Asker, answer: &Answer) {
         if let Some(reply_to) = self.askers.remove(&asker.0) {
-            reply_to.send(self.dialect.told(answer));
+            let told = self.dialect.told(answer, reply_to.msg_id());
+            reply_to.send(told);
         }
     }
 

@@ -6,7 +6,8 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use dsbench_wire::{Endpoint, NodeId, Peer, RequestId, RoomId, Term, View};
+use dsbench_wire::room::Header;
+use dsbench_wire::{Endpoint, NodeId, Peer, RequestId, Term, View};
 
 use crate::{Answer, Ranking};
 
@@ -139,8 +140,8 @@ pub enum Event {
     Requested {
         /// The request's name from now on.
         id: RequestId,
-        /// The room that it is for, in a system that has rooms.
-        room: Option<RoomId>,
+        /// The room that it is for, in a system that has rooms, and what its client said of itself.
+        room: Option<Header>,
         /// What was asked for.
         text: Arc<str>,
     },
@@ -156,8 +157,8 @@ pub enum Event {
         id: RequestId,
         /// The view that it is delivered in.
         view: u64,
-        /// The room that it is for, in a system that has rooms.
-        room: Option<RoomId>,
+        /// The room that it is for, in a system that has rooms, and what its client said of itself.
+        room: Option<Header>,
         /// What it says.
         text: Arc<str>,
     },
@@ -421,11 +422,11 @@ impl fmt::Display for Event {
 }
 
 /// Stands only where there are rooms.
-struct InRoom<'a>(&'a Option<RoomId>);
+struct InRoom<'a>(&'a Option<Header>);
 
 impl fmt::Display for InRoom<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|room| write!(f, " room={room}"))
+        self.0.iter().try_for_each(|header| write!(f, " room={}", header.room))
     }
 }
 
@@ -534,7 +535,7 @@ mod tests {
                     index: 12,
                     id: "peer1/3".parse().unwrap(),
                     view: 4,
-                    room: Some("general".parse().unwrap()),
+                    room: Some(Header::default()),
                     text: "hello world".into(),
                 },
                 "DELIVERED seq=7 term=2 index=12 msg=peer1/3 from=peer1 view=4 room=general text=hello world",

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use dsbench_wire::{NodeId, RequestId, RoomId};
+use dsbench_wire::room::Header;
+use dsbench_wire::{NodeId, RequestId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,9 @@ pub trait Machine: Clone + Debug + Default + Serialize + DeserializeOwned {
     /// How many requests it has done.
     fn done(&self) -> u64;
 
-    /// What people see of a request: the room that it is for, in a system that has rooms, and its text.
+    /// What people see of a request: the room that it is for, in a system that has rooms, with what its client said of itself; and its text.
     #[must_use]
-    fn shown(payload: &Arc<str>) -> (Option<RoomId>, Arc<str>) {
+    fn shown(payload: &Arc<str>) -> (Option<Header>, Arc<str>) {
         (None, Arc::clone(payload))
     }
 

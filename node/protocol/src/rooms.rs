@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dsbench_wire::{RequestId, RoomId, room};
+use dsbench_wire::room::{self, Header};
+use dsbench_wire::{RequestId, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::Machine;
@@ -13,18 +14,60 @@ use crate::priority::Ranking;
 const ROOMS_MAX: usize = 1024;
 
 /// How many messages each room has.
+///
+/// Of more than [`ROOMS_MAX`] rooms, the one that was silent for the longest time is forgotten, but never the default room. When it, or
+/// any other, is named anew, it goes on after the highest number that a forgotten room had: no number is used twice, and what
+/// strangers do to the list of rooms costs those who speak nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rooms {
-    rooms: BTreeMap<RoomId, u64>,
-    /// Of all rooms beyond the first [`ROOMS_MAX`] together: their numbers grow and are used once, but have gaps.
-    others: u64,
+    rooms: BTreeMap<RoomId, Room>,
+    /// The highest number of a room that is forgotten.
+    forgotten: u64,
     done: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Room {
+    /// The number of its last message.
+    last: u64,
+    /// Which message of all rooms together that was.
+    at: u64,
+}
+
 impl Rooms {
-    /// The rooms that have messages, with the number of the last one.
+    /// The rooms that have messages and are not forgotten, with the number of the last one.
     pub fn iter(&self) -> impl Iterator<Item = (&RoomId, u64)> {
-        self.rooms.iter().map(|(room, &last)| (room, last))
+        self.rooms.iter().map(|(room, &Room { last, .. })| (room, last))
+    }
+
+    /// The same, the room that spoke last first, at most so many.
+    #[must_use]
+    pub fn latest(&self, count: usize) -> Vec<(&RoomId, u64)> {
+        let mut rooms: Vec<_> = self.rooms.iter().collect();
+        rooms.sort_unstable_by_key(|(_, room)| std::cmp::Reverse(room.at));
+        rooms.into_iter().take(count).map(|(id, room)| (id, room.last)).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Whether nothing was ever said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    fn forget_one(&mut self) {
+        let spared = RoomId::default();
+        let oldest = (self.rooms.iter()).filter(|(id, _)| **id != spared).min_by_key(|(_, room)| room.at);
+        if let Some((id, &Room { last, .. })) = oldest {
+            let id = id.clone();
+            self.rooms.remove(&id);
+            self.forgotten = self.forgotten.max(last);
+        }
     }
 }
 
@@ -33,20 +76,22 @@ impl Machine for Rooms {
 
     fn apply(&mut self, _id: &RequestId, payload: &str) -> u64 {
         self.done += 1;
-        let (room, _) = room::of(payload);
-        let is_full = self.rooms.len() >= ROOMS_MAX && !self.rooms.contains_key(&room);
-        let last = if is_full { &mut self.others } else { self.rooms.entry(room).or_default() };
-        *last += 1;
-        *last
+        let (Header { room: id, .. }, _) = room::of(payload);
+        if self.rooms.len() >= ROOMS_MAX && !self.rooms.contains_key(&id) {
+            self.forget_one();
+        }
+        let room = self.rooms.entry(id).or_insert(Room { last: self.forgotten, at: 0 });
+        *room = Room { last: room.last + 1, at: self.done };
+        room.last
     }
 
     fn done(&self) -> u64 {
         self.done
     }
 
-    fn shown(payload: &Arc<str>) -> (Option<RoomId>, Arc<str>) {
-        let (room, text) = room::of(payload);
-        (Some(room), text.into())
+    fn shown(payload: &Arc<str>) -> (Option<Header>, Arc<str>) {
+        let (header, text) = room::of(payload);
+        (Some(header), text.into())
     }
 }
 
@@ -84,7 +129,33 @@ mod tests {
                 assert!(seen.insert((name, seq)), "round {round} room {n}");
             }
         }
-        assert_eq!(rooms.rooms.len(), ROOMS_MAX);
+        assert_eq!(rooms.len(), ROOMS_MAX);
+    }
+
+    #[test]
+    fn a_flood_of_rooms_costs_those_who_speak_nothing() {
+        let mut rooms = Rooms::default();
+        let mut says = |room: &str| rooms.apply(&id(), &room::payload(&room.parse().unwrap(), "hi"));
+        assert_eq!([says("general"), says("dev"), says("quiet"), says("quiet")], [1, 1, 1, 2]);
+        for n in 0..10 * ROOMS_MAX as u64 {
+            says(&format!("flood{n}"));
+            if n % 500 == 0 {
+                assert_eq!(says("dev"), 2 + n / 500);
+            }
+        }
+        assert_eq!(says("general"), 2, "the default room is never forgotten");
+        assert_eq!(says("new"), 3, "after the highest number that was forgotten");
+        assert_eq!(says("new"), 4);
+    }
+
+    #[test]
+    fn the_latest_rooms_are_those_that_spoke_last() {
+        let mut rooms = Rooms::default();
+        for name in ["a", "b", "c", "a"] {
+            rooms.apply(&id(), &room::payload(&name.parse().unwrap(), "hi"));
+        }
+        let latest: Vec<_> = rooms.latest(2).into_iter().map(|(room, last)| (room.as_str(), last)).collect();
+        assert_eq!(latest, [("a", 2), ("c", 1)]);
     }
 
     proptest! {

@@ -2,30 +2,32 @@
 
 mod config;
 mod console;
+mod fill;
+mod keeping;
 mod scan;
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
-use dsbench_protocol::{Chat, Config, ConfigError, Founding, Quorum};
-use dsbench_wire::Endpoint;
+use dsbench_protocol::{Archive, Chat, Config, ConfigError, Founding, Quorum};
+use dsbench_wire::{Content, Endpoint, Recovered};
 use rand_pcg::Pcg64Mcg;
-use rand_pcg::rand_core::Rng;
 
+use super::life::{self, FLUSH_PATIENCE, Wiring};
 use crate::emit::Log;
 use crate::messages::{MessageLog, MessageLogError};
-use crate::runtime::{self, Ground, RuntimeError};
+use crate::runtime::{self, Beside, Ground, RuntimeError};
 use crate::storage::{Opened, Storage, StorageError};
 use crate::terminal::{Stdin, Terminal};
-use crate::transport::{self, ChatLines, Datagrams, ListenError, Multicast, Setup, Transport};
+use crate::transport::{self, ChatLines, Datagrams, ListenError, Multicast};
 use config::{ConfigFile, Knobs, Settings, SettingsError, Unseeded};
 use console::ChatConsole;
+use keeping::Keeper;
 use scan::PortRange;
 
 const EXAMPLES: &str = "\
@@ -42,7 +44,7 @@ Examples:
 
 The chat is founded when all nodes that list each other in seed_nodes have met. A node that lists others later joins them. Keys of the file: \
 node_id, host, port, seed_nodes, advertise, heartbeat_interval_ms, leader_timeout_ms, election_timeout_ms, log_dir, quorum, takeover, \
-bootstrap, expect; each is also an option, which goes first.
+bootstrap, expect, checkpoint_every, retain; each is also an option, which goes first.
 
 On a terminal or a pipe, stdin takes commands (`help` lists them); its end leaves gracefully, as Ctrl-C and SIGTERM do.";
 
@@ -135,10 +137,8 @@ enum ChatError {
     System(#[from] std::io::Error),
 }
 
-/// The last lines of the log may take this long.
-const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
-/// Entries that stay in the record log although a checkpoint covers them, for nodes that were away.
-const RETAIN: u64 = 10_000;
+/// Read at once from the records, in bytes.
+const ENTRIES_AT_ONCE: usize = 64 << 10;
 
 pub(super) fn run(args: ChatArgs) -> ExitCode {
     let ChatArgs { config, node_id, knobs } = args;
@@ -168,7 +168,7 @@ fn live(settings: Result<Settings, SettingsError>, role: Role, range: Option<Por
 fn start(settings: Settings, role: Role, range: Option<PortRange>) -> Result<(), ChatError> {
     let name = format!("{}{}", role.name(), settings.me);
     let directory = settings.log_dir.join(&name);
-    let opened = Storage::open(&directory, &settings.me, RETAIN).map_err(|error| match error {
+    let opened = Storage::open(&directory, &settings.me, settings.retain).map_err(|error| match error {
         StorageError::InUse { directory, holder } => ChatError::Twice { name: name.clone(), directory, holder },
         other => ChatError::Storage(other),
     })?;
@@ -183,15 +183,8 @@ fn start(settings: Settings, role: Role, range: Option<PortRange>) -> Result<(),
     } else {
         (Log::stdout(settings.me.clone(), prompt)?, None)
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let messages = settings.log_dir.join(format!("{name}.jsonl"));
-    let result = runtime.block_on(node(settings, (role, range), opened, &messages, stdin, (&log, screen.as_ref())));
-    // A look-up of a host name that is still under way must not hold up the exit.
-    runtime.shutdown_background();
-    if let Err(error) = &result {
-        log.error(format_args!("stops: {error}"));
-    }
-    log.close(FLUSH_PATIENCE);
+    let paths = (settings.log_dir.join(format!("{name}.jsonl")), directory);
+    let result = life::live(&log, node(settings, (role, range), opened, paths, stdin, (&log, screen.as_ref())));
     if let Some(screen) = screen {
         screen.close(FLUSH_PATIENCE);
     }
@@ -202,7 +195,7 @@ async fn node(
     settings: Settings,
     (role, range): (Role, Option<PortRange>),
     opened: Opened,
-    path: &Path,
+    (path, directory): (PathBuf, PathBuf),
     stdin: Stdin,
     (log, screen): (&Log, Option<&Log>),
 ) -> Result<(), ChatError> {
@@ -211,20 +204,17 @@ async fn node(
     if let Some(torn) = torn {
         log.warn(format_args!("a record was half-written when this node last died, it is cut off: {torn}"));
     }
-    let is_classroom = config.quorum == Quorum::None;
-    let (messages, cut) = MessageLog::open(path, is_classroom)?;
-    if cut > 0 {
-        log.warn(format_args!("a message was half-written when this node last died, it is written again bytes={cut}"));
-    }
-    let oldest = recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.at.index);
-    if messages.last() < oldest.min(recovered.applied) && !is_classroom {
+    let (messages, found) = MessageLog::open(&path, &directory, config.quorum, recovered.is_new())?;
+    if found.cut > 0 {
         log.warn(format_args!(
-            "the message log ends at index={}, and the records begin after index={oldest}: messages between are in other nodes' logs",
-            messages.last()
+            "messages were half-written when this node last died, they are written again bytes={}",
+            found.cut
         ));
     }
-    // What the file lacks is told again: a power failure may have taken its end.
-    recovered.applied = recovered.applied.min(messages.last());
+    let is_classroom = config.quorum == Quorum::None;
+    if !is_classroom {
+        recovered.applied = told_upto(&recovered, &messages, &archive);
+    }
     let listener = transport::listen(&listen).await.map_err(|error| match error {
         ListenError::InUse { address, .. } => ChatError::InUse { address },
         other => ChatError::Listen(other),
@@ -234,9 +224,10 @@ async fn node(
         config.contacts.extend(found.into_iter().filter(|(id, _)| *id != me));
     }
     let mut rng = randomness();
-    let setup = Setup {
+    let wiring = Wiring {
         listener,
         me: me.clone(),
+        listen,
         advertise: advertise.clone(),
         heartbeat: config.heartbeat_interval,
         dialect: Arc::new(ChatLines { me: me.clone(), place: advertise.clone(), feed: messages.feed() }),
@@ -246,17 +237,9 @@ async fn node(
             multicast: Multicast::Off,
             multicast_loss: 0.0,
         },
-        // Its own: what the transport draws must not change what the core draws.
-        rng: Pcg64Mcg::new((u128::from(rng.next_u64()) << 64) | u128::from(rng.next_u64())),
     };
-    let transport = Transport::start(setup, log).await.map_err(ChatError::Listen)?;
-    let elsewhere = if advertise == listen { String::new() } else { format!(" advertise={advertise}") };
-    log.info(format_args!(
-        "listening on {} {}{elsewhere} messages={}",
-        transport.local(),
-        told(&config),
-        path.display()
-    ));
+    let how = format!("{} messages={}", told(&config), path.display());
+    let transport = wiring.start(&mut rng, &how, log).await.map_err(ChatError::Listen)?;
     if role == Role::Peer && recovered.is_new() && config.founding == Founding::Bootstrap {
         let begins = format!(
             "without --seed, this peer begins a chat of its own: others join it with --seed {me}:{advertise} (a peer that was also \
@@ -270,12 +253,36 @@ async fn node(
     if let Some(screen) = screen {
         screen.prompt();
     }
-    let console = ChatConsole::new((me.clone(), advertise), role, messages, log.clone(), screen.cloned());
+    let beside = Some(messages.durable() as Arc<dyn Beside>);
+    let keeper = Keeper::new(messages, is_classroom, log.clone(), screen.cloned());
+    let console = ChatConsole::new((me.clone(), advertise), role, keeper, log.clone(), screen.cloned());
     let process = Chat::new(config)?;
     let terminal = Terminal::read(stdin)?;
-    let ground = Ground { me, rng, storage, archive, transport, terminal, log: log.clone(), readings: None };
+    let ground = Ground { me, rng, storage, beside, archive, transport, terminal, log: log.clone(), readings: None };
     runtime::run(process, recovered, console, ground).await?;
     Ok(())
+}
+
+/// Up to where deliveries need not be told again: not beyond a message that the message log lacks, and beyond all that it has.
+fn told_upto(recovered: &Recovered, messages: &MessageLog, archive: &impl Archive) -> u64 {
+    let covered = recovered.snapshot.as_ref().map_or(0, |snapshot| snapshot.at.index);
+    if messages.upto() < covered {
+        // The records do not have what is missing any more, and the core says that a snapshot has skipped it.
+        return recovered.applied.min(messages.upto());
+    }
+    // Nothing is covered before it was told, and that it was may stand in a record that was not made yet.
+    let applied = recovered.applied.max(covered);
+    let mut next = messages.last().max(covered) + 1;
+    while next <= applied {
+        let entries = archive.entries(next, ENTRIES_AT_ONCE);
+        let Some(last) = entries.last().map(|entry| entry.index) else { break };
+        let mut messages = entries.iter().filter(|entry| matches!(entry.content, Content::Command { .. }));
+        if let Some(lacks) = messages.next().filter(|entry| entry.index <= applied) {
+            return lacks.index - 1;
+        }
+        next = last + 1;
+    }
+    applied
 }
 
 /// What the first line of the log says of the configuration.

@@ -8,6 +8,7 @@ use dsbench_protocol::Mark;
 use dsbench_wire::{NodeId, Record};
 use tokio::sync::Notify;
 
+use super::Beside;
 use crate::storage::{Storage, StorageError};
 
 /// The data directory, behind a thread. Records that are wanted while others are saved are saved together, with one fsync.
@@ -56,12 +57,13 @@ impl Drop for AbortOnPanic {
 }
 
 impl Disk {
-    pub(super) fn new(storage: Storage, node: NodeId) -> io::Result<Self> {
+    /// `beside` is made durable before each record that lets the storage forget something.
+    pub(super) fn new(storage: Storage, beside: Option<Arc<dyn Beside>>, node: NodeId) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let orders = Arc::clone(&shared);
         std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
             let _guard = AbortOnPanic;
-            let result = orders.save_all(storage, &node);
+            let result = orders.save_all(storage, beside.as_deref(), &node);
             let mut state = orders.state();
             (state.failure, state.ended) = (result.err(), true);
             drop(state);
@@ -148,7 +150,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn save_all(&self, mut storage: Storage, node: &NodeId) -> Result<(), StorageError> {
+    fn save_all(&self, mut storage: Storage, beside: Option<&dyn Beside>, node: &NodeId) -> Result<(), StorageError> {
         loop {
             let mut state = self.state();
             if state.records.is_empty() && !state.end {
@@ -167,6 +169,12 @@ impl Shared {
             let (records, upto) = (std::mem::take(&mut state.records), state.upto);
             drop(state);
             let began = Instant::now();
+            if let Some(beside) = beside
+                && records.iter().any(|record| matches!(record, Record::Checkpoint(_) | Record::Install(_)))
+            {
+                // It was told before the record was asked for, and is written by now.
+                beside.sync()?;
+            }
             storage.save(node, records)?;
             let took = began.elapsed();
             let mut state = self.state();
@@ -193,7 +201,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let node: NodeId = "peer1".parse().unwrap();
         let opened = Storage::open(scratch.path(), &node, 0).unwrap();
-        let mut disk = Disk::new(opened.storage, node.clone()).unwrap();
+        let mut disk = Disk::new(opened.storage, None, node.clone()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             for term in 1..=1000 {
@@ -212,12 +220,58 @@ mod tests {
         assert_eq!(opened.recovered.ballot.term, Term(1000));
     }
 
+    #[derive(Debug, Default)]
+    struct Counted(Mutex<Vec<bool>>);
+
+    impl Beside for Counted {
+        fn sync(&self) -> Result<(), StorageError> {
+            let is_full = self.0.lock().unwrap().pop();
+            let path = "beside".into();
+            match is_full {
+                Some(true) => {
+                    Err(StorageError::Io { action: "fsync", path, source: io::ErrorKind::StorageFull.into() })
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_forgotten_before_what_stands_beside_it_is_durable() {
+        let scratch = tempfile::tempdir().unwrap();
+        let node: NodeId = "peer1".parse().unwrap();
+        let opened = Storage::open(scratch.path(), &node, 0).unwrap();
+        let beside = Arc::new(Counted(Mutex::new(vec![true, false])));
+        let mut disk = Disk::new(opened.storage, Some(Arc::clone(&beside) as Arc<dyn Beside>), node.clone()).unwrap();
+        let entry =
+            |index| Record::Entry(dsbench_wire::Entry { index, term: Term(1), content: dsbench_wire::Content::NoOp });
+        let checkpoint = |index| {
+            let at = dsbench_wire::Position { term: Term(1), index };
+            Record::Checkpoint(dsbench_wire::Snapshot { at, view: Arc::default(), state: "{}".into() })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for (index, left) in [(1, 2), (2, 1)] {
+                disk.save(entry(index));
+                disk.begin();
+                disk.saved().await.unwrap();
+                assert_eq!(beside.0.lock().unwrap().len(), left, "an entry lets nothing go");
+                disk.save(checkpoint(index));
+                disk.begin();
+                assert_eq!(disk.saved().await.is_ok(), index == 1);
+            }
+            disk.close(Duration::from_secs(30)).await;
+        });
+        let recovered = Storage::open(scratch.path(), &node, 0).unwrap().recovered;
+        assert_eq!(recovered.snapshot.unwrap().at.index, 1, "the second checkpoint was not made");
+    }
+
     #[test]
     fn nothing_waits_for_what_is_worth_no_fsync_and_it_is_written_nevertheless() {
         let scratch = tempfile::tempdir().unwrap();
         let node: NodeId = "peer1".parse().unwrap();
         let opened = Storage::open(scratch.path(), &node, 0).unwrap();
-        let mut disk = Disk::new(opened.storage, node.clone()).unwrap();
+        let mut disk = Disk::new(opened.storage, None, node.clone()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             disk.save(Record::Applied { index: 7 });

@@ -62,9 +62,8 @@ impl Process for Scripted {
 struct Silent;
 
 impl Console<Scripted> for Silent {
-    fn told(&mut self, _: &&'static str) {}
-    fn is_sure(&self, event: &&'static str) -> bool {
-        event.starts_with("DELIVERED")
+    fn told(&mut self, event: &&'static str) -> Saying {
+        if event.starts_with("DELIVERED") { Saying::Sure } else { Saying::Plain }
     }
     fn introduction(&self, _: &Scripted) -> String {
         "{}".to_owned()
@@ -113,7 +112,7 @@ async fn ground(data: &Path, peer: &TcpListener, written: &Written) -> (Ground, 
     transport.connect(id("b"), peer.local_addr().unwrap().to_string().parse().unwrap());
     let terminal = Terminal::read(Stdin::Nobody).unwrap();
     let rng = Pcg64Mcg::seed_from_u64(1);
-    (Ground { me: id("a"), rng, storage, archive, transport, terminal, log, readings: None }, at, disk)
+    (Ground { me: id("a"), rng, storage, beside: None, archive, transport, terminal, log, readings: None }, at, disk)
 }
 
 async fn line(stream: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> String {

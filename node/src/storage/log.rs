@@ -22,6 +22,9 @@ use super::snapshot;
 
 /// A full segment is closed, and the next one begun.
 const SEGMENT_MAX: u64 = 64 << 20;
+const SEGMENT_MIN: u64 = 64 << 10;
+/// About what an entry takes when it is a long one.
+const ENTRY_USUAL: u64 = 8 << 10;
 /// Room is made in steps, small ones first: a demonstration has a hundred small logs.
 const RESERVE: u64 = 256 << 10;
 const RESERVE_MAX: u64 = 4 << 20;
@@ -42,11 +45,13 @@ pub(crate) struct Limits {
     pub(crate) keeps_torn_tail: bool,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// For a log in which so many entries stay. Only whole segments are dropped, so those are small where few entries shall stay.
+    pub(crate) fn of(retain: u64) -> Self {
+        let segment_max = retain.saturating_mul(ENTRY_USUAL).clamp(SEGMENT_MIN, SEGMENT_MAX);
         Self {
-            retain: 10_000,
-            segment_max: SEGMENT_MAX,
+            retain,
+            segment_max,
             reserve: RESERVE,
             #[cfg(test)]
             keeps_torn_tail: false,

@@ -1,107 +1,42 @@
 //! Programs that are no member: they ask on a connection, and are answered on it.
 //!
-//! ```text
-//! > {"type":"SEQUENCER_REQUEST","msg":"alice/3","payload":"hello"}
-//! > {"type":"STATUS"}
-//! < {"type":"ACKNOWLEDGED","msg":"alice/3","seq":7,"term":2,"index":9}
-//! < {"type":"REFUSED","msg":"alice/4","reason":"out-of-order"}
-//! < {"type":"UNKNOWN","msg":"alice/5","reason":"busy"}
-//! < {"type":"STATUS",...}
-//! ```
-//!
-//! Without `msg`, the node gives the request a name. Many may be open at once; answers come in the order in which they are known, and
-//! each names its request. Whoever asks more than it reads is not read any further.
-//!
-//! REFUSED is final: the request is not done, and under this name it never will be (`too-long`, `out-of-order`, `name-of-a-node`,
-//! `bad-serial`). UNKNOWN is not: asked again under the same name, it is done once. After `busy`, the node takes nothing later of the
-//! same client until it asks for that request again, or ten seconds have passed: whoever goes on to later ones gives it up, and it is
-//! `out-of-order` once one of those is done. How long a retry is known again is said in the protocol's `sessions`.
+//! Many requests may be open at once; answers come in the order in which they are known, and each names its request. Whoever asks more
+//! than it reads is not read any further. What they say is a matter of the system's [`Dialect`](super::Dialect).
 
+use std::io;
 use std::sync::Arc;
 
-use dsbench_protocol::Answer;
-use dsbench_wire::RequestId;
-use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::dialect::Asked;
-use crate::messages::Follower;
+use crate::messages::Feed;
 
 /// Open requests of one connection.
 const OPEN_MAX: u32 = 1024;
 /// Answers that wait are written together, up to so many bytes.
 const WRITE_MAX: usize = 64 << 10;
 
-/// What a client says.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
-enum Said {
-    SequencerRequest {
-        #[serde(default)]
-        msg: Option<String>,
-        payload: String,
-    },
-    Status,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
-enum Told {
-    Acknowledged {
-        msg: String,
-        seq: u64,
-        term: u64,
-        index: u64,
-    },
-    Refused {
-        #[serde(skip_serializing_if = "Option::is_none")]
-        msg: Option<String>,
-        reason: String,
-    },
-    Unknown {
-        msg: String,
-        reason: String,
-    },
-}
-
-/// What a line asks for; nothing when it is no client's.
-pub(super) fn asked(line: &[u8]) -> Option<Result<Asked, String>> {
-    Some(match serde_json::from_slice(line).ok()? {
-        Said::Status => Ok(Asked::Status),
-        Said::SequencerRequest { msg, payload } => match msg.map(|msg| msg.parse()).transpose() {
-            Ok(id) => Ok(Asked::Request { id, payload }),
-            Err(error) => Err(format!("a SEQUENCER_REQUEST whose msg is none: {error}")),
-        },
-    })
-}
-
-/// The line that tells a client what became of its request.
-pub(super) fn told(answer: &Answer) -> String {
-    let told = match answer {
-        Answer::Acknowledged { id, seq, term, index } => {
-            Told::Acknowledged { msg: id.to_string(), seq: *seq, term: term.0, index: *index }
-        }
-        Answer::Refused { id, reason } => {
-            Told::Refused { msg: id.as_ref().map(RequestId::to_string), reason: reason.to_string() }
-        }
-        Answer::Unknown { id, reason } => Told::Unknown { msg: id.to_string(), reason: reason.to_string() },
-    };
-    let mut line = serde_json::to_string(&told).expect("an answer has text keys and plain values only");
-    line.push('\n');
-    line
-}
-
 /// Where one answer goes. Dropped unused, the client gets none.
 #[derive(Debug)]
 pub struct ReplyTo {
     lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
     place: OwnedSemaphorePermit,
+    msg_id: Option<String>,
 }
 
 impl ReplyTo {
+    /// The UUID that the client gave what it asked for, if any.
+    pub(super) fn msg_id(&self) -> Option<&str> {
+        self.msg_id.as_deref()
+    }
+
+    /// The same place, for what the client knows by this UUID.
+    pub(super) fn of(self, msg_id: Option<String>) -> Self {
+        Self { msg_id, ..self }
+    }
+
     /// Sends one line, its newline included.
     pub(super) fn send(self, line: String) {
         // The connection may be gone: then nobody waits.
@@ -115,7 +50,18 @@ pub(super) struct Client {
     lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
     places: Arc<Semaphore>,
     writing: AbortHandle,
-    following: Option<AbortHandle>,
+    following: Option<Following>,
+}
+
+/// What a client follows. However often it asks, this is one task with one open file.
+#[derive(Debug)]
+struct Following {
+    /// How often it was asked, and after which place the last time.
+    wanted: watch::Sender<(u64, u64)>,
+    /// The last time that it was caught up with.
+    caught_up: watch::Receiver<u64>,
+    failure: mpsc::Receiver<io::Error>,
+    task: AbortHandle,
 }
 
 impl Client {
@@ -128,27 +74,45 @@ impl Client {
     /// A place for one more answer, as soon as there is one.
     pub(super) async fn place(&self) -> ReplyTo {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        ReplyTo { lines: self.lines.clone(), place }
+        ReplyTo { lines: self.lines.clone(), place, msg_id: None }
     }
 
-    /// Sends every line that `follower` gives, from now on and in place of an earlier one: as fast as the client reads.
-    pub(super) fn follow(&mut self, mut follower: Follower) {
-        let (lines, places) = (self.lines.clone(), Arc::clone(&self.places));
-        let following = tokio::spawn(async move {
-            while let Some(line) = follower.next().await {
-                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-                if lines.send((line, place)).is_err() {
-                    return;
-                }
+    /// Sends every line of `feed` after the place `after`, from now on and in place of what was followed before: as fast as the client
+    /// reads.
+    pub(super) fn follow(&mut self, feed: &Feed, after: u64) {
+        if let Some(following) = &self.following {
+            return following.wanted.send_modify(|wanted| *wanted = (wanted.0 + 1, after));
+        }
+        let (wanted, asked) = watch::channel((1, after));
+        let (reached, caught_up) = watch::channel(0);
+        let (failed, failure) = mpsc::channel(1);
+        let (feed, lines, places) = (feed.clone(), self.lines.clone(), Arc::clone(&self.places));
+        let task = tokio::spawn(async move {
+            if let Err(error) = follows(feed, asked, reached, lines, places).await {
+                // Nobody listens any more when the connection has ended.
+                let _ = failed.send(error).await;
             }
         });
-        if let Some(earlier) = self.following.replace(following.abort_handle()) {
-            earlier.abort();
+        self.following = Some(Following { wanted, caught_up, failure, task: task.abort_handle() });
+    }
+
+    /// Why what the client follows cannot be read; for ever pending while it can.
+    pub(super) async fn failure(&mut self) -> io::Error {
+        let Some(following) = &mut self.following else { return std::future::pending().await };
+        match following.failure.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
         }
     }
 
-    /// Waits until every answer is written: a program may end its questions before it reads.
-    pub(super) async fn is_answered(&self) {
+    /// Waits until every answer is written, and what was there of what it follows: a program may end its questions before it reads.
+    pub(super) async fn is_answered(&mut self) {
+        if let Some(mut following) = self.following.take() {
+            let asked = following.wanted.borrow().0;
+            // An error means that the task has ended.
+            let _ = following.caught_up.wait_for(|&reached| reached >= asked).await;
+            following.task.abort();
+        }
         // Fails only when it is closed, which it never is.
         let _ = self.places.acquire_many(OPEN_MAX).await;
     }
@@ -158,7 +122,40 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.writing.abort();
         if let Some(following) = &self.following {
-            following.abort();
+            following.task.abort();
+        }
+    }
+}
+
+async fn follows(
+    feed: Feed,
+    mut asked: watch::Receiver<(u64, u64)>,
+    reached: watch::Sender<u64>,
+    lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
+    places: Arc<Semaphore>,
+) -> io::Result<()> {
+    loop {
+        let (time, after) = *asked.borrow_and_update();
+        let mut follower = feed.after(after)?;
+        // Finding the place has read from the disk.
+        tokio::task::yield_now().await;
+        loop {
+            let line = tokio::select! {
+                biased;
+                again = asked.changed() => match again {
+                    Ok(()) => break,
+                    Err(_) => return Ok(()),
+                },
+                line = follower.next() => line?,
+            };
+            let Some(line) = line else { return Ok(()) };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+            if lines.send((line, place)).is_err() {
+                return Ok(());
+            }
+            if follower.is_upto_date() {
+                reached.send_if_modified(|reached| std::mem::replace(reached, time) != time);
+            }
         }
     }
 }
@@ -182,38 +179,5 @@ async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<(S
             return;
         }
         places.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dsbench_protocol::Refusal;
-    use dsbench_wire::Term;
-
-    use super::*;
-
-    #[test]
-    fn a_question_is_read_and_anything_else_is_not_one() {
-        let line = br#"{"type":"SEQUENCER_REQUEST","msg":"alice/3","payload":"hello"}"#;
-        let id = Some("alice/3".parse().unwrap());
-        assert_eq!(asked(line), Some(Ok(Asked::Request { id, payload: "hello".to_owned() })));
-        let unnamed = asked(br#"{"type":"SEQUENCER_REQUEST","payload":""}"#);
-        assert_eq!(unnamed, Some(Ok(Asked::Request { id: None, payload: String::new() })));
-        assert_eq!(asked(br#"{"type":"STATUS"}"#), Some(Ok(Asked::Status)));
-        assert!(matches!(asked(br#"{"type":"SEQUENCER_REQUEST","msg":"a b/3","payload":"x"}"#), Some(Err(_))));
-        for other in ["", "{}", "[]", r#"{"type":"ELECTION","term":1}"#, r#"{"type":"SEQUENCER_REQUEST"}"#] {
-            assert_eq!(asked(other.as_bytes()), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn an_answer_names_its_request() {
-        let id: RequestId = "alice/3".parse().unwrap();
-        let done = Answer::Acknowledged { id: id.clone(), seq: 7, term: Term(2), index: 9 };
-        assert_eq!(told(&done), "{\"type\":\"ACKNOWLEDGED\",\"msg\":\"alice/3\",\"seq\":7,\"term\":2,\"index\":9}\n");
-        let refused = Answer::Refused { id: None, reason: Refusal::Busy };
-        assert_eq!(told(&refused), "{\"type\":\"REFUSED\",\"reason\":\"busy\"}\n");
-        let unknown = Answer::Unknown { id, reason: Refusal::Leaving };
-        assert_eq!(told(&unknown), "{\"type\":\"UNKNOWN\",\"msg\":\"alice/3\",\"reason\":\"leaving\"}\n");
     }
 }

@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use dsbench_protocol::Answer;
 use dsbench_wire::{Envelope, Message, NodeId, RequestId};
 
-use super::client;
 use crate::messages::Feed;
 
 /// What a transport must be able to write and read. One per system; it decides nothing.
@@ -19,8 +18,8 @@ pub trait Dialect: Debug + Send + Sync {
     /// # Errors
     /// Why it says nothing, as a text for the log.
     fn read(&self, line: &[u8]) -> Result<Said, String>;
-    /// The line, its newline included, that tells a client what became of its request.
-    fn told(&self, answer: &Answer) -> String;
+    /// The line, its newline included, that tells a client what became of its request, to which it had given this UUID.
+    fn told(&self, answer: &Answer, msg_id: Option<&str>) -> String;
     /// What clients can follow, in a system that has it.
     fn feed(&self) -> Option<&Feed> {
         None
@@ -45,6 +44,8 @@ pub enum Asked {
         id: Option<RequestId>,
         /// What it is.
         payload: String,
+        /// The UUID that the client knows it by, where it gave one.
+        msg_id: Option<String>,
     },
     /// To know who leads.
     Status,
@@ -53,34 +54,11 @@ pub enum Asked {
         /// The index of the last delivery that it has.
         after: u64,
     },
-}
-
-/// The sensor network's lines.
-#[derive(Debug, Clone, Copy)]
-pub struct SensorLines;
-
-impl Dialect for SensorLines {
-    fn body(&self, message: &Message) -> String {
-        serde_json::to_string(message).expect("a message has text keys and plain values only")
-    }
-
-    fn line(&self, from: &NodeId, to: &NodeId, body: &str) -> String {
-        // The envelope's own fields come first, and then the message's: the line that `dsbench_wire::encode` writes.
-        let fields = body.strip_prefix('{').unwrap_or(body);
-        format!("{{\"from\":\"{from}\",\"to\":\"{to}\",{fields}\n")
-    }
-
-    fn read(&self, line: &[u8]) -> Result<Said, String> {
-        // A node's message begins so; all others are looked at as a client's first.
-        if !line.starts_with(b"{\"from\":")
-            && let Some(asked) = client::asked(line)
-        {
-            return asked.map(Said::Asked);
-        }
-        dsbench_wire::decode(line).map(Said::Message).map_err(|error| error.to_string())
-    }
-
-    fn told(&self, answer: &Answer) -> String {
-        client::told(answer)
-    }
+    /// Something that makes no sense, as it is told at once.
+    Nonsense {
+        /// The answer, its newline included.
+        told: String,
+        /// Why it makes none, for the log.
+        reason: String,
+    },
 }

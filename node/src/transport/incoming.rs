@@ -94,12 +94,18 @@ impl Gate {
     async fn read(self, stream: TcpStream, from: SocketAddr, last_heard: Arc<AtomicU64>) {
         let (stream, write) = stream.into_split();
         let mut stream = BufReader::with_capacity(8192, stream);
-        let (mut unused, mut client) = (Some(write), None);
+        let (mut unused, mut client) = (Some(write), None::<Client>);
         let mut line = Vec::new();
         loop {
             line.clear();
             // Silence between two lines may last for ever, within one it may not.
-            match stream.fill_buf().await {
+            let more = tokio::select! {
+                more = stream.fill_buf() => more,
+                failure = failure(&mut client) => {
+                    return self.ears.refused.ignore(from, format_args!("cannot be told more: {failure}, closed"));
+                }
+            };
+            match more {
                 Ok([]) | Err(_) => break,
                 Ok(_) => {}
             }
@@ -126,20 +132,24 @@ impl Gate {
                         client = Some(Client::start(write));
                     }
                     let client = client.as_mut().expect("it was started a moment ago");
-                    if let Asked::Follow { after } = asked {
-                        match self.dialect.feed().map(|feed| feed.after(after)) {
-                            Some(Ok(follower)) => client.follow(follower),
-                            Some(Err(error)) => {
-                                return self.ears.refused.ignore(from, format_args!("cannot follow: {error}, closed"));
-                            }
-                            None => {}
-                        }
-                        continue;
-                    }
-                    let reply_to = client.place().await;
                     let heard = match asked {
-                        Asked::Request { id, payload } => Heard::Request { id, payload, reply_to },
-                        Asked::Status | Asked::Follow { .. } => Heard::Status { reply_to },
+                        Asked::Follow { after } => {
+                            if let Some(feed) = self.dialect.feed() {
+                                client.follow(feed, after);
+                            }
+                            // A buffer full of these must not keep the one thread either.
+                            tokio::task::coop::consume_budget().await;
+                            continue;
+                        }
+                        Asked::Nonsense { told, reason } => {
+                            self.ears.refused.ignore(from, reason);
+                            client.place().await.send(told);
+                            continue;
+                        }
+                        Asked::Request { id, payload, msg_id } => {
+                            Heard::Request { id, payload, reply_to: client.place().await.of(msg_id) }
+                        }
+                        Asked::Status => Heard::Status { reply_to: client.place().await },
                     };
                     self.ears.strangers.send(heard).await.is_ok()
                 }
@@ -154,7 +164,7 @@ impl Gate {
                 return;
             }
         }
-        if let Some(client) = client {
+        if let Some(mut client) = client {
             client.is_answered().await;
         }
     }
@@ -174,6 +184,14 @@ impl Gate {
             return Err(format!("a message for {} (is its address in the member list right?)", envelope.to));
         }
         Ok(said)
+    }
+}
+
+/// Why a client cannot be told more; for ever pending while it can.
+async fn failure(client: &mut Option<Client>) -> std::io::Error {
+    match client {
+        Some(client) => client.failure().await,
+        None => std::future::pending().await,
     }
 }
 

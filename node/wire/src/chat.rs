@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::refusal;
+use crate::room::Header;
 use crate::{
     ClientId, Content, Endpoint, Entry, Envelope, MAX_LINE, Message, NodeId, Peer, Position, RequestId, RoomId, Term,
     View, WireError, room,
@@ -80,8 +81,8 @@ impl TryFrom<PeerInfo> for Known {
 
     fn try_from(info: PeerInfo) -> Result<Self, Self::Error> {
         let PeerInfo { node_id, host, port, incarnation } = info;
-        let endpoint = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        Ok(Self(Peer { id: node_id.into(), endpoint: endpoint.parse()?, incarnation: incarnation.unwrap_or_default() }))
+        let endpoint = Endpoint::new(&host, port)?;
+        Ok(Self(Peer { id: node_id.into(), endpoint, incarnation: incarnation.unwrap_or_default() }))
     }
 }
 
@@ -122,21 +123,25 @@ struct Chat {
     /// Absent where the payload names no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room_id: Option<RoomId>,
+    /// What else its header says.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    header: String,
     payload: String,
 }
 
 impl Chat {
     fn of(id: &RequestId, payload: &str) -> Self {
-        let (room_id, payload) = match room::named(payload) {
-            Some((room, text)) => (Some(room), text),
-            None => (None, payload),
+        let (room_id, header, payload) = match room::named(payload) {
+            Some((header, text)) => (Some(header.room.clone()), header.extras(), text),
+            None => (None, String::new(), payload),
         };
-        Self { client: id.client.clone(), serial: id.serial, room_id, payload: payload.to_owned() }
+        Self { client: id.client.clone(), serial: id.serial, room_id, header, payload: payload.to_owned() }
     }
 
     fn parts(self) -> (RequestId, Arc<str>) {
-        let payload = match &self.room_id {
-            Some(room) => room::payload(room, &self.payload),
+        let payload = match self.room_id {
+            // Another header than this node's own words is nobody's.
+            Some(room) => Header::with_extras(room.clone(), &self.header).unwrap_or(room.into()).payload(&self.payload),
             None => self.payload,
         };
         (RequestId { client: self.client, serial: self.serial }, payload.into())
@@ -491,11 +496,12 @@ pub fn is_uuid(text: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "SEQ_CHAT")]
 pub struct Delivery {
-    /// Who asked for it: a person's client, or a node for the person at it.
+    /// Who spoke: a person's client, or a node for the person at it. In JSON a number where it is one, as documented.
+    #[serde(with = "sender")]
     pub sender_id: ClientId,
     /// The term of its entry. Of one room, (term, `seq_no`) is unique for ever.
     pub term: u64,
-    /// See [`msg_id`].
+    /// What its client gave it, or else see [`msg_id`].
     pub msg_id: String,
     /// Its number in its room, from 1 without a gap.
     pub seq_no: u64,
@@ -503,10 +509,80 @@ pub struct Delivery {
     pub room_id: RoomId,
     /// Its place in the order of all rooms together, with gaps.
     pub index: u64,
-    /// The number that its sender gave it.
+    /// The view in which it was delivered: the same on every node, where a majority decides.
+    #[serde(default)]
+    pub view: u64,
+    /// In whose name it was asked for, where that is another than `sender_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientId>,
+    /// The number of the request.
     pub serial: u64,
     /// What it says.
     pub payload: Arc<str>,
+}
+
+impl Delivery {
+    /// What was done for the request `id` with this header.
+    #[must_use]
+    pub fn new(id: &RequestId, header: Header, (term, seq_no, index): (Term, u64, u64), payload: Arc<str>) -> Self {
+        let sender_id = header.sender.unwrap_or_else(|| {
+            // A node that came later adds to its name which life of it this is.
+            let person = person(&id.client);
+            let node = person.parse::<u64>().ok().filter(|number| number.to_string() == person);
+            node.and_then(|_| person.parse().ok()).unwrap_or_else(|| id.client.clone())
+        });
+        Self {
+            client: (id.client != sender_id).then(|| id.client.clone()),
+            sender_id,
+            term: term.0,
+            msg_id: header.msg_id.map_or_else(|| msg_id(id), |given| given.to_string()),
+            seq_no,
+            room_id: header.room,
+            index,
+            view: 0,
+            serial: id.serial,
+            payload,
+        }
+    }
+
+    /// The same, delivered in this view.
+    #[must_use]
+    pub fn in_view(self, view: u64) -> Self {
+        Self { view, ..self }
+    }
+
+    /// The request that was done.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        let client = self.client.as_ref().unwrap_or(&self.sender_id).clone();
+        RequestId { client, serial: self.serial }
+    }
+}
+
+/// A name that is a number is one in JSON.
+mod sender {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::ClientId;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Sender {
+        Number(u64),
+        Name(ClientId),
+    }
+
+    pub(super) fn serialize<S: Serializer>(sender: &ClientId, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = sender.as_str().parse::<u64>().ok().filter(|number| number.to_string() == sender.as_str());
+        number.map_or_else(|| Sender::Name(sender.clone()), Sender::Number).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ClientId, D::Error> {
+        match Sender::deserialize(deserializer)? {
+            Sender::Name(name) => Ok(name),
+            Sender::Number(number) => number.to_string().parse().map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 /// What people see of a sender's name: without the eight digits that tell its lives apart.
@@ -573,20 +649,29 @@ mod tests {
 
     #[test]
     fn a_delivery_has_the_documented_fields() {
-        let said = Delivery {
-            sender_id: "alice".parse().unwrap(),
-            term: 2,
-            msg_id: msg_id(&id("alice/7")),
-            seq_no: 42,
-            room_id: RoomId::default(),
-            index: 50,
-            serial: 7,
-            payload: "Hello, world!".into(),
-        };
+        let said = Delivery::new(&id("alice/7"), Header::default(), (Term(2), 42, 50), "Hello, world!".into());
         let line = delivery(&said);
         assert!(line.starts_with("{\"type\":\"SEQ_CHAT\",\"sender_id\":\"alice\",\"term\":2,\"msg_id\":\""), "{line}");
         assert!(line.contains("\"seq_no\":42,\"room_id\":\"general\","), "{line}");
         assert_eq!(serde_json::from_str::<Delivery>(&line).unwrap(), said);
+    }
+
+    #[test]
+    fn what_a_client_says_of_itself_comes_back_as_it_went_in() {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000";
+        let header = Header { sender: Some("1".parse().unwrap()), ..Header::default() };
+        let said = Delivery::new(&id(&format!("{uuid}/1")), header, (Term(2), 42, 50), "hi".into());
+        let line = delivery(&said);
+        assert!(line.contains(&format!("\"sender_id\":1,\"term\":2,\"msg_id\":\"{uuid}\"")), "{line}");
+        assert_eq!(serde_json::from_str::<Delivery>(&line).unwrap(), said);
+        assert_eq!(said.request(), id(&format!("{uuid}/1")));
+        let header = Header { msg_id: Some(uuid.into()), ..Header::default() };
+        let said = Delivery::new(&id("alice/3"), header, (Term(2), 42, 50), "hi".into());
+        assert_eq!((said.sender_id.as_str(), said.msg_id.as_str(), said.client), ("alice", uuid, None));
+        for (client, sender) in [("2", "2"), ("2.f8618c83", "2"), ("alice.f8618c83", "alice.f8618c83"), ("02", "02")] {
+            let said = Delivery::new(&id(&format!("{client}/1")), Header::default(), (Term(2), 1, 5), "hi".into());
+            assert_eq!((said.sender_id.as_str(), said.request().client.as_str()), (sender, client));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_invisible;
+
 /// A host (name, IPv4 address, or IPv6 address in brackets) and a port. Names are looked up at each dial, not before.
 ///
 /// On the wire it is its text. A host from outside is bounded and cannot forge a log line.
@@ -30,6 +32,15 @@ impl Endpoint {
     /// The longest host, in bytes: that of a DNS name.
     pub const HOST_MAX: usize = 253;
 
+    /// A host, an IPv6 address with or without its brackets, and a port.
+    ///
+    /// # Errors
+    /// When the host is none, or the port is 0.
+    pub fn new(host: &str, port: u16) -> Result<Self, EndpointError> {
+        let is_bare = host.contains(':') && !host.starts_with('[');
+        if is_bare { format!("[{host}]:{port}") } else { format!("{host}:{port}") }.parse()
+    }
+
     /// The host, an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -50,7 +61,7 @@ impl FromStr for Endpoint {
         let shape = || EndpointError::Shape(text.chars().take(300).collect::<String>().escape_debug().to_string());
         let (host, port) = text.rsplit_once(':').ok_or_else(shape)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let allowed = |c: char| c.is_alphanumeric() && !is_invisible(c) || matches!(c, '.' | '-' | '_');
         let host = match bracketed {
             Some(host) if host.parse::<std::net::Ipv6Addr>().is_ok() => host,
             None if !host.is_empty() && host.len() <= Self::HOST_MAX && host.chars().all(allowed) => host,
@@ -99,8 +110,30 @@ mod tests {
     }
 
     #[test]
+    fn a_host_and_a_port_are_an_address() {
+        for (host, text) in [("localhost", "localhost:80"), ("::1", "[::1]:80"), ("[::1]", "[::1]:80")] {
+            assert_eq!(Endpoint::new(host, 80).unwrap().to_string(), text);
+        }
+        for (host, port) in [("a:b", 80), ("a b", 80), ("", 80), ("localhost", 0), ("[localhost", 80)] {
+            assert!(Endpoint::new(host, port).is_err(), "{host}");
+        }
+    }
+
+    #[test]
     fn what_is_not_an_address_is_refused_with_its_reason() {
-        for text in ["", "7001", ":7001", "::1:7001", "[peer]:1", "a b:1", "http://a:1", "a\nb:1"] {
+        for text in [
+            "",
+            "7001",
+            ":7001",
+            "::1:7001",
+            "[peer]:1",
+            "a b:1",
+            "http://a:1",
+            "a\nb:1",
+            "a\u{200b}b:1",
+            "a\u{202e}b:1",
+            "a\u{3164}b:1",
+        ] {
             assert!(matches!(text.parse::<Endpoint>(), Err(EndpointError::Shape(_))), "{text}");
         }
         for text in ["a:", "a:0", "a:65536", "a:http"] {

@@ -19,6 +19,7 @@ mod message;
 mod node_id;
 mod request;
 pub mod room;
+mod text;
 mod view;
 
 pub use codec::{MAX_LINE, WireError, decode, encode};
@@ -28,4 +29,5 @@ pub use message::{Documented, Envelope, Message, Position, Term};
 pub use node_id::{IdError, NodeId};
 pub use request::{ClientId, RequestId, RequestIdError};
 pub use room::{RoomError, RoomId};
+pub use text::is_invisible;
 pub use view::{Peer, View};

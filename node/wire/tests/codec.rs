@@ -46,6 +46,14 @@ fn text() -> impl Strategy<Value = Arc<str>> {
             let room: RoomId = name.parse().expect("the pattern is a room's");
             room::payload(&room, &text)
         }),
+        ("[a-z#]{1,64}", prop::option::of("[!-~]{1,96}"), any::<bool>(), any::<String>()).prop_map(
+            |(name, sender, named, text)| {
+                let room = name.parse().expect("the pattern is a room's");
+                let sender = sender.map(|sender| sender.parse().expect("the pattern is a client's"));
+                let msg_id = named.then(|| "550e8400-e29b-41d4-a716-446655440000".into());
+                room::Header { room, sender, msg_id }.payload(&text)
+            }
+        ),
     ]
     .prop_map(Arc::from)
 }

@@ -18,6 +18,8 @@ pub(super) struct Attempt {
     number: u32,
     /// How often in a row a higher node said OK, and nobody led afterwards.
     empty_promises: u32,
+    /// How often its stages have begun again, because this node stood still.
+    restarts: u32,
 }
 
 /// How far it has come. Every stage but the first ends by `Timer::Election` at the latest.
@@ -39,6 +41,9 @@ enum Stage {
 /// After so many promises of higher nodes that led to nothing a node stands in spite of them: they may be able to reach it
 /// and yet no majority.
 const PATIENCE_WITH_PROMISES: u32 = 2;
+
+/// So often an attempt waits anew after a standstill. On a machine that is always late, it would wait for ever.
+const RESTARTS_MAX: u32 = 3;
 
 impl<M: Machine> Replica<M> {
     /// How long a node listens, after its start, before it looks for a leader.
@@ -69,6 +74,7 @@ impl<M: Machine> Replica<M> {
     fn retry_election(&mut self, reason: Reason, cx: &mut Cx<'_, Self>) {
         self.attempt.stage = Stage::Resting;
         self.attempt.number += 1;
+        self.attempt.restarts = 0;
         cx.event(Event::ElectionRetried { term: self.contested(), attempt: self.attempt.number, reason });
         // It may have been removed without knowing it.
         self.ask_to_be_let_in(cx);
@@ -368,8 +374,12 @@ impl<M: Machine> Replica<M> {
 
     /// After a standstill of its own: the others had no time to answer.
     pub(super) fn restart_stage(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.attempt.restarts >= RESTARTS_MAX {
+            return;
+        }
+        self.attempt.restarts += 1;
         match (&self.attempt.stage, &self.leader) {
-            (Stage::Resting, Some(_)) => {}
+            (Stage::Resting, Some(_)) => self.attempt.restarts = 0,
             (Stage::Resting, None) => self.wait_for_leader(cx),
             (Stage::Challenging, _) => cx.arm(Timer::Election, self.config.election_timeout),
             (Stage::Deferring, _) => cx.arm(Timer::Election, 2 * self.config.election_timeout),

@@ -135,6 +135,11 @@ impl Stage {
                 let (_, &at) = timers.unwrap_or_else(|| panic!("{name} is not armed:\n{}", self.played));
                 self.fire_until(at);
             }
+            ["stalled", span] => {
+                let span = duration(span);
+                self.now += span;
+                self.call(|sensor, cx| sensor.stalled(span, cx));
+            }
             [span] => self.fire_until(self.now + duration(span)),
             [from, kind, ref fields @ ..] => {
                 let message = self.message(from, kind, fields);

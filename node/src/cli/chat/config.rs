@@ -50,6 +50,8 @@ pub(super) struct ConfigFile {
     takeover: Option<String>,
     bootstrap: Option<bool>,
     expect: Option<usize>,
+    checkpoint_every: Option<u64>,
+    retain: Option<u64>,
 }
 
 /// Options that replace what the file says.
@@ -67,8 +69,8 @@ pub(super) struct Knobs {
     #[arg(long = "seed", value_name = "ID:HOST:PORT")]
     seeds: Vec<Seed>,
 
-    /// The host under which others reach this node, if that is not --host (containers, NAT)
-    #[arg(long, value_name = "HOST")]
+    /// The host under which others reach this node, if that is not --host (containers, NAT), and its port there, if that is another
+    #[arg(long, value_name = "HOST[:PORT]")]
     advertise: Option<String>,
 
     /// Time between two heartbeats of the leader, in milliseconds [default: 800]
@@ -102,6 +104,15 @@ pub(super) struct Knobs {
     /// Found the chat with the first N nodes that find each other
     #[arg(long, value_name = "N")]
     expect: Option<usize>,
+
+    /// After how many entries the state is saved, so that a restart need not go through them again [default: 10000]
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+
+    /// Entries that stay although the saved state covers them, for nodes that were away; who was away for longer gets the messages from
+    /// the message logs [default: 10000]
+    #[arg(long, value_name = "N")]
+    retain: Option<u64>,
 }
 
 /// Why a configuration makes no sense.
@@ -134,6 +145,8 @@ pub(super) enum SettingsError {
     NowhereToReach(String),
     #[error("{0} is no range of ports: expected first-last, such as 6001-6010")]
     PortRange(String),
+    #[error("checkpoint_every must be at least 1")]
+    NoCheckpoint,
     #[error(transparent)]
     Knobs(#[from] ConfigError),
 }
@@ -146,6 +159,8 @@ pub(super) struct Settings {
     pub(super) listen: Endpoint,
     pub(super) advertise: Endpoint,
     pub(super) log_dir: PathBuf,
+    /// Entries that stay in the record log although a checkpoint covers them.
+    pub(super) retain: u64,
 }
 
 /// What a configuration without seeds means.
@@ -188,6 +203,8 @@ impl ConfigFile {
         replace(&mut self.takeover, knobs.takeover);
         replace(&mut self.bootstrap, knobs.bootstrap.then_some(true));
         replace(&mut self.expect, knobs.expect);
+        replace(&mut self.checkpoint_every, knobs.checkpoint_every);
+        replace(&mut self.retain, knobs.retain);
         if !knobs.seeds.is_empty() {
             self.seed_nodes = knobs.seeds;
         }
@@ -202,7 +219,7 @@ impl ConfigFile {
         let listen = place("host and port", &host, port)?;
         let contacts = contacts(node_id, &self.seed_nodes)?;
         let advertise = match &self.advertise {
-            Some(host) => place("advertise", host, port)?,
+            Some(text) => advertised(text, port)?,
             None if is_everywhere(&listen) => {
                 let host = reached_at(&contacts).ok_or(SettingsError::NowhereToReach(host))?;
                 place("advertise", &host, port)?
@@ -229,11 +246,16 @@ impl ConfigFile {
             heartbeat_interval: time(self.heartbeat_interval_ms, 800),
             heartbeat_timeout: time(self.leader_timeout_ms, 2500),
             election_timeout: time(self.election_timeout_ms, 1000),
+            checkpoint_every: self.checkpoint_every.unwrap_or(10_000),
             ..Config::new(advertise.clone(), founding)
         };
         config.validate()?;
         let log_dir = self.log_dir.unwrap_or_else(|| PathBuf::from("data/logs"));
-        Ok(Settings { me: number(node_id), config, listen, advertise, log_dir })
+        let retain = self.retain.unwrap_or(10_000);
+        if config.checkpoint_every == 0 {
+            return Err(SettingsError::NoCheckpoint);
+        }
+        Ok(Settings { me: number(node_id), config, listen, advertise, log_dir, retain })
     }
 }
 
@@ -242,8 +264,16 @@ pub(super) fn number(id: u64) -> NodeId {
 }
 
 fn place(key: &'static str, host: &str, port: u16) -> Result<Endpoint, SettingsError> {
-    let text = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    text.parse().map_err(|source| SettingsError::Place { key, source })
+    Endpoint::new(host, port).map_err(|source| SettingsError::Place { key, source })
+}
+
+/// A host, or a host and a port where that is another one than this node listens on.
+fn advertised(text: &str, port: u16) -> Result<Endpoint, SettingsError> {
+    let is_bare = !text.contains(':') || text.ends_with(']') || text.parse::<std::net::Ipv6Addr>().is_ok();
+    if is_bare {
+        return place("advertise", text, port);
+    }
+    text.parse().map_err(|source| SettingsError::Place { key: "advertise", source })
 }
 
 fn choice<T>(key: &'static str, given: Option<&str>, usual: T) -> Result<T, SettingsError>
@@ -328,6 +358,15 @@ mod tests {
         assert_eq!(anywhere.advertise.to_string(), "127.0.0.1:5003", "as the seeds see it");
         let said = settings(&format!("advertise = \"chat_node3\"\n{THREE}")).unwrap();
         assert_eq!(said.advertise.to_string(), "chat_node3:5003");
+        for (advertise, reached) in [
+            ("gateway:15003", "gateway:15003"),
+            ("[::1]:15003", "[::1]:15003"),
+            ("::1", "[::1]:5003"),
+            ("[::1]", "[::1]:5003"),
+        ] {
+            let said = settings(&format!("advertise = \"{advertise}\"\n{THREE}")).unwrap();
+            assert_eq!((said.advertise.to_string().as_str(), said.listen.port()), (reached, 5003));
+        }
     }
 
     #[test]
@@ -354,6 +393,8 @@ mod tests {
             ("node_id = 3\nprot = 5003".to_owned(), "unknown field `prot`"),
             ("node_id = 3\nport = 5003\nexpect = 0".to_owned(), "at least one node"),
             (alone("expect = 3"), "exclude each other"),
+            (alone("checkpoint_every = 0"), "at least 1"),
+            (alone("advertise = \"a:0\""), "advertise: `0` is not a port"),
             (alone("host = \"a b\""), "host and port: `a b:5003` is not an address"),
             (alone("quorum = \"most\""), "quorum: \"most\" is none of majority, none"),
             (alone("takeover = \"never\""), "takeover: \"never\" is none of bully, sticky"),

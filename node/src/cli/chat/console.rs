@@ -1,17 +1,18 @@
-//! What a person can ask of a chat node, and what becomes of its deliveries: each goes into the message log.
+//! What a person can ask of a chat node.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use dsbench_protocol::{Answer, Chat, Event, Machine, Rooms};
-use dsbench_wire::chat::{self, Delivery};
-use dsbench_wire::{Endpoint, NodeId, Peer, RoomId, View, room};
+use dsbench_protocol::{Answer, Chat, Event, Rooms};
+use dsbench_wire::{Endpoint, NodeId, RoomId, chat, room};
 use serde::Serialize;
 
 use super::Role;
+use super::keeping::Keeper;
+use crate::cli::group::{self, by_priority, everybody, list, view};
 use crate::emit::{Escaped, Log};
-use crate::messages::{MessageLog, MessageLogError};
-use crate::runtime::{Console, Reply};
+use crate::runtime::{Console, Reply, Saying};
 use crate::storage::StorageError;
 use crate::transport::Traffic;
 
@@ -30,13 +31,18 @@ const PEER_HELP: &str = "\
 /quit       leave gracefully, as Ctrl-C, Ctrl-D and SIGTERM do
 What begins with no slash is sent to the room.";
 
-/// Answers from what the core knows.
+/// Rooms in a status line.
+const ROOMS_SHOWN: usize = 32;
+/// Rooms in what a client is told, so that it is one line.
+const ROOMS_TOLD: usize = 128;
+
+/// Answers from what the core knows, and keeps what it tells.
 #[derive(Debug)]
 pub(super) struct ChatConsole {
     me: NodeId,
     place: Endpoint,
     role: Role,
-    messages: MessageLog,
+    keeper: Keeper,
     room: RefCell<RoomId>,
     log: Log,
     /// Where a person at a terminal chats, apart from the log.
@@ -67,7 +73,9 @@ struct Introduction<'a> {
     term: u64,
     leader: Option<PeerInfo>,
     nodes: Vec<Member>,
-    rooms: std::collections::BTreeMap<&'a str, u64>,
+    /// Those that spoke last.
+    rooms: BTreeMap<&'a str, u64>,
+    rooms_total: usize,
     delivered: u64,
 }
 
@@ -75,28 +83,31 @@ impl ChatConsole {
     pub(super) fn new(
         (me, place): (NodeId, Endpoint),
         role: Role,
-        messages: MessageLog,
+        keeper: Keeper,
         log: Log,
         screen: Option<Log>,
     ) -> Self {
-        Self { me, place, role, messages, room: RefCell::default(), log, screen }
+        Self { me, place, role, keeper, room: RefCell::default(), log, screen }
     }
 
-    fn role(&self, chat: &Chat) -> &'static str {
-        match chat.leader() {
-            Some(leader) if *leader == self.me => "leader",
-            Some(_) => "follower",
-            None if chat.is_member() => "electing",
-            None => "joining",
+    /// The rooms that spoke last with their last numbers, at most so many, and how many rooms there are.
+    fn rooms<'a>(&'a self, chat: &'a Chat, count: usize) -> (Vec<(&'a RoomId, u64)>, usize) {
+        match self.keeper.classroom_rooms() {
+            Some(rooms) => {
+                let mut latest: Vec<_> = rooms.iter().map(|(room, &last)| (room, last)).collect();
+                latest.sort_by_key(|&(_, last)| std::cmp::Reverse(last));
+                latest.truncate(count);
+                (latest, rooms.len())
+            }
+            None => (chat.machine().latest(count), chat.machine().len()),
         }
     }
 
     fn status(&self, chat: &Chat, traffic: Traffic) -> String {
-        let role = self.role(chat);
+        let role = group::role(&self.me, chat);
         let term = chat.term();
         let leader = chat.leader().map_or("none", NodeId::as_str);
-        let members: Vec<&str> = by_priority(view(chat)).into_iter().map(|peer| peer.id.as_str()).collect();
-        let members = if members.is_empty() { "none".to_owned() } else { members.join(",") };
+        let members = list(by_priority::<Rooms>(view(chat)).into_iter().map(|peer| &peer.id));
         let Traffic { connected, ignored, dropped } = traffic;
         let (id, last, committed) = (view(chat).id, chat.last().index, chat.committed());
         let (delivered, seq, open) = (chat.delivered(), chat.seq(), chat.open_requests());
@@ -106,22 +117,20 @@ impl ChatConsole {
              dropped={dropped} view={id} last={last} committed={committed} delivered={delivered} seq={seq} open={open} \
              room={room} rooms="
         );
-        for (n, (room, last)) in chat.machine().iter().enumerate() {
+        let (mut rooms, total) = self.rooms(chat, ROOMS_SHOWN);
+        rooms.sort_unstable();
+        for (n, (room, last)) in rooms.iter().enumerate() {
             // A string takes everything.
             let _ = write!(status, "{}{room}:{last}", if n == 0 { "" } else { "," });
+        }
+        if total > rooms.len() {
+            let _ = write!(status, ",+{}", total - rooms.len());
         }
         status
     }
 
     fn nodes(&self, chat: &Chat) -> String {
-        let view = view(chat);
-        let mut told = format!("view={}", view.id);
-        let learners = view.learners.values().map(|peer| (peer, "learner"));
-        for (peer, what) in by_priority(view).into_iter().map(|peer| (peer, "member")).chain(learners) {
-            let leads = if chat.leader() == Some(&peer.id) { " leads" } else { "" };
-            let _ = write!(told, "\n  {} {} {what}{leads}", peer.id, peer.endpoint);
-        }
-        told
+        group::listed(format!("view={}", view(chat).id), chat)
     }
 
     fn change_room(&self, name: &str) -> String {
@@ -171,56 +180,49 @@ impl ChatConsole {
         let place = if *peer == self.me { &self.place } else { &view(chat).peer(peer)?.endpoint };
         Some(info(peer, place))
     }
-
-    /// What a person at a terminal sees.
-    fn shown(event: &Event) -> Option<String> {
-        Some(match event {
-            Event::Delivered { seq, id, room, text, .. } => {
-                let room = room.clone().unwrap_or_default();
-                format!("[{room} #{seq}] {}: {}", chat::person(&id.client), Escaped(text))
-            }
-            Event::BecameLeader { term, .. } => format!("* this peer leads (term {term})"),
-            Event::ReceivedCoordinator { leader, term } | Event::Follows { leader, term } => {
-                format!("* {leader} leads (term {term})")
-            }
-            Event::Failed { peer, .. } => format!("* {peer} is gone"),
-            Event::Left { peer, .. } => format!("* {peer} has left"),
-            Event::ViewChange { view, .. } => {
-                let peers: Vec<&str> = by_priority(view).into_iter().map(|peer| peer.id.as_str()).collect();
-                format!("* in the chat: {}", peers.join(", "))
-            }
-            Event::Answered(answer @ (Answer::Refused { .. } | Answer::Unknown { .. })) => format!("! {answer}"),
-            _ => return None,
-        })
-    }
 }
 
 impl Console<Chat> for ChatConsole {
-    fn told(&mut self, event: &Event) {
-        match event {
-            Event::Delivered { seq, term, index, id, room, text, .. } => self.messages.append(&Delivery {
-                sender_id: id.client.clone(),
-                term: term.0,
-                msg_id: chat::msg_id(id),
-                seq_no: *seq,
-                room_id: room.clone().unwrap_or_default(),
-                index: *index,
-                serial: id.serial,
-                payload: text.clone(),
-            }),
-            // The word that the documentation tells people to look for.
-            Event::BecameLeader { term, .. } => self.log.info(format_args!("LEADER node={} term={term}", self.me)),
-            _ => {}
-        }
+    fn decided(&mut self, event: &Event) {
+        self.keeper.decided(event);
+    }
+
+    fn told(&mut self, event: &Event) -> Saying {
+        let saying = match event {
+            Event::Delivered { .. } => self.keeper.told(event),
+            Event::BecameLeader { term, .. } => {
+                // The word that the documentation tells people to look for.
+                self.log.info(format_args!("LEADER node={} term={term}", self.me));
+                Saying::Plain
+            }
+            // The names that the chat documents.
+            Event::NewPeerRequest { .. } => Saying::Words(event.to_string().replacen("NEW_PEER_REQUEST", "JOIN", 1)),
+            Event::AddedToNetwork { .. } => {
+                Saying::Words(event.to_string().replacen("ADDED TO NETWORK", "JOIN_ACK", 1))
+            }
+            // Without it, nobody could tell why the numbers jump.
+            Event::Installed { .. } => Saying::Sure,
+            _ => Saying::Plain,
+        };
         if let Some(screen) = &self.screen
-            && let Some(shown) = Self::shown(event)
+            && saying != Saying::Nothing
+            && let Some(shown) = shown(event)
         {
             screen.answer(shown);
         }
+        saying
     }
 
-    fn is_sure(&self, event: &Event) -> bool {
-        matches!(event, Event::Delivered { .. })
+    fn caught_up(&mut self, chat: &Chat) {
+        self.keeper.is_whole(chat.delivered());
+    }
+
+    fn lets_go(&mut self, index: u64) {
+        self.keeper.is_whole(index);
+    }
+
+    async fn settles(&mut self, chat: &Chat) {
+        self.keeper.settles(&self.me, chat).await;
     }
 
     fn command(&self, line: &str, chat: &Chat, traffic: Traffic) -> Reply {
@@ -240,30 +242,23 @@ impl Console<Chat> for ChatConsole {
     }
 
     fn failure(&mut self) -> Option<StorageError> {
-        Some(match self.messages.failure()? {
-            MessageLogError::Io { action, path, source } => StorageError::Io { action, path, source },
-            MessageLogError::Damaged { path } => {
-                let reason = "it does not end with a message".to_owned();
-                StorageError::Damaged { path, offset: 0, reason }
-            }
-        })
+        self.keeper.failure()
     }
 
     fn introduction(&self, chat: &Chat) -> String {
         let leader = chat.leader();
-        let view = view(chat);
-        let members = by_priority(view).into_iter().map(|peer| (peer, "member"));
-        let learners = view.learners.values().map(|peer| (peer, "learner"));
+        let (rooms, rooms_total) = self.rooms(chat, ROOMS_TOLD);
         let introduction = Introduction {
             r#type: "STATUS",
             node_id: number(&self.me),
-            role: self.role(chat),
+            role: group::role(&self.me, chat),
             term: chat.term().0,
             leader: leader.and_then(|leader| self.place_of(leader, chat)),
-            nodes: (members.chain(learners))
+            nodes: everybody::<Rooms>(view(chat))
                 .map(|(peer, role)| Member { place: info(&peer.id, &peer.endpoint), role })
                 .collect(),
-            rooms: chat.machine().iter().map(|(room, last)| (room.as_str(), last)).collect(),
+            rooms: rooms.into_iter().map(|(room, last)| (room.as_str(), last)).collect(),
+            rooms_total,
             delivered: chat.delivered(),
         };
         serde_json::to_string(&introduction).expect("an introduction has text keys and plain values only")
@@ -279,24 +274,36 @@ fn number(id: &NodeId) -> serde_json::Value {
     id.as_str().parse::<u64>().map_or_else(|_| id.as_str().into(), Into::into)
 }
 
-/// The committed view; before there is one, who is known to be a founder.
-fn view(chat: &Chat) -> &View {
-    let committed = chat.committed_view();
-    if committed.members.is_empty() { chat.view() } else { committed }
-}
-
-/// The members, the one of the highest priority first.
-fn by_priority(view: &View) -> Vec<&Peer> {
-    let mut members: Vec<&Peer> = view.members.values().collect();
-    members.sort_by(|a, b| Rooms::priority(&b.id).cmp(&Rooms::priority(&a.id)));
-    members
+/// What a person at a terminal sees.
+pub(super) fn shown(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Delivered { seq, id, room, text, .. } => {
+            let room = room.clone().unwrap_or_default().room;
+            format!("[{room} #{seq}] {}: {}", chat::person(&id.client), Escaped(text))
+        }
+        Event::BecameLeader { term, .. } => format!("* this peer leads (term {term})"),
+        Event::ReceivedCoordinator { leader, term } | Event::Follows { leader, term } => {
+            format!("* {leader} leads (term {term})")
+        }
+        Event::Failed { peer, .. } => format!("* {peer} is gone"),
+        Event::Left { peer, .. } => format!("* {peer} has left"),
+        Event::ViewChange { view, .. } => {
+            let peers: Vec<&str> = by_priority::<Rooms>(view).into_iter().map(|peer| peer.id.as_str()).collect();
+            format!("* in the chat: {}", peers.join(", "))
+        }
+        Event::Answered(answer @ (Answer::Refused { .. } | Answer::Unknown { .. })) => format!("! {answer}"),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use dsbench_protocol::{Config, Founding};
+    use dsbench_protocol::{Config, Founding, Quorum};
+    use dsbench_wire::chat::Delivery;
+    use dsbench_wire::room::Header;
 
     use super::*;
+    use crate::messages::MessageLog;
 
     const TRAFFIC: Traffic = Traffic { connected: 2, ignored: 1, dropped: 0 };
 
@@ -305,8 +312,10 @@ mod tests {
         let chat = Chat::new(Config::new(place.clone(), Founding::Bootstrap)).unwrap();
         let me: NodeId = "1".parse().unwrap();
         let log = Log::to(me.clone(), None::<std::fs::File>, None).unwrap();
-        let (messages, _) = MessageLog::open(&scratch.path().join("node1.jsonl"), false).unwrap();
-        (ChatConsole::new((me, place), role, messages, log, None), chat)
+        let path = scratch.path().join("node1.jsonl");
+        let (messages, _) = MessageLog::open(&path, scratch.path(), Quorum::Majority, false).unwrap();
+        let keeper = Keeper::new(messages, false, log.clone(), None);
+        (ChatConsole::new((me, place), role, keeper, log, None), chat)
     }
 
     #[test]
@@ -341,6 +350,27 @@ mod tests {
     }
 
     #[test]
+    fn however_many_rooms_there_are_what_a_client_is_told_is_one_line() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (mut console, chat) = console(Role::Node, &scratch);
+        let path = scratch.path().join("classroom.jsonl");
+        let records = tempfile::tempdir().unwrap();
+        let (messages, _) = MessageLog::open(&path, records.path(), Quorum::None, false).unwrap();
+        console.keeper = Keeper::new(messages, true, console.log.clone(), None);
+        for seq in 1..=3000 {
+            let room: RoomId = format!("{}{seq:04}", "\"".repeat(60)).parse().unwrap();
+            let text = "hello".into();
+            let (id, term, room) = ("alice/3".parse().unwrap(), dsbench_wire::Term(2), Some(Header::from(room)));
+            console.told(&Event::Delivered { seq, term, index: seq, id, view: 1, room, text });
+        }
+        let introduction = console.introduction(&chat);
+        assert!(introduction.len() < dsbench_wire::MAX_LINE, "{}", introduction.len());
+        assert!(introduction.contains("3000\":3000") && introduction.contains("\"rooms_total\":1024"));
+        let Reply::Answer(status) = console.command("status", &chat, TRAFFIC) else { panic!("an answer") };
+        assert!(status.ends_with(",+992"), "{status}");
+    }
+
+    #[test]
     fn every_delivery_is_kept_once() {
         let scratch = tempfile::tempdir().unwrap();
         let (mut console, _) = console(Role::Node, &scratch);
@@ -350,7 +380,7 @@ mod tests {
             index: seq + 1,
             id: "alice/3".parse().unwrap(),
             view: 1,
-            room: Some(RoomId::default()),
+            room: Some(Header::default()),
             text: "hello".into(),
         };
         for seq in [1, 2, 2, 1, 3] {

@@ -49,11 +49,7 @@ pub(super) async fn peers(
     loop {
         let mut found = BTreeMap::new();
         for port in (range.first..=range.last).filter(|&port| port != listen.port()) {
-            let text = match listen.host() {
-                host if host.contains(':') => format!("[{host}]:{port}"),
-                host => format!("{host}:{port}"),
-            };
-            let Ok(place) = text.parse::<Endpoint>() else { continue };
+            let Ok(place) = Endpoint::new(listen.host(), port) else { continue };
             if let Ok(Some(id)) = timeout(PATIENCE, asks(&place)).await {
                 log.info(format_args!("found peer={id} address={place}"));
                 found.insert(id, place);

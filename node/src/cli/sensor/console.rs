@@ -1,15 +1,15 @@
 //! What a person can ask of a sensor peer.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write as _;
 
-use dsbench_protocol::{Event, Ranking, Sensor};
-use dsbench_wire::{NodeId, Peer, View};
+use dsbench_protocol::{Event, Sensor, Sequencer};
+use dsbench_wire::{NodeId, View};
 use serde::Serialize;
 
 use super::options::reading_time;
+use crate::cli::group::{self, by_priority, list, view};
 use crate::emit::Escaped;
-use crate::runtime::{Console, Reply};
+use crate::runtime::{Console, Reply, Saying};
 use crate::transport::{Address, Traffic};
 
 const HELP: &str = "\
@@ -60,17 +60,8 @@ impl SensorConsole {
         Self { me, endpoint, trouble: BTreeMap::new(), deliveries: VecDeque::with_capacity(REMEMBERED) }
     }
 
-    fn role(&self, sensor: &Sensor) -> &'static str {
-        match sensor.leader() {
-            Some(leader) if *leader == self.me => "leader",
-            Some(_) => "follower",
-            None if sensor.is_member() => "electing",
-            None => "joining",
-        }
-    }
-
     fn status(&self, sensor: &Sensor, traffic: Traffic) -> String {
-        let role = self.role(sensor);
+        let role = group::role(&self.me, sensor);
         let term = sensor.term();
         let leader = sensor.leader().map_or("none", NodeId::as_str);
         let view = view(sensor);
@@ -92,14 +83,8 @@ impl SensorConsole {
 
     fn members(&self, sensor: &Sensor) -> String {
         let view = view(sensor);
-        let mut told = format!("view={} orderedPeerList={}", view.id, ordered_peer_list(view));
-        let learners = view.learners.values().map(|peer| (peer, "learner"));
-        for (peer, what) in by_priority(view).into_iter().map(|peer| (peer, "member")).chain(learners) {
-            let leads = if sensor.leader() == Some(&peer.id) { " leads" } else { "" };
-            // A string takes everything.
-            let _ = write!(told, "\n  {} {} {what}{leads}", peer.id, peer.endpoint);
-        }
-        told
+        let head = format!("view={} orderedPeerList={}", view.id, ordered_peer_list(view));
+        group::listed(head, sensor)
     }
 
     fn log(&self, count: &str) -> String {
@@ -120,39 +105,37 @@ impl SensorConsole {
 }
 
 impl Console<Sensor> for SensorConsole {
-    fn told(&mut self, event: &Event) {
+    fn told(&mut self, event: &Event) -> Saying {
         let (peer, trouble) = match event {
             Event::Suspected { peer, .. } => (peer, Trouble::Suspected),
             Event::Failed { peer, .. } => (peer, Trouble::Failed),
             Event::Left { peer, .. } => (peer, Trouble::Left),
             Event::Recovered { peer, .. } => {
                 self.trouble.remove(peer);
-                return;
+                return Saying::Plain;
             }
             // Under another leader others are watched, and a suspicion that is not watched means nothing any more.
             Event::BecameLeader { .. } | Event::ReceivedCoordinator { .. } | Event::Follows { .. } => {
                 self.trouble.retain(|_, trouble| *trouble != Trouble::Suspected);
-                return;
+                return Saying::Plain;
             }
             Event::ViewChange { view, .. } => {
                 self.trouble.retain(|peer, _| view.peer(peer).is_some());
-                return;
+                return Saying::Plain;
             }
+            // Without it, nobody could tell why the numbers jump.
+            Event::Installed { .. } => return Saying::Sure,
             Event::Delivered { .. } => {
                 if self.deliveries.len() == REMEMBERED {
                     self.deliveries.pop_front();
                 }
                 self.deliveries.push_back(Escaped(&event.to_string()).to_string());
-                return;
+                return Saying::Sure;
             }
-            _ => return,
+            _ => return Saying::Plain,
         };
         self.trouble.insert(peer.clone(), trouble);
-    }
-
-    fn is_sure(&self, event: &Event) -> bool {
-        // An installed snapshot is all that explains a gap in the deliveries.
-        matches!(event, Event::Delivered { .. } | Event::Installed { .. })
+        Saying::Plain
     }
 
     fn command(&self, line: &str, sensor: &Sensor, traffic: Traffic) -> Reply {
@@ -190,7 +173,7 @@ impl Console<Sensor> for SensorConsole {
         let introduction = Introduction {
             r#type: "STATUS",
             id: &self.me,
-            role: self.role(sensor),
+            role: group::role(&self.me, sensor),
             term: sensor.term().0,
             leader,
             endpoint,
@@ -201,22 +184,9 @@ impl Console<Sensor> for SensorConsole {
     }
 }
 
-/// The committed view; before there is one, who is known to be a founder.
-fn view(sensor: &Sensor) -> &View {
-    let committed = sensor.committed_view();
-    if committed.members.is_empty() { sensor.view() } else { committed }
-}
-
-/// The members, the one of the highest priority first.
-fn by_priority(view: &View) -> Vec<&Peer> {
-    let mut members: Vec<&Peer> = view.members.values().collect();
-    members.sort_by(|a, b| Ranking::Text.of(&b.id).cmp(&Ranking::Text.of(&a.id)));
-    members
-}
-
 /// `peer3,peer2,peer1`: who leads if all are alive, and who after it.
 fn ordered_peer_list(view: &View) -> String {
-    list(by_priority(view).into_iter().map(|peer| &peer.id))
+    list(by_priority::<Sequencer>(view).into_iter().map(|peer| &peer.id))
 }
 
 /// `peer1=127.0.0.1:7001,peer2=127.0.0.1:7002`: where the members are reached.
@@ -228,18 +198,12 @@ fn group_view(view: &View) -> String {
     places.join(",")
 }
 
-/// `peer1,peer2`, or `none`: a value without a space.
-pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
-    let ids: Vec<&str> = ids.into_iter().map(NodeId::as_str).collect();
-    if ids.is_empty() { "none".to_owned() } else { ids.join(",") }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use dsbench_protocol::{Change, Config, Founding};
-    use dsbench_wire::Term;
+    use dsbench_protocol::{Change, Config, Founding, Ranking};
+    use dsbench_wire::{Peer, Term};
 
     use super::*;
 

@@ -13,7 +13,7 @@ use dsbench_protocol::{Config, ConfigError, Founding, Quorum, Takeover};
 use dsbench_wire::{IdError, NodeId};
 use rand_pcg::Pcg64Mcg;
 
-use super::console;
+use crate::cli::group::list;
 use crate::transport::{Address, AddressError, Datagrams, Multicast};
 
 const EXAMPLES: &str = "\
@@ -269,7 +269,7 @@ impl SensorArgs {
         let found = peers.len() + 1;
         if let Some(expected) = self.expect.filter(|&expected| is_listed && expected != found) {
             let members: BTreeSet<_> = peers.keys().chain([&me]).collect();
-            let members = console::list(members);
+            let members = list(members);
             return Err(UsageError::Expected { me, found, expected, members });
         }
         let listen = match self.listen.or_else(|| listed.clone()) {
@@ -375,7 +375,7 @@ fn usual_address(me: &NodeId) -> Address {
 pub(super) fn told(config: &Config, datagrams: &Datagrams) -> String {
     let Config { quorum, takeover, founding, .. } = config;
     let how = match founding {
-        Founding::Members(members) => format!("members={}", console::list(members.keys())),
+        Founding::Members(members) => format!("members={}", list(members.keys())),
         Founding::Expect(nodes) => format!("expect={nodes}"),
         Founding::Together(others) => format!("together={}", others.len() + 1),
         Founding::Bootstrap => "bootstrap".to_owned(),

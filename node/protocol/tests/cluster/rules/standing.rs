@@ -120,3 +120,25 @@ fn an_election_ends_when_a_leader_of_this_or_a_later_term_is_heard() {
         ",
     );
 }
+
+#[test]
+fn a_node_that_stalls_again_and_again_stands_nevertheless() {
+    plays(
+        majority,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+        > stalled 6s
+        > stalled 6s
+        > stalled 6s
+        > stalled 6s
+        > 1ms
+          | asks for pre-votes term=1
+          peer1 < PRE_VOTE_REQUEST term=0
+          peer3 < PRE_VOTE_REQUEST term=0
+        ",
+    );
+}
