@@ -2,11 +2,10 @@
 
 mod config;
 mod console;
+mod person;
 mod scan;
 
-use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,11 +21,12 @@ use crate::emit::Log;
 use crate::messages::{MessageLog, MessageLogError};
 use crate::runtime::{self, Ground, RuntimeError};
 use crate::storage::{Opened, Storage, StorageError};
-use crate::terminal::{Stdin, Terminal};
+use crate::terminal::Terminal;
 use crate::transport::{self, ChatLines, Datagrams, ListenError, Multicast, Setup, Transport};
 use config::{ConfigFile, Knobs, Settings, SettingsError, Unseeded};
 use console::ChatConsole;
-use scan::PortRange;
+use person::Person;
+use scan::{Looked, PortRange, Scan, ScanError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -131,6 +131,8 @@ enum ChatError {
     Listen(ListenError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     #[error("failed to start the node")]
     System(#[from] std::io::Error),
 }
@@ -172,20 +174,10 @@ fn start(settings: Settings, role: Role, range: Option<PortRange>) -> Result<(),
         StorageError::InUse { directory, holder } => ChatError::Twice { name: name.clone(), directory, holder },
         other => ChatError::Storage(other),
     })?;
-    let stdin = Stdin::of_this_process();
-    let is_seen = stdin == Stdin::Terminal && std::io::stdout().is_terminal();
-    let prompt = is_seen.then(|| format!("{}_{}> ", role.name(), settings.me));
-    let (log, screen) = if is_seen && role == Role::Peer {
-        let path = settings.log_dir.join(format!("{name}.log"));
-        let file: File = OpenOptions::new().append(true).create(true).open(path)?;
-        let log = Log::to(settings.me.clone(), Some(file), None)?;
-        (log, Some(Log::stdout(settings.me.clone(), prompt)?))
-    } else {
-        (Log::stdout(settings.me.clone(), prompt)?, None)
-    };
+    let Person { terminal, log, screen } = Person::of(role, &settings.me, &settings.log_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let messages = settings.log_dir.join(format!("{name}.jsonl"));
-    let result = runtime.block_on(node(settings, (role, range), opened, &messages, stdin, (&log, screen.as_ref())));
+    let result = runtime.block_on(node(settings, (role, range), opened, &messages, terminal, (&log, screen.as_ref())));
     // A look-up of a host name that is still under way must not hold up the exit.
     runtime.shutdown_background();
     if let Err(error) = &result {
@@ -203,7 +195,7 @@ async fn node(
     (role, range): (Role, Option<PortRange>),
     opened: Opened,
     path: &Path,
-    stdin: Stdin,
+    mut terminal: Terminal,
     (log, screen): (&Log, Option<&Log>),
 ) -> Result<(), ChatError> {
     let Settings { me, mut config, listen, advertise, .. } = settings;
@@ -230,8 +222,12 @@ async fn node(
         other => ChatError::Listen(other),
     })?;
     if let Some(range) = range {
-        let found = scan::peers(&listen, range, !recovered.is_new() || !config.contacts.is_empty(), log, screen).await;
-        config.contacts.extend(found.into_iter().filter(|(id, _)| *id != me));
+        let is_settled = !recovered.is_new() || !config.contacts.is_empty();
+        let scan = Scan { me: &me, listen: &listen, range, is_settled, log, screen };
+        match scan.run(&mut terminal).await? {
+            Looked::Found(peers) => config.contacts.extend(peers),
+            Looked::Left => return Ok(()),
+        }
     }
     let mut rng = randomness();
     let setup = Setup {
@@ -268,11 +264,10 @@ async fn node(
         }
     }
     if let Some(screen) = screen {
-        screen.prompt();
+        screen.answer("* type to send; /help lists the commands");
     }
     let console = ChatConsole::new((me.clone(), advertise), role, messages, log.clone(), screen.cloned());
     let process = Chat::new(config)?;
-    let terminal = Terminal::read(stdin)?;
     let ground = Ground { me, rng, storage, archive, transport, terminal, log: log.clone(), readings: None };
     runtime::run(process, recovered, console, ground).await?;
     Ok(())

@@ -22,7 +22,8 @@ status      role, term, leader, members, and how far the log and the rooms are
 nodes       the nodes, the one of the highest id first, and where they are reached
 help        this list
 quit        leave gracefully, as Ctrl-C, Ctrl-D and SIGTERM do";
-const PEER_HELP: &str = "\
+/// What a peer's person can type.
+pub(super) const PEER_HELP: &str = "\
 /status     role, term, leader, peers, and how far the log and the rooms are
 /nodes      the peers, the one of the highest id first, and where they are reached
 /room NAME  from now on send to this room; `/room` alone says which one it is
@@ -41,6 +42,8 @@ pub(super) struct ChatConsole {
     log: Log,
     /// Where a person at a terminal chats, apart from the log.
     screen: Option<Log>,
+    /// What was shown there last: one thing can be told by several events.
+    shown_last: String,
 }
 
 /// A node, as the documentation writes it.
@@ -79,7 +82,7 @@ impl ChatConsole {
         log: Log,
         screen: Option<Log>,
     ) -> Self {
-        Self { me, place, role, messages, room: RefCell::default(), log, screen }
+        Self { me, place, role, messages, room: RefCell::default(), log, screen, shown_last: String::new() }
     }
 
     fn role(&self, chat: &Chat) -> &'static str {
@@ -111,6 +114,31 @@ impl ChatConsole {
             let _ = write!(status, "{}{room}:{last}", if n == 0 { "" } else { "," });
         }
         status
+    }
+
+    /// What a person at a terminal wants to know.
+    fn status_for_people(&self, chat: &Chat, traffic: Traffic) -> String {
+        let (me, role, term) = (&self.me, self.role(chat), chat.term());
+        let leader = match chat.leader() {
+            Some(leader) if *leader == self.me => String::new(),
+            Some(leader) => format!(", {leader} leads"),
+            None => ", nobody leads".to_owned(),
+        };
+        let members: Vec<&str> = by_priority(view(chat)).into_iter().map(|peer| peer.id.as_str()).collect();
+        let (members, room, connected) = (members.join(", "), self.room.borrow(), traffic.connected);
+        let (peers, last) = (
+            if connected == 1 { "peer" } else { "peers" },
+            chat.machine().iter().find(|(name, _)| **name == *room).map_or(0, |(_, last)| last),
+        );
+        let mut told = format!(
+            "peer {me}: {role}{leader} (term {term})\nin the chat: {members}; connected to {connected} {peers}\nroom {}, {last} messages",
+            Escaped(room.as_str())
+        );
+        if chat.open_requests() > 0 {
+            // A string takes everything.
+            let _ = write!(told, "; not delivered yet: {}", chat.open_requests());
+        }
+        told
     }
 
     fn nodes(&self, chat: &Chat) -> String {
@@ -151,6 +179,9 @@ impl ChatConsole {
             "send" if rest.is_empty() => Reply::Answer("send takes what to send: `send hello`".to_owned()),
             "send" => send(rest),
             "room" => Reply::Answer(self.change_room(rest)),
+            "status" if rest.is_empty() && self.screen.is_some() => {
+                Reply::Answer(self.status_for_people(chat, traffic))
+            }
             "status" if rest.is_empty() => Reply::Answer(self.status(chat, traffic)),
             "nodes" | "view" if rest.is_empty() => Reply::Answer(self.nodes(chat)),
             "help" if rest.is_empty() => {
@@ -177,7 +208,7 @@ impl ChatConsole {
         Some(match event {
             Event::Delivered { seq, id, room, text, .. } => {
                 let room = room.clone().unwrap_or_default();
-                format!("[{room} #{seq}] {}: {}", chat::person(&id.client), Escaped(text))
+                format!("[{} #{seq}] {}: {}", Escaped(room.as_str()), chat::person(&id.client), Escaped(text))
             }
             Event::BecameLeader { term, .. } => format!("* this peer leads (term {term})"),
             Event::ReceivedCoordinator { leader, term } | Event::Follows { leader, term } => {
@@ -189,7 +220,8 @@ impl ChatConsole {
                 let peers: Vec<&str> = by_priority(view).into_iter().map(|peer| peer.id.as_str()).collect();
                 format!("* in the chat: {}", peers.join(", "))
             }
-            Event::Answered(answer @ (Answer::Refused { .. } | Answer::Unknown { .. })) => format!("! {answer}"),
+            Event::Answered(answer @ Answer::Refused { .. }) => format!("! {answer} (it is not delivered)"),
+            Event::Answered(answer @ Answer::Unknown { .. }) => format!("! {answer} (it may be delivered or not)"),
             _ => return None,
         })
     }
@@ -214,8 +246,10 @@ impl Console<Chat> for ChatConsole {
         }
         if let Some(screen) = &self.screen
             && let Some(shown) = Self::shown(event)
+            && shown != self.shown_last
         {
-            screen.answer(shown);
+            screen.answer(&shown);
+            self.shown_last = shown;
         }
     }
 
