@@ -4,6 +4,7 @@
 
 use std::net::TcpListener;
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use crate::support::{PATIENCE, Place, kill};
 
@@ -106,12 +107,14 @@ impl Drop for Terminals<'_> {
     }
 }
 
-/// Free ports beside each other, outside of those that connections take by themselves.
+/// Free ports beside each other, outside of those that connections take by themselves, and other ones for each test.
 fn ports() -> [u16; 3] {
-    let first = 20_000 + (std::process::id() % 3000) as u16 * 3;
-    let all = (first..32_000).step_by(3).map(|port| [port, port + 1, port + 2]);
+    static TESTS: AtomicU16 = AtomicU16::new(0);
+    let test = TESTS.fetch_add(1, Ordering::Relaxed);
+    let first = 20_000 + (std::process::id() % 1000) as u16 * 9 + 3 * test;
+    let mut all = (first..32_000).step_by(9).map(|port| [port, port + 1, port + 2]);
     let is_free = |port: u16| TcpListener::bind(("0.0.0.0", port)).is_ok();
-    all.into_iter().find(|ports| ports.iter().all(|&port| is_free(port))).expect("three ports are free")
+    all.find(|ports| ports.iter().all(|&port| is_free(port))).expect("three ports are free")
 }
 
 #[test]

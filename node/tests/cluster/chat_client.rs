@@ -320,7 +320,7 @@ fn what_a_node_has_forgotten_is_told_as_unknown() {
 fn a_node_that_writes_before_it_reads_holds_up_nobody() {
     let port = Port::free();
     let listener = Fake::listens(&port);
-    setsockopt(&listener, sockopt::RcvBuf, &4096).unwrap();
+    setsockopt(&listener, sockopt::RcvBuf, &65_536).unwrap();
     let mut program = Node::start(&mut client(&[port.address()], &["--workload"]));
     // Twice as long in JSON: together more than any socket holds.
     let text = "\\\"".repeat(30_000);

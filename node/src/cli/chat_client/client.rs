@@ -182,6 +182,10 @@ impl Client {
                     }
                 }
                 _ = ask.tick() => {
+                    if !outgoing.is_empty() && outgoing.stuck() < SILENCE {
+                        // It takes what it is sent, and what it will answer to is behind that.
+                        heard = Instant::now();
+                    }
                     if heard.elapsed() >= SILENCE || of_use.is_none() && began.elapsed() >= SILENCE {
                         break "no answer".to_owned();
                     }
