@@ -1,7 +1,7 @@
 //! The command line, mounted as `dsnode ...` and as `dsbench node ...`.
 
 mod chat;
-mod client;
+mod chat_client;
 mod group;
 mod life;
 mod log;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use chat::{ChatArgs, P2pArgs};
-pub use client::ClientArgs;
+pub use chat_client::ClientArgs;
 pub use log::LogArgs;
 pub use sensor::SensorArgs;
 
@@ -63,7 +63,7 @@ pub fn run(verb: Verb) -> ExitCode {
     match verb {
         Verb::Sensor(args) => sensor::run(*args),
         Verb::Chat(args) => chat::run(*args),
-        Verb::ChatClient(args) => client::run(*args),
+        Verb::ChatClient(args) => chat_client::run(*args),
         Verb::P2p(args) => chat::run_peer(*args),
         Verb::Log(args) => log::run(&args),
     }

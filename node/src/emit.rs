@@ -218,22 +218,33 @@ impl Log {
     }
 }
 
-/// Text with its control characters and line separators spelled out, so that it stays one line and moves no cursor.
+/// Text with its control characters and line separators spelled out, so that it stays one line and moves no cursor, and so are characters
+/// that turn the direction of text or cannot be seen, so that it is what it looks like.
 #[derive(Debug, Clone, Copy)]
 pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_harmful = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-        let mut rest = self.0;
-        while let Some(at) = rest.find(is_harmful) {
-            let (plain, from) = rest.split_at(at);
-            f.write_str(plain)?;
-            let mut characters = from.chars();
-            characters.next().into_iter().try_for_each(|c| write!(f, "{}", c.escape_default()))?;
-            rest = characters.as_str();
+        let (mut plain, mut before) = (0, ' ');
+        for (at, c) in self.0.char_indices() {
+            if is_harmful(c, before) {
+                write!(f, "{}{}", &self.0[plain..at], c.escape_default())?;
+                plain = at + c.len_utf8();
+            }
+            before = c;
         }
-        f.write_str(rest)
+        f.write_str(&self.0[plain..])
+    }
+}
+
+fn is_harmful(c: char, before: char) -> bool {
+    match c {
+        ' '..='~' => false,
+        // Scripts and emoji need joiners; between ASCII characters they only hide.
+        '\u{200c}' | '\u{200d}' => before.is_ascii(),
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => c.is_control(),
     }
 }
 
@@ -360,6 +371,16 @@ mod tests {
         assert!(humantime::parse_rfc3339(stamp).is_ok(), "{stamp}");
         assert_eq!(rest, "peer1 WARN bad\\nid \\u{1b}[2J\\u{2028} na\u{ef}ve\n");
         assert_eq!(writes[1], "two\nlines\n");
+    }
+
+    #[test]
+    fn what_turns_or_hides_text_is_spelled_out_and_what_scripts_and_emoji_need_is_not() {
+        let escaped = |text: &str| Escaped(text).to_string();
+        assert_eq!(escaped("a\u{202e}b\u{200b}c\u{feff}\u{9b}"), "a\\u{202e}b\\u{200b}c\\u{feff}\\u{9b}");
+        assert_eq!(escaped("no\u{200d}thing"), "no\\u{200d}thing");
+        for plain in ["na\u{ef}ve \u{1f468}\u{200d}\u{1f469}", "\u{645}\u{6cc}\u{200c}\u{62e}", "\u{5e9}\u{5dc}"] {
+            assert_eq!(escaped(plain), plain);
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! The end of a terminal (Ctrl-D) or of a pipe asks the node to leave. A node without either - started with `</dev/null`, with stdin
 //! closed, or in the background of a shell - has nobody who could type, and runs until a signal.
 
+mod editor;
+
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::os::fd::AsFd;
@@ -10,10 +13,12 @@ use std::os::unix::fs::FileTypeExt;
 
 use tokio::sync::mpsc;
 
+pub use editor::{Editor, Printer};
+
 /// Nobody types faster; a pipe that writes more waits.
 const TYPED_AHEAD: usize = 16;
-/// The part of an overlong line that is kept. No command comes near it.
-const LINE_MAX: u64 = 64 * 1024;
+/// The part of an overlong line that is kept. No command comes near it, and no message, however it is escaped.
+pub const LINE_MAX: usize = 256 << 10;
 
 /// What stdin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +54,20 @@ impl Stdin {
 /// The lines that are typed.
 #[derive(Debug)]
 pub struct Terminal {
-    /// Gone when nobody can type.
-    lines: Option<mpsc::Receiver<String>>,
+    source: Source,
+    /// To be given before what is typed next.
+    kept: VecDeque<String>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Nobody can type.
+    Nobody,
+    Lines(mpsc::Receiver<String>),
+    Editor {
+        editor: Editor,
+        prompt: String,
+    },
 }
 
 impl Terminal {
@@ -60,32 +77,60 @@ impl Terminal {
     /// When that thread cannot be started.
     pub fn read(stdin: Stdin) -> io::Result<Self> {
         if stdin == Stdin::Nobody {
-            return Ok(Self { lines: None });
+            return Ok(Source::Nobody.into());
         }
         let (typed, lines) = mpsc::channel(TYPED_AHEAD);
         std::thread::Builder::new()
             .name("terminal".to_owned())
             .spawn(move || read_lines(BufReader::new(io::stdin()), &typed))?;
-        Ok(Self { lines: Some(lines) })
+        Ok(Source::Lines(lines).into())
+    }
+
+    /// Lines that are edited, each after `prompt`.
+    #[must_use]
+    pub fn edited(editor: Editor, prompt: String) -> Self {
+        Source::Editor { editor, prompt }.into()
+    }
+
+    /// The prompt of the next line, where there are prompts.
+    pub fn prompt_with(&mut self, text: String) {
+        if let Source::Editor { prompt, .. } = &mut self.source {
+            *prompt = text;
+        }
+    }
+
+    /// Gives `line` again, after those that were given back before it and before what is typed next.
+    pub fn give_back(&mut self, line: String) {
+        self.kept.push_back(line);
     }
 
     /// The next line, without its end; `None` at the end of the input. Waits for ever where nobody can type.
     pub async fn next(&mut self) -> Option<String> {
-        match &mut self.lines {
-            Some(lines) => lines.recv().await,
-            None => std::future::pending().await,
+        if let Some(line) = self.kept.pop_front() {
+            return Some(line);
         }
+        match &mut self.source {
+            Source::Lines(lines) => lines.recv().await,
+            Source::Editor { editor, prompt } => editor.next(prompt).await,
+            Source::Nobody => std::future::pending().await,
+        }
+    }
+}
+
+impl From<Source> for Terminal {
+    fn from(source: Source) -> Self {
+        Self { source, kept: VecDeque::new() }
     }
 }
 
 fn read_lines(mut input: impl BufRead, typed: &mpsc::Sender<String>) {
     loop {
         let mut line = Vec::new();
-        match input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+        match input.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut line) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return,
         }
-        if line.len() as u64 == LINE_MAX && line.last() != Some(&b'\n') && input.skip_until(b'\n').is_err() {
+        if line.len() == LINE_MAX && line.last() != Some(&b'\n') && input.skip_until(b'\n').is_err() {
             return;
         }
         let line = String::from_utf8_lossy(&line).trim().to_owned();
@@ -113,11 +158,11 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_cut_and_the_next_one_is_read() {
-        let mut input = vec![b'x'; 3 * LINE_MAX as usize];
+        let mut input = vec![b'x'; 3 * LINE_MAX];
         input.extend(b"\nstatus\n");
         let lines = lines_of(&input);
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].len() as u64, LINE_MAX);
+        assert_eq!(lines[0].len(), LINE_MAX);
         assert_eq!(lines[1], "status");
     }
 

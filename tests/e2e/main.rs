@@ -21,6 +21,7 @@ mod library;
 mod misbehaving;
 mod mistakes_in_files;
 mod needs_more;
+mod needs_more_chat;
 mod needs_more_disks;
 mod needs_more_lab;
 mod needs_more_network;

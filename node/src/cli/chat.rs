@@ -4,11 +4,10 @@ mod config;
 mod console;
 mod fill;
 mod keeping;
+mod person;
 mod scan;
 
-use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,12 +22,13 @@ use crate::emit::Log;
 use crate::messages::{MessageLog, MessageLogError};
 use crate::runtime::{self, Beside, Ground, RuntimeError};
 use crate::storage::{Opened, Storage, StorageError};
-use crate::terminal::{Stdin, Terminal};
+use crate::terminal::Terminal;
 use crate::transport::{self, ChatLines, Datagrams, ListenError, Multicast};
 use config::{ConfigFile, Knobs, Settings, SettingsError, Unseeded};
 use console::ChatConsole;
 use keeping::Keeper;
-use scan::PortRange;
+use person::Person;
+use scan::{Looked, PortRange, Scan, ScanError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -133,6 +133,8 @@ enum ChatError {
     Listen(ListenError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Scan(#[from] ScanError),
     #[error("failed to start the node")]
     System(#[from] std::io::Error),
 }
@@ -172,19 +174,9 @@ fn start(settings: Settings, role: Role, range: Option<PortRange>) -> Result<(),
         StorageError::InUse { directory, holder } => ChatError::Twice { name: name.clone(), directory, holder },
         other => ChatError::Storage(other),
     })?;
-    let stdin = Stdin::of_this_process();
-    let is_seen = stdin == Stdin::Terminal && std::io::stdout().is_terminal();
-    let prompt = is_seen.then(|| format!("{}_{}> ", role.name(), settings.me));
-    let (log, screen) = if is_seen && role == Role::Peer {
-        let path = settings.log_dir.join(format!("{name}.log"));
-        let file: File = OpenOptions::new().append(true).create(true).open(path)?;
-        let log = Log::to(settings.me.clone(), Some(file), None)?;
-        (log, Some(Log::stdout(settings.me.clone(), prompt)?))
-    } else {
-        (Log::stdout(settings.me.clone(), prompt)?, None)
-    };
+    let Person { terminal, log, screen } = Person::of(role, &settings.me, &settings.log_dir)?;
     let paths = (settings.log_dir.join(format!("{name}.jsonl")), directory);
-    let result = life::live(&log, node(settings, (role, range), opened, paths, stdin, (&log, screen.as_ref())));
+    let result = life::live(&log, node(settings, (role, range), opened, paths, terminal, (&log, screen.as_ref())));
     if let Some(screen) = screen {
         screen.close(FLUSH_PATIENCE);
     }
@@ -196,7 +188,7 @@ async fn node(
     (role, range): (Role, Option<PortRange>),
     opened: Opened,
     (path, directory): (PathBuf, PathBuf),
-    stdin: Stdin,
+    mut terminal: Terminal,
     (log, screen): (&Log, Option<&Log>),
 ) -> Result<(), ChatError> {
     let Settings { me, mut config, listen, advertise, .. } = settings;
@@ -220,8 +212,12 @@ async fn node(
         other => ChatError::Listen(other),
     })?;
     if let Some(range) = range {
-        let found = scan::peers(&listen, range, !recovered.is_new() || !config.contacts.is_empty(), log, screen).await;
-        config.contacts.extend(found.into_iter().filter(|(id, _)| *id != me));
+        let is_settled = !recovered.is_new() || !config.contacts.is_empty();
+        let scan = Scan { me: &me, listen: &listen, range, is_settled, log, screen };
+        match scan.run(&mut terminal).await? {
+            Looked::Found(peers) => config.contacts.extend(peers),
+            Looked::Left => return Ok(()),
+        }
     }
     let mut rng = randomness();
     let wiring = Wiring {
@@ -251,13 +247,12 @@ async fn node(
         }
     }
     if let Some(screen) = screen {
-        screen.prompt();
+        screen.answer("* type to send; /help lists the commands");
     }
     let beside = Some(messages.durable() as Arc<dyn Beside>);
     let keeper = Keeper::new(messages, is_classroom, log.clone(), screen.cloned());
     let console = ChatConsole::new((me.clone(), advertise), role, keeper, log.clone(), screen.cloned());
     let process = Chat::new(config)?;
-    let terminal = Terminal::read(stdin)?;
     let ground = Ground { me, rng, storage, beside, archive, transport, terminal, log: log.clone(), readings: None };
     runtime::run(process, recovered, console, ground).await?;
     Ok(())

@@ -175,10 +175,15 @@ impl Node {
 
     /// Asks for its status until it contains `text`, and gives that status.
     pub(crate) fn reports(&mut self, text: &str) -> String {
+        self.reports_to("status", text)
+    }
+
+    /// Types this command for its status until that contains `text`, and gives it.
+    pub(crate) fn reports_to(&mut self, command: &str, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let asked = self.mark();
-            self.types("status");
+            self.types(command);
             // Asked again after a while: an answer may be lost where nobody read for long.
             let answer = self.stdout.wait(Duration::from_secs(1), |(lines, _)| {
                 lines[asked.0..].iter().find(|line| line.starts_with("status role=")).cloned()

@@ -42,15 +42,8 @@ impl Peers {
     }
 }
 
-/// Asks for the status until it has `text`.
 fn reports(node: &mut Node, text: &str) {
-    loop {
-        let asked = node.mark();
-        node.types("/status");
-        if node.awaits(asked, "status role=").contains(text) {
-            return;
-        }
-    }
+    node.reports_to("/status", text);
 }
 
 #[test]
@@ -103,15 +96,61 @@ fn two_peers_without_seeds_are_two_chats() {
 }
 
 #[test]
-fn a_peer_finds_others_on_a_range_of_ports_and_waits_where_nobody_is() {
+fn a_peer_that_looks_for_others_says_whom_it_joins_and_keeps_what_is_typed_meanwhile() {
     let peers = Peers::new(2);
     // No wider: the ports between may be those of another test's peers.
     let range = format!("--port-range={port}-{port}", port = peers.ports[0].number);
     let mut second = peers.start(2, &[&range]);
     second.awaits(Mark::START, "no peer on the ports");
+    second.types("typed before there was a chat");
+    reports(&mut second, "role=looking");
     let mut first = peers.start(1, &[]);
     second.awaits(Mark::START, "found peer=1 ");
+    let joins = format!("joins the chat of 1 at {}, found on the ports", peers.ports[0].address());
+    second.awaits(Mark::START, &joins);
     reports(&mut second, "members=2,1");
+    first.delivers("typed before there was a chat");
     first.types("hello");
     second.delivers("hello");
+}
+
+#[test]
+fn a_peer_that_looks_for_others_can_be_ended() {
+    let peers = Peers::new(1);
+    let nobody = Port::free();
+    let range = format!("--port-range={port}-{port}", port = nobody.number);
+    let started = || {
+        let peer = peers.start(1, &[&range]);
+        peer.awaits(Mark::START, "no peer on the ports");
+        peer
+    };
+    let mut peer = started();
+    peer.types("/quit");
+    assert_eq!(peer.ends().code(), Some(0));
+    let mut peer = started();
+    drop(peer.stdin.take());
+    assert_eq!(peer.ends().code(), Some(0));
+    let mut peer = started();
+    peer.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(peer.ends().code(), Some(0));
+}
+
+#[test]
+fn a_peer_joins_none_of_two_chats_by_chance() {
+    // Beside each other, so that a range has just these two.
+    let mut peers = Peers::new(3);
+    while peers.ports[0].number + 1 != peers.ports[1].number {
+        let next = Port::free();
+        peers.ports[0] = std::mem::replace(&mut peers.ports[1], next);
+    }
+    let mut chats = [peers.start(1, &[]), peers.start(2, &[])];
+    for (n, chat) in (1..).zip(&mut chats) {
+        reports(chat, &format!("members={n} "));
+    }
+    let range = format!("--port-range={}-{}", peers.ports[0].number, peers.ports[1].number);
+    let mut third = peers.start(3, &[&range]);
+    let complaint = third.complaint();
+    assert_eq!(third.ends().code(), Some(1));
+    assert!(complaint.contains("more than one chat on the ports"), "{complaint}");
+    assert!(complaint.contains(&format!("--seed 1:{}", peers.ports[0].address())), "{complaint}");
 }

@@ -23,7 +23,8 @@ status      role, term, leader, members, and how far the log and the rooms are
 nodes       the nodes, the one of the highest id first, and where they are reached
 help        this list
 quit        leave gracefully, as Ctrl-C, Ctrl-D and SIGTERM do";
-const PEER_HELP: &str = "\
+/// What a peer's person can type.
+pub(super) const PEER_HELP: &str = "\
 /status     role, term, leader, peers, and how far the log and the rooms are
 /nodes      the peers, the one of the highest id first, and where they are reached
 /room NAME  from now on send to this room; `/room` alone says which one it is
@@ -47,6 +48,8 @@ pub(super) struct ChatConsole {
     log: Log,
     /// Where a person at a terminal chats, apart from the log.
     screen: Option<Log>,
+    /// What was shown there last: one thing can be told by several events.
+    shown_last: String,
 }
 
 /// A node, as the documentation writes it.
@@ -87,7 +90,7 @@ impl ChatConsole {
         log: Log,
         screen: Option<Log>,
     ) -> Self {
-        Self { me, place, role, keeper, room: RefCell::default(), log, screen }
+        Self { me, place, role, keeper, room: RefCell::default(), log, screen, shown_last: String::new() }
     }
 
     /// The rooms that spoke last with their last numbers, at most so many, and how many rooms there are.
@@ -129,6 +132,35 @@ impl ChatConsole {
         status
     }
 
+    /// What a person at a terminal wants to know.
+    fn status_for_people(&self, chat: &Chat, traffic: Traffic) -> String {
+        let (me, role, term) = (&self.me, group::role(&self.me, chat), chat.term());
+        let leader = match chat.leader() {
+            Some(leader) if *leader == self.me => String::new(),
+            Some(leader) => format!(", {leader} leads"),
+            None => ", nobody leads".to_owned(),
+        };
+        let members: Vec<&str> = by_priority::<Rooms>(view(chat)).into_iter().map(|peer| peer.id.as_str()).collect();
+        let (members, room, connected) = (members.join(", "), self.room.borrow(), traffic.connected);
+        let (peers, last) = (
+            if connected == 1 { "peer" } else { "peers" },
+            match self.keeper.classroom_rooms() {
+                Some(rooms) => rooms.get(&*room).copied(),
+                None => chat.machine().iter().find(|(name, _)| **name == *room).map(|(_, last)| last),
+            }
+            .unwrap_or(0),
+        );
+        let mut told = format!(
+            "peer {me}: {role}{leader} (term {term})\nin the chat: {members}; connected to {connected} {peers}\nroom {}, {last} messages",
+            Escaped(room.as_str())
+        );
+        if chat.open_requests() > 0 {
+            // A string takes everything.
+            let _ = write!(told, "; not delivered yet: {}", chat.open_requests());
+        }
+        told
+    }
+
     fn nodes(&self, chat: &Chat) -> String {
         group::listed(format!("view={}", view(chat).id), chat)
     }
@@ -160,6 +192,9 @@ impl ChatConsole {
             "send" if rest.is_empty() => Reply::Answer("send takes what to send: `send hello`".to_owned()),
             "send" => send(rest),
             "room" => Reply::Answer(self.change_room(rest)),
+            "status" if rest.is_empty() && self.screen.is_some() => {
+                Reply::Answer(self.status_for_people(chat, traffic))
+            }
             "status" if rest.is_empty() => Reply::Answer(self.status(chat, traffic)),
             "nodes" | "view" if rest.is_empty() => Reply::Answer(self.nodes(chat)),
             "help" if rest.is_empty() => {
@@ -207,8 +242,10 @@ impl Console<Chat> for ChatConsole {
         if let Some(screen) = &self.screen
             && saying != Saying::Nothing
             && let Some(shown) = shown(event)
+            && shown != self.shown_last
         {
-            screen.answer(shown);
+            screen.answer(&shown);
+            self.shown_last = shown;
         }
         saying
     }
@@ -279,7 +316,7 @@ pub(super) fn shown(event: &Event) -> Option<String> {
     Some(match event {
         Event::Delivered { seq, id, room, text, .. } => {
             let room = room.clone().unwrap_or_default().room;
-            format!("[{room} #{seq}] {}: {}", chat::person(&id.client), Escaped(text))
+            format!("[{} #{seq}] {}: {}", Escaped(room.as_str()), chat::person(&id.client), Escaped(text))
         }
         Event::BecameLeader { term, .. } => format!("* this peer leads (term {term})"),
         Event::ReceivedCoordinator { leader, term } | Event::Follows { leader, term } => {
@@ -291,7 +328,8 @@ pub(super) fn shown(event: &Event) -> Option<String> {
             let peers: Vec<&str> = by_priority::<Rooms>(view).into_iter().map(|peer| peer.id.as_str()).collect();
             format!("* in the chat: {}", peers.join(", "))
         }
-        Event::Answered(answer @ (Answer::Refused { .. } | Answer::Unknown { .. })) => format!("! {answer}"),
+        Event::Answered(answer @ Answer::Refused { .. }) => format!("! {answer} (it is not delivered)"),
+        Event::Answered(answer @ Answer::Unknown { .. }) => format!("! {answer} (it may be delivered or not)"),
         _ => return None,
     })
 }
