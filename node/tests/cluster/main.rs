@@ -15,3 +15,4 @@ mod p2p;
 mod person;
 mod port;
 mod storage;
+mod twins;
