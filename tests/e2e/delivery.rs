@@ -141,7 +141,12 @@ fn settle_waits_until_all_are_up_and_quiet_and_says_what_did_not_rest() {
     place.write("x.toml", &scenario(&script, "sometimes = { event = 'sent', at_least = 1 }"));
     place.dsbench(&["run", "x.toml"]).success();
     let history = std::fs::read_to_string(place.run_dir().join("history.jsonl")).expect("the history was stored");
-    assert!(history.contains("\"restart\""), "the node was back before the step was done: {history}");
+    let at = |part: &str| history.lines().position(|line| line.contains(part));
+    let (back, settled) = (at("\"verb\":\"restart\""), at("\"step\":{\"step\":1,\"state\":\"done\"}"));
+    assert!(
+        back.is_some() && back < settled,
+        "the node was back before the step was done: {back:?} {settled:?} {history}"
+    );
 
     let down = format!("kill = 'peer3'; {}", settle.replace("30s", "1s"));
     place.write("x.toml", &scenario(&down, "sometimes = { event = 'sent', at_least = 1 }"));

@@ -179,7 +179,7 @@ fn the_plan_tells_what_a_seed_makes_of_a_workload() {
         "[workload]\nclients = 2\nrate = 4\ncount = 3\n[workload.ops.say]\ninput = 'send {value}'\nack = 'written'\n";
     place.write("x.toml", &format!("{CHAT}{workload}"));
     let told = stdout(&place.dsbench(&["plan", "x.toml", "--seed", "7"]).success());
-    assert!(told.contains("  3. at 0.500s                    client1: say 1000003\n"), "{told}");
+    assert!(told.contains("  3. at 0.500s                    client1: say 1000000003\n"), "{told}");
     assert!(!told.contains("and so on"), "{told}");
 }
 
@@ -327,7 +327,7 @@ esac"#;
             .collect()
     };
     let ok = of_type(&all, "ok");
-    assert_eq!(ok.iter().map(|op| op["value"].to_string()).collect::<Vec<_>>(), ["[1000005]", "[1000010]"]);
+    assert_eq!(ok.iter().map(|op| op["value"].to_string()).collect::<Vec<_>>(), ["[1000000005]", "[1000000010]"]);
     assert_eq!(ends(1), ["fail it ended with exit code 3: refused"; 2]);
     assert_eq!(ends(2), ["info it ended with exit code 4"; 2]);
     assert_eq!(ends(3), ["info its command has not ended within 500ms"; 2]);

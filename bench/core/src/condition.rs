@@ -247,6 +247,12 @@ const SUBJECTS: &[(&str, &[&str])] = &[
     ("http", &["status"]),
 ];
 
+/// What a condition may look at, by the key that says so.
+#[cfg(test)]
+pub(crate) fn subjects() -> impl Iterator<Item = &'static str> {
+    SUBJECTS.iter().map(|(subject, _)| *subject)
+}
+
 /// Which subjects each of the other keys goes with.
 pub(crate) fn companions() -> Vec<(&'static str, Vec<&'static str>)> {
     let is_subject = |key: &&Key| SUBJECTS.iter().any(|(subject, _)| *subject == key.name);

@@ -14,6 +14,9 @@ use serde_json::Value as Json;
 use crate::event::Value;
 use crate::observation::Name;
 
+/// What stands between a workload and a number in the name of a caller.
+const CALLER: &str = "~call";
+
 /// One of the two observations of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
@@ -45,6 +48,16 @@ pub struct Operation {
 }
 
 impl Operation {
+    /// The client of the operation of this number, from 1, that a step calls: no client of a workload can be called so.
+    pub fn caller(workload: &str, number: u64) -> Name {
+        format!("{workload}{CALLER}{number}").into()
+    }
+
+    /// True if a step has called it, and it is none of the workload's own.
+    pub fn is_called(&self) -> bool {
+        self.client.strip_prefix(&*self.workload).is_some_and(|rest| rest.starts_with(CALLER))
+    }
+
     /// The bytes that it takes beside the size of an observation, roughly.
     pub(crate) fn heap_bytes(&self) -> usize {
         let data = [&self.key, &self.value].into_iter().flatten().map(Datum::heap_bytes).sum::<usize>();

@@ -83,9 +83,14 @@ impl Story {
 
     /// A client of the workload `chat` invokes an operation that writes this.
     pub(crate) fn asks(&mut self, id: u64, op: &str, value: i64) -> &mut Self {
+        self.asks_by("client1", id, op, value)
+    }
+
+    /// The same by any client.
+    pub(crate) fn asks_by(&mut self, client: &str, id: u64, op: &str, value: i64) -> &mut Self {
         let name = |name: &str| Name::from(name);
         let (kind, value) = (OperationKind::Invoke, Some(Datum::Int(value)));
-        let (workload, op, client) = (name("chat"), name(op), name("client1"));
+        let (workload, op, client) = (name("chat"), name(op), name(client));
         let (process, node, key, why) = (0, None, None, None);
         let operation = Operation { id, kind, workload, op, client, process, node, key, value, why };
         self.push(What::Operation(Box::new(operation)))

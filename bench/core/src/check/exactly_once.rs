@@ -3,11 +3,11 @@
 //! [`no_loss`](super::no_loss) and [`no_duplicates`](super::no_duplicates) of the same messages in one: at least once and at most once. Both
 //! say what they mean by it.
 
-use super::delivery::{self, JOINS, JUMPS};
+use super::delivery::{self, DELIVERED, JOINS, JUMPS};
 use super::no_duplicates::{NoDuplicates, PER, POSITION};
-use super::no_loss::{DELIVERED, NoLoss, SENT};
+use super::no_loss::{NoLoss, SENT};
 use super::quiescence::{QUIET, WITHIN};
-use super::said::{OF, Said};
+use super::said::{OF_AT_THE_END, Said};
 use super::scope::Scope;
 use super::{Check, CheckKind};
 use crate::history::History;
@@ -18,7 +18,7 @@ use crate::verdict::{Finding, Outcome};
 
 pub(super) const KIND: CheckKind = CheckKind {
     name: "exactly_once",
-    keys: &[SENT, DELIVERED, PER, POSITION, JOINS, JUMPS, QUIET, WITHIN, OF],
+    keys: &[SENT, DELIVERED, PER, POSITION, JOINS, JUMPS, QUIET, WITHIN, OF_AT_THE_END],
     short: None,
     doc: "What was acknowledged is delivered by every node once all is quiet, and nothing twice.",
     parse,
@@ -32,7 +32,7 @@ struct ExactlyOnce {
 
 fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let delivered = delivery::required_messages(table, DELIVERED.name, names);
-    let of = Scope::parse(table, OF.name, names);
+    let of = Scope::parse(table, OF_AT_THE_END.name, names);
     let said = delivered.as_ref().zip(of.as_ref()).map(|(delivered, of)| {
         let of = of.clone().unwrap_or(Scope::all());
         Said::at(delivered.event.clone(), of, names)

@@ -115,6 +115,13 @@ pub const CHECKS: &[CheckKind] = &[
     exec::KIND,
 ];
 
+/// `1 node`, `2 nodes`: how many of what.
+fn counted(count: impl std::fmt::Display, what: &str) -> String {
+    let count = count.to_string();
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 /// Reads the key `where` against an event's fields; `None` means that it is wrong, which is reported.
 fn filter(table: &Table<'_, '_>, event: &Name, names: &Names<'_>) -> Option<Filter> {
     match table.item("where") {

@@ -3,17 +3,17 @@
 //! Uniform integrity (Hadzilacos & Toueg 1994): every message is delivered at most once. Asked of each life of a process, because a node
 //! may crash between delivering a message and remembering that it did, and then it cannot but deliver it again; with `per = "node"` of all
 //! its lives together. Where lines tell their place in an order (`position`), a later life may deliver a message again, but at the same
-//! place: at another one it is a duplicate and no repetition.
+//! place: at another one it is a duplicate and no repetition. A life that tells the same on two streams may have told one delivery twice:
+//! that is not decided.
 
 use std::collections::BTreeMap;
 
-use super::delivery::{self, Entry, Interner, Streams, Teller, line};
-use super::no_loss::DELIVERED;
-use super::said::{OF, Said, WHERE};
+use super::delivery::{self, DELIVERED, Entry, Interner, Streams, Teller, line};
+use super::said::{OF_AT_THE_END, Said, WHERE};
 use super::{Check, CheckKind};
 use crate::history::{History, Seen};
 use crate::names::{EventField, FieldKind, Names};
-use crate::observation::{Event, Name};
+use crate::observation::{Event, Name, Output};
 use crate::table::{Key, Kind, Table};
 use crate::verdict::Finding;
 
@@ -30,7 +30,7 @@ pub(super) const POSITION: Key = Key::new(
 
 pub(super) const KIND: CheckKind = CheckKind {
     name: "no_duplicates",
-    keys: &[DELIVERED, PER, POSITION, OF, WHERE],
+    keys: &[DELIVERED, PER, POSITION, OF_AT_THE_END, WHERE],
     short: Some("delivered"),
     doc: "A node delivers no message twice.",
     parse,
@@ -79,6 +79,11 @@ impl NoDuplicates {
         line(history, number)?.what.field(self.position.as_ref()?)
     }
 
+    /// True if two lines of a node stand on two streams of one life.
+    fn are_apart(history: &History, first: Before, life: u32, number: u64) -> bool {
+        first.life == life && output(history, first.number) != output(history, number)
+    }
+
     /// True if the second delivery of a message by a node is a duplicate of the first.
     fn is_duplicate(&self, history: &History, first: Before, life: u32, number: u64) -> bool {
         let has_moved = || self.position.is_some() && self.place(history, first.number) != self.place(history, number);
@@ -105,23 +110,32 @@ impl NoDuplicates {
     }
 }
 
+/// The stream on which a line was told.
+fn output(history: &History, number: u64) -> Option<&Output> {
+    line(history, number).map(|seen| &seen.what.fields.shape().output)
+}
+
 impl Check for NoDuplicates {
     fn judge(&self, history: &History) -> Finding {
         let mut messages = Interner::default();
         let (mut lines, mut without) = (0, 0);
         let mut streams = Streams::default();
-        streams.take(self.said.by_number(history), |seen: Seen<'_, Event>| {
+        streams.take(self.said.by_members(history, &self.said.members(history)), |seen: Seen<'_, Event>| {
             lines += 1;
             let message = seen.what.field(&self.message);
             let is_placed = self.position.as_ref().is_none_or(|position| seen.what.field(position).is_some());
             without += u64::from(message.is_none() || !is_placed);
             Some(Entry::Delivered(messages.number(message.filter(|_| is_placed)?)))
         });
-        let tellers = streams.tellers();
+        let mut tellers = streams.tellers();
         let checked = lines - without;
-        let (mut violations, mut worst) = (0, None::<(u64, u64)>);
+        let (mut violations, mut worst, mut undecided) = (0, None::<(u64, u64)>, None::<(u64, u64)>);
         let mut before: Vec<Option<Before>> = vec![None; messages.len()];
-        for (index, Teller { lives, .. }) in (0_u32..).zip(&tellers) {
+        for (index, Teller { lives, torn, .. }) in (0_u32..).zip(&mut tellers) {
+            // One stream of a life after the other: the order between them is not known.
+            if torn.is_some() {
+                lives.iter_mut().for_each(|(_, lines)| lines.sort_by_key(|line| output(history, line.number)));
+            }
             for (life, number, message) in lives
                 .iter()
                 .flat_map(|(life, lines)| lines.iter().map(move |it| (*life, it)))
@@ -134,6 +148,10 @@ impl Check for NoDuplicates {
                 let before = &mut before[message as usize];
                 let first = before.filter(|before| before.teller == index);
                 match first.filter(|first| self.is_duplicate(history, *first, life, number)) {
+                    Some(first) if torn.is_some() && Self::are_apart(history, first, life, number) => {
+                        undecided.get_or_insert((first.number.min(number), first.number.max(number)));
+                        *before = Some(this);
+                    }
                     Some(first) => {
                         violations += 1;
                         let at = |number: u64| history.get(number).map(|seen| (seen.at, number));
@@ -157,6 +175,16 @@ impl Check for NoDuplicates {
             let position = self.position.as_ref().map(|position| format!(" and `{position}`")).unwrap_or_default();
             let summary = format!("{without} of {lines} {event} do not tell their `{}`{position}", self.message);
             return Finding::unknown(checked, summary);
+        }
+        if let Some((one, other)) = undecided {
+            let summary = match line(history, one).and_then(|seen| Some((seen, seen.what.field(&self.message)?))) {
+                Some((seen, name)) => format!(
+                    "{} tells {event} on two streams, and {name} on both: is it the same delivery?",
+                    seen.what.of.node
+                ),
+                None => format!("{event} is told on two streams"),
+            };
+            return Finding::unknown(checked, summary).showing(one).showing(other);
         }
         let by_node: BTreeMap<_, u64> = tellers.iter().fold(BTreeMap::new(), |mut by_node, teller| {
             *by_node.entry(teller.node).or_default() +=
@@ -206,6 +234,18 @@ mod tests {
         assert_eq!(check(PER_LIFE).judge(&story.history).outcome, Outcome::Held);
         let finding = check(PLACED).judge(&story.history);
         assert_eq!(finding.summary, "a delivered m1 twice, at seq 1 and 3, the second time after a restart");
+    }
+
+    #[test]
+    fn the_same_line_on_two_streams_of_one_life_is_not_decided() {
+        let mut story = Story::of(&["a", "b"]);
+        story.delivers("a", "m1", 1, 1).on_stderr().delivers("a", "m1", 1, 1);
+        let finding = check(PER_LIFE).judge(&story.history);
+        assert_eq!((finding.outcome, finding.evidence.len()), (Outcome::Unknown, 2), "{finding:?}");
+        assert_eq!(finding.summary, "a tells delivered on two streams, and m1 on both: is it the same delivery?");
+        // Twice on one of them is twice.
+        story.delivers("a", "m1", 1, 1);
+        assert_eq!(check(PER_LIFE).judge(&story.history).outcome, Outcome::Violated);
     }
 
     /// The definition, pair by pair.

@@ -7,16 +7,18 @@
 //! never held. What was sent and not acknowledged may be lost or not.
 //!
 //! A node that joins late (`joins`), or that installs a snapshot (`jumps`), has what came before without delivering it: asked of it is only
-//! what was acknowledged after that.
+//! what was acknowledged after that. Where it joined is told by its first delivery, because it may have run for a while before.
 
-use super::delivery::{self, Begins, Interner, JOINS, JUMPS, Joins};
+use std::collections::BTreeMap;
+
+use super::delivery::{self, Begins, DELIVERED, Interner, JOINS, JUMPS, Joins};
 use super::moment::Moment;
 use super::quiescence::{self, QUIET, Rest, WITHIN};
-use super::said::OF;
+use super::said::OF_AT_THE_END;
 use super::scope::Scope;
-use super::{Check, CheckKind};
+use super::{Check, CheckKind, counted};
 use crate::cluster::ClusterState;
-use crate::history::{History, Seen};
+use crate::history::{History, LifeSpan, Seen};
 use crate::names::{EventField, Names};
 use crate::observation::{Event, Name};
 use crate::table::{Key, Kind, Table};
@@ -28,15 +30,10 @@ pub(super) const SENT: Key = Key::required(
     Kind::EventField,
     "The event by which a message is acknowledged, and its field that names the message.",
 );
-pub(super) const DELIVERED: Key = Key::required(
-    "delivered",
-    Kind::EventField,
-    "The event by which a node delivers a message, and its field that names the message.",
-);
 
 pub(super) const KIND: CheckKind = CheckKind {
     name: "no_loss",
-    keys: &[SENT, DELIVERED, JOINS, JUMPS, QUIET, WITHIN, OF],
+    keys: &[SENT, DELIVERED, JOINS, JUMPS, QUIET, WITHIN, OF_AT_THE_END],
     short: None,
     doc: "What was acknowledged is delivered by every node once all is quiet.",
     parse: |table, names| NoLoss::parse(table, names).map(|check| Box::new(check) as Box<dyn Check>),
@@ -61,6 +58,8 @@ struct Missing<'h> {
     lost: u64,
     /// The first of them, with those who lack it.
     first: Option<(Seen<'h, Event>, Vec<Name>)>,
+    /// One who may have to have more than it has, but has not told where it joined.
+    unclear: Option<Name>,
 }
 
 /// What was told of messages.
@@ -81,14 +80,59 @@ struct Node<'h> {
     name: Name,
     has: Vec<bool>,
     last: Option<Seen<'h, Event>>,
-    /// What was acknowledged before is not asked of it.
-    exempt: Option<RunTime>,
+    /// What was acknowledged before it jumped is not asked of it.
+    jumped: Option<RunTime>,
+    /// Nor what was before it joined.
+    joined: Option<Joined>,
+}
+
+/// Where a node joins.
+struct Joined {
+    /// Its processes in their last lives, if only in these.
+    lives: Option<Vec<(Name, u32)>>,
+    /// It began to run.
+    started: RunTime,
+    /// Its first delivery since.
+    first: Option<RunTime>,
+}
+
+/// Whether a message is asked of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Yes,
+    No,
+    Unclear,
+}
+
+impl Node<'_> {
+    /// Of what was acknowledged at this instant, at the earliest.
+    fn is_asked(&self, written: RunTime) -> Asked {
+        if self.jumped.is_some_and(|jumped| written <= jumped) {
+            return Asked::No;
+        }
+        match &self.joined {
+            None => Asked::Yes,
+            Some(Joined { first: Some(first), .. }) if *first < written => Asked::Yes,
+            Some(Joined { first: None, started, .. }) if *started < written => Asked::Unclear,
+            Some(_) => Asked::No,
+        }
+    }
+
+    fn delivers(&mut self, seen: Seen<'_, Event>) {
+        let Some(joined) = &mut self.joined else { return };
+        let of = &seen.what.of;
+        let is_its =
+            |lives: &Vec<(Name, u32)>| lives.iter().any(|(process, life)| (process, *life) == (&of.process, of.life));
+        if joined.first.is_none() && joined.lives.as_ref().is_none_or(is_its) {
+            joined.first = Some(seen.at);
+        }
+    }
 }
 
 impl NoLoss {
     fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Self> {
         let delivered = delivery::required_messages(table, DELIVERED.name, names);
-        let of = Scope::parse(table, OF.name, names);
+        let of = Scope::parse(table, OF_AT_THE_END.name, names);
         Self::read(table, names, delivered, of?)
     }
 
@@ -149,6 +193,7 @@ impl NoLoss {
             at = (at + near) % count;
             let node = &mut book.nodes[at];
             node.last = Some(seen);
+            node.delivers(seen);
             at += 1;
             let is_new = book
                 .messages
@@ -163,15 +208,22 @@ impl NoLoss {
 
     fn node<'h>(&self, history: &'h History, name: &Name) -> Node<'h> {
         let starts = || history.lives(name).map(|life| life.started);
+        let last_lives = || {
+            let mut lives: BTreeMap<Name, u32> = BTreeMap::new();
+            for LifeSpan { of, .. } in history.lives(name) {
+                let last = lives.entry(of.process.clone()).or_default();
+                *last = of.life.max(*last);
+            }
+            lives.into_iter().collect()
+        };
         let joined = match self.begins.joins {
             Joins::Start => None,
-            Joins::Late => starts().min(),
-            Joins::Anywhere => starts().max(),
+            Joins::Late => starts().min().map(|started| Joined { lives: None, started, first: None }),
+            Joins::Anywhere => starts().max().map(|started| Joined { lives: Some(last_lives()), started, first: None }),
         };
         let of_node = |seen: &Seen<'_, Event>| seen.what.of.node == *name;
         let jumps = self.begins.jumps.iter().flat_map(|jump| history.events(jump)).filter(of_node);
-        let exempt = jumps.map(|seen| seen.at).chain(joined).max();
-        Node { name: name.clone(), has: Vec::new(), last: None, exempt }
+        Node { name: name.clone(), has: Vec::new(), last: None, jumped: jumps.map(|seen| seen.at).max(), joined }
     }
 
     fn missing<'h>(book: &Book<'h>) -> Missing<'h> {
@@ -179,8 +231,12 @@ impl NoLoss {
         for (message, seen) in book.acknowledged.iter().enumerate() {
             // Only what was certainly acknowledged later.
             let written = Moment::of(seen).earliest;
-            let must = |node: &&Node<'_>| node.exempt.is_none_or(|exempt| exempt < written);
+            let must = |node: &&Node<'_>| node.is_asked(written) == Asked::Yes;
             missing.asked += u64::from(book.nodes.iter().any(|node| must(&node)));
+            if missing.unclear.is_none() {
+                let is_unclear = |node: &&Node<'_>| !node.has[message] && node.is_asked(written) == Asked::Unclear;
+                missing.unclear = book.nodes.iter().find(is_unclear).map(|node| node.name.clone());
+            }
             let lacks = |node: &&Node<'_>| must(node) && !node.has[message];
             if book.nodes.iter().any(|node| lacks(&node)) {
                 missing.lost += 1;
@@ -239,7 +295,7 @@ impl Check for NoLoss {
                 format!("{} of {lines} {} and {} do not tell their message", book.without, sent.event, delivered.event);
             return Finding::unknown(missing.asked, summary);
         }
-        if missing.asked == 0 {
+        if missing.asked == 0 && missing.unclear.is_none() {
             return Finding::never_exercised("whatever was acknowledged came before the nodes joined");
         }
         if let Some(why) = quiescence::unrest(&members, &state) {
@@ -258,8 +314,11 @@ impl Check for NoLoss {
                 return finding;
             }
         }
-        let nodes = if members.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", members.len()) };
-        let messages = if missing.asked == 1 { "1 message".to_owned() } else { format!("{} messages", missing.asked) };
+        if let Some(node) = &missing.unclear {
+            let summary = format!("it is not known what {node} must have: it delivered nothing since it joined");
+            return Finding::unknown(missing.asked, summary);
+        }
+        let (messages, nodes) = (counted(missing.asked, "message"), counted(members.len(), "node"));
         Finding::held(missing.asked, format!("{messages} acknowledged, none lost at {nodes}"))
     }
 
@@ -269,7 +328,8 @@ impl Check for NoLoss {
         }
         let (members, state) = quiescence::at_the_end(history, &self.cluster, &self.of);
         let book = self.book(history, &members);
-        if Self::missing(&book).first.is_none() || quiescence::unrest(&members, &state).is_some() {
+        let missing = Self::missing(&book);
+        if missing.first.is_none() && missing.unclear.is_none() || quiescence::unrest(&members, &state).is_some() {
             return None;
         }
         self.rest.open_until(history, book.changed)
@@ -374,11 +434,45 @@ mod tests {
     #[test]
     fn what_came_before_a_node_joined_or_jumped_is_not_asked_of_it() {
         let mut story = story();
-        story.at(500).kill("c").at(600).restart("c").at(700).says("c", "snapshot", &[]).at(9000).end();
+        story.at(350).tells_of("a", "acked", "m4").delivers("a", "m4", 4, 1).delivers("b", "m4", 4, 1);
+        story.at(500).kill("c").at(600).restart("c").at(700).says("c", "snapshot", &[]);
+        story.at(800).tells_of("a", "acked", "m3");
+        ["a", "b", "c"].into_iter().for_each(|node| _ = story.delivers(node, "m3", 3, 1));
+        story.at(9000).end();
         assert_eq!(check(PLAIN).judge(&story.history).outcome, Outcome::Violated);
         assert_eq!(with("joins = 'late'").judge(&story.history).outcome, Outcome::Violated);
         assert_eq!(with("joins = 'anywhere'").judge(&story.history).outcome, Outcome::Held);
         assert_eq!(with("jumps = 'snapshot'").judge(&story.history).outcome, Outcome::Held);
+    }
+
+    #[test]
+    fn a_node_that_joins_is_asked_from_its_first_delivery_on() {
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(100).kill("c").at(5000).restart("c").at(5500).tells_of("a", "acked", "m2");
+        story.delivers("a", "m2", 1, 1).delivers("b", "m2", 1, 1).at(5900).tells_of("a", "acked", "m3");
+        for node in ["a", "b", "c"] {
+            story.at(6000).delivers(node, "m3", 2, 1);
+        }
+        for keys in ["joins = 'anywhere'", "joins = 'late'"] {
+            let finding = with(keys).judge(&story.clone().at(9000).end().history);
+            assert_eq!(finding, Finding::held(1, "1 message acknowledged, none lost at 3 nodes"));
+        }
+        story.at(6100).tells_of("a", "acked", "m4").delivers("a", "m4", 3, 1).delivers("b", "m4", 3, 1);
+        story.at(9000).end();
+        for keys in ["joins = 'anywhere'", "joins = 'late'"] {
+            let finding = with(keys).judge(&story.history);
+            assert_eq!(finding.summary, "m4 was acknowledged at a, and c never delivered it");
+        }
+    }
+
+    #[test]
+    fn of_a_node_that_never_told_where_it_joined_it_is_not_known_what_it_lacks() {
+        let mut story = story();
+        story.at(500).kill("c").at(600).restart("c").at(700).tells_of("a", "acked", "m3");
+        story.delivers("a", "m3", 3, 1).delivers("b", "m3", 3, 1).at(9000).end();
+        let finding = with("joins = 'anywhere'").judge(&story.history);
+        assert_eq!(finding.summary, "it is not known what c must have: it delivered nothing since it joined");
+        assert_eq!(finding.outcome, Outcome::Unknown);
     }
 
     #[test]

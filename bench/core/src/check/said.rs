@@ -1,5 +1,6 @@
 //! The occurrences of an event that a check compares with one another.
 
+use super::quiescence;
 use super::scope::Scope;
 use crate::cluster::ClusterState;
 use crate::filter::Filter;
@@ -11,6 +12,12 @@ use crate::target::Target;
 
 /// At whose processes.
 pub(super) const OF: Key = Key::new("of", Kind::Target, "Which nodes are looked at; \"all\" if not said.");
+/// The same where the course of each node is looked at: a line in the middle of it is not left out because of what happens just then.
+pub(super) const OF_AT_THE_END: Key = Key::new(
+    "of",
+    Kind::Target,
+    "Which nodes are looked at, each with all that it told: those that this means at the end of the run; \"all\" if not said.",
+);
 /// With what fields.
 pub(super) const WHERE: Key =
     Key::new("where", Kind::Where, "Which occurrences of the event count; all of them if not said.");
@@ -48,19 +55,27 @@ impl Said {
         all.into_iter().flatten().chain(some.into_iter().flatten())
     }
 
-    /// The occurrences of another event at the same nodes, by number.
-    pub(super) fn others<'h>(
+    /// All of them at the nodes that are meant at the end, by number: what a node told is looked at as a whole, or not at all.
+    pub(super) fn by_members<'h>(
         &self,
         history: &'h History,
-        event: &Name,
+        members: &Members,
     ) -> impl Iterator<Item = Seen<'h, Event>> + use<'h> {
-        let others = Self {
-            event: event.clone(),
-            of: self.of.clone(),
-            cluster: self.cluster.clone(),
-            filter: Filter::default(),
+        let (all, some) = match self.filter.is_empty() {
+            true => (Some(members.events(history, &self.event)), None),
+            false => {
+                let admitted = self.select(history, true);
+                let members = members.clone();
+                (None, Some(admitted.filter(move |seen| members.has(&seen.what.of.node))))
+            }
         };
-        others.by_number(history).collect::<Vec<_>>().into_iter()
+        all.into_iter().flatten().chain(some.into_iter().flatten())
+    }
+
+    /// The nodes that are meant at the end.
+    pub(super) fn members(&self, history: &History) -> Members {
+        let everybody = self.of == Scope::Target(Target::all());
+        Members((!everybody).then(|| quiescence::at_the_end(history, &self.cluster, &self.of).0))
     }
 
     fn select<'h>(&self, history: &'h History, everybody: bool) -> std::vec::IntoIter<Seen<'h, Event>> {
@@ -77,5 +92,26 @@ impl Said {
             }
         }
         found.into_iter()
+    }
+}
+
+/// The nodes that a check looks at from the beginning to the end; none: all.
+#[derive(Debug, Clone)]
+pub(super) struct Members(Option<Vec<Name>>);
+
+impl Members {
+    /// True if it is one of them.
+    pub(super) fn has(&self, node: &Name) -> bool {
+        self.0.as_ref().is_none_or(|members| members.contains(node))
+    }
+
+    /// The occurrences of an event at them, by number.
+    pub(super) fn events<'h>(
+        &self,
+        history: &'h History,
+        event: &Name,
+    ) -> impl Iterator<Item = Seen<'h, Event>> + use<'h> {
+        let members = self.clone();
+        history.events(event).filter(move |seen| members.has(&seen.what.of.node))
     }
 }

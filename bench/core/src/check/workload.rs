@@ -25,11 +25,16 @@ struct Summed {
 fn summed(history: &History) -> BTreeMap<&Name, Summed> {
     let mut all = BTreeMap::<&Name, Summed>::new();
     for change in history.workloads() {
+        // A workload whose operations are only called never waits and never begins, though its programs may run.
+        if matches!(change.what.state, WorkloadState::ClientStarted { .. } | WorkloadState::ClientEnded { .. }) {
+            continue;
+        }
         let summed = all.entry(&change.what.name).or_default();
         summed.number = change.number;
         summed.has_begun |= change.what.state == WorkloadState::Begun;
     }
-    for performed in history.operations() {
+    // What steps call is asked by the scenario's author, and shows nothing of the workload.
+    for performed in history.operations().filter(|performed| !performed.invoked.what.is_called()) {
         let Some(summed) = all.get_mut(&performed.invoked.what.workload) else { continue };
         match performed.kind() {
             OperationKind::Ok => summed.ok += 1,
@@ -118,6 +123,13 @@ mod tests {
         waits.workload(WorkloadState::Waiting);
         assert!(told(&mut waits)[0].contains("never began"));
         assert_eq!(reasons(&story().history), Vec::new(), "a run that has no end has a reason of its own");
+    }
+
+    #[test]
+    fn what_steps_call_is_not_the_workloads_own() {
+        let mut story = story();
+        story.asks_by("chat~call1", 0, "say", 1).told(0, OperationKind::Ok);
+        assert!(told(&mut story)[0].contains("ended before its first operation"), "{:?}", told(&mut story));
     }
 
     #[test]

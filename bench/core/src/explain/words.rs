@@ -31,7 +31,7 @@ const VALUES: &[Word] = &[
     ),
     Word::new(
         "condition",
-        "An event's name; a table with `event`, `latest`, `op`, `exec` or `tcp`; or a list of these, all of which must hold.",
+        "An event's name; a table with `event`, `latest`, `op`, `exec`, `tcp` or `http`; or a list of these, all of which must hold.",
     ),
     Word::new(
         "where",
@@ -137,4 +137,17 @@ fn codes() -> impl Iterator<Item = Entry> {
             is_refused: false,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_said_to_be_what_it_may_be() {
+        let condition = VALUES.iter().find(|word| word.word == "condition").expect("it is explained");
+        for subject in crate::condition::subjects() {
+            assert!(condition.doc.contains(&format!("`{subject}`")), "nothing about {subject}");
+        }
+    }
 }

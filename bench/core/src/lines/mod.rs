@@ -9,12 +9,13 @@
 //! {"n":2,"t":98120555,"event":{"name":"became_leader","node":"peer1","life":1,"fields":{"term":4},"early":200000,"log":{"offset":911,"line":12,"text":"..."}}}
 //! ```
 //!
-//! `n` is the number, `t` the nanoseconds of run time; beside them stands exactly one of `run`, `process`, `event`, `action`, `step`,
-//! `nemesis`, `sample`, `traffic`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with a fraction or an exponent: a float), a
-//! text, `{"node": "peer1"}`, `{"nodes": [..]}` or `{"float": "NaN"}`.
+//! `n` is the number, `t` the nanoseconds of run time; beside them stands exactly one of `run`, `process`, `event`, `action`, `operation`,
+//! `workload`, `step`, `nemesis`, `sample`, `traffic`, `stall`, `answer`. `process` is left out where it is `main`. A field is a number (with
+//! a fraction or an exponent: a float), a text, `{"node": "peer1"}`, `{"nodes": [..]}` or `{"float": "NaN"}`.
 //!
-//! Version 2 is version 1 with `traffic` and the verbs of the network. Within one version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a
-//! new meaning is a new version.
+//! Version 2 is version 1 with `traffic` and the verbs of the network; version 3 is version 2 with `operation` and `workload`. Within one
+//! version the format only grows by keys, and a reader passes over keys that it does not know. A new kind of observation or a new meaning
+//! is a new version.
 
 mod read;
 mod write;

@@ -10,6 +10,7 @@ mod pace;
 mod tests;
 mod words;
 
+use std::ops::Range;
 use std::time::Duration;
 
 pub use self::acknowledged::Acknowledged;
@@ -20,10 +21,12 @@ use crate::random::{Keyed, raffle};
 use crate::scenario::{GoesTo, Op, Pace, Values, Workload};
 use crate::target::{Aim, Eligible, EmptyTarget, Target};
 
-/// The first value. All have as many digits, so that none is a part of another where a log is searched for them.
-const FIRST_VALUE: u64 = 1_000_001;
+/// The first value. All have ten digits, so that none is a part of another where a log is searched for them, and fit into 32 bits.
+const FIRST_VALUE: u64 = 1_000_000_001;
 /// The first value of operations that steps call.
-const FIRST_CALLED: u64 = 9_000_001;
+const FIRST_CALLED: u64 = 2_000_000_001;
+/// The last of these.
+const LAST_CALLED: u64 = i32::MAX as u64;
 
 /// No client has more operations than this.
 const MOST_TURNS: u64 = 1 << 40;
@@ -66,12 +69,12 @@ impl<'w> Generator<'w> {
         self.workload
     }
 
-    /// The operation of a client with this number among its own, from 0. None if there are not so many.
+    /// The operation of a client with this number among its own, from 0. None if there are not so many, or no more values.
     pub fn operation(&self, client: usize, turn: u64) -> Option<Drawn<'w>> {
         let workload = self.workload;
         // The operations that are due one after the other are of one client after the other.
         let serial = turn.checked_mul(workload.clients.len() as u64)?.checked_add(client as u64)?;
-        if workload.count.is_some_and(|count| serial >= count) {
+        if workload.count.is_some_and(|count| serial >= count) || !self.has_value(serial) {
             return None;
         }
         let due = workload.pace.due(serial)?;
@@ -86,9 +89,13 @@ impl<'w> Generator<'w> {
         };
         let key = op.has_key.then(|| number("key", workload.keys));
         let value = op.has_value.then(|| match workload.values {
-            Values::Unique => self.unique(FIRST_VALUE, serial),
-            Values::UpTo(most) => number("value", most),
+            Values::Unique => self.unique(FIRST_VALUE..FIRST_CALLED, serial),
+            Values::UpTo(most) => Some(number("value", most)),
         });
+        let value = match value {
+            Some(value) => Some(value?),
+            None => None,
+        };
         Some(Drawn { serial, client, due, op, key, value })
     }
 
@@ -100,7 +107,7 @@ impl<'w> Generator<'w> {
         let clients = self.workload.clients.len() as u64;
         let is_due = |turn: u64| {
             let serial = turn.saturating_mul(clients).saturating_add(client as u64);
-            let is_asked = self.workload.count.is_none_or(|count| serial < count);
+            let is_asked = self.workload.count.is_none_or(|count| serial < count) && self.has_value(serial);
             let due = self.workload.pace.due(serial).filter(|_| is_asked);
             due.is_some_and(|due| due <= time && self.workload.duration.is_none_or(|duration| due < duration))
         };
@@ -113,7 +120,7 @@ impl<'w> Generator<'w> {
         low
     }
 
-    /// What an operation takes that a step calls, by its number among all that were called before.
+    /// What an operation takes that a step calls, by its number among all of the workload that were called before.
     pub fn called(&self, op: &Op, number: u64) -> (Option<Datum>, Option<Datum>) {
         let drawn = |purpose: &str, of: u64| {
             let drawn = Keyed::indexed(self.seed, &format!("workload/{}/call/{purpose}", self.workload.name), number);
@@ -121,7 +128,8 @@ impl<'w> Generator<'w> {
         };
         let key = op.has_key.then(|| drawn("key", self.workload.keys));
         let value = op.has_value.then(|| match self.workload.values {
-            Values::Unique => Datum::Int(i64::try_from(FIRST_CALLED.saturating_add(number)).unwrap_or(i64::MAX)),
+            // A scenario has not as many steps as there are values.
+            Values::Unique => self.unique(FIRST_CALLED..LAST_CALLED + 1, number).unwrap_or(Datum::Int(i64::MAX)),
             Values::UpTo(most) => drawn("value", most),
         });
         (key, value)
@@ -147,10 +155,17 @@ impl<'w> Generator<'w> {
         }
     }
 
-    fn unique(&self, first: u64, serial: u64) -> Datum {
+    /// A value that no other operation writes; none if there are not so many.
+    fn unique(&self, of: Range<u64>, serial: u64) -> Option<Datum> {
         let (index, count) = self.place;
-        let value = serial.saturating_mul(count).saturating_add(index).saturating_add(first);
-        Datum::Int(i64::try_from(value).unwrap_or(i64::MAX))
+        let value = serial.checked_mul(count)?.checked_add(index)?.checked_add(of.start)?;
+        (value < of.end).then(|| i64::try_from(value).ok().map(Datum::Int)).flatten()
+    }
+
+    /// True if there is a value for the operation of this number.
+    fn has_value(&self, serial: u64) -> bool {
+        let takes_one = self.workload.values == Values::Unique && self.workload.ops.iter().any(|op| op.has_value);
+        !takes_one || self.unique(FIRST_VALUE..FIRST_CALLED, serial).is_some()
     }
 
     /// All operations in the order in which they are due.

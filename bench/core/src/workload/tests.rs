@@ -48,12 +48,12 @@ fn a_seed_gives_the_same_operations_for_ever() {
 }
 
 const GOLDEN: [&str; 6] = [
-    "0 0 0 get 7 1000001",
-    "1 1 250 get 4 1000002",
-    "2 0 500 get 7 1000003",
-    "3 1 750 put 2 1000004",
-    "4 0 1000 put 3 1000005",
-    "5 1 1250 get 1 1000006",
+    "0 0 0 get 7 1000000001",
+    "1 1 250 get 4 1000000002",
+    "2 0 500 get 7 1000000003",
+    "3 1 750 put 2 1000000004",
+    "4 0 1000 put 3 1000000005",
+    "5 1 1250 get 1 1000000006",
 ];
 
 #[test]
@@ -109,15 +109,19 @@ proptest! {
         for index in 0..workloads.len() {
             for (.., value) in drawn(&workloads, index, seed, usize::MAX) {
                 let value = value.unwrap();
-                prop_assert_eq!(value.to_string().len(), 7, "as many digits as all others");
+                prop_assert_eq!(value.to_string().len(), 10, "as many digits as all others");
                 prop_assert!(values.insert(value));
             }
         }
         prop_assert_eq!(values.len() as u64, count * others as u64);
-        let generator = Generator::new(&workloads, 0, seed).unwrap();
-        let op = &workloads[0].ops[0];
-        let called: BTreeSet<_> = (0..50).map(|number| generator.called(op, number).1.unwrap()).collect();
-        prop_assert!(called.len() == 50 && called.is_disjoint(&values));
+        for index in 0..workloads.len() {
+            let generator = Generator::new(&workloads, index, seed).unwrap();
+            for number in 0..50 {
+                let value = generator.called(&workloads[index].ops[0], number).1.unwrap();
+                prop_assert_eq!(value.to_string().len(), 10);
+                prop_assert!(values.insert(value), "called twice");
+            }
+        }
     }
 
     #[test]
@@ -151,6 +155,20 @@ proptest! {
 }
 
 #[test]
+fn there_are_so_many_operations_as_values_and_their_last_is_not_yet_one_that_is_called() {
+    let text: String = ["a", "b"]
+        .map(|name| format!("[workloads.{name}]\ncount = 1000000000\n{}", op("put", &format!("workloads.{name}"), 1)))
+        .concat();
+    let workloads = workloads(&text);
+    let generator = Generator::new(&workloads, 1, 7).unwrap();
+    let value = |turn| generator.operation(0, turn).map(|drawn| drawn.value.unwrap());
+    assert_eq!(value(499_999_999), Some(Datum::Int(2_000_000_000)));
+    assert_eq!(value(500_000_000), None);
+    assert_eq!(generator.due_within(0, Duration::MAX), 500_000_000);
+    assert_eq!(generator.called(&workloads[1].ops[0], 0).1, Some(Datum::Int(2_000_000_002)));
+}
+
+#[test]
 fn the_plan_tells_what_the_clients_will_do() {
     let text = format!(
         "schema = 1\nname = 'x'\n[nodes]\ncount = 3\ncommand = ['true']\n[[invariants]]\nprocess = {{}}\n[workload]\nrate = 2\nclients = 2\nduration = '2s'\n{}",
@@ -163,7 +181,7 @@ fn the_plan_tells_what_the_clients_will_do() {
         told.contains("say            type \"say {key} {value}\" to the node, done when it is taken (weight 1)"),
         "{told}"
     );
-    assert!(told.contains("  2. at 0.500s                    client2: say key 1 1000002\n"), "{told}");
+    assert!(told.contains("  2. at 0.500s                    client2: say key 1 1000000002\n"), "{told}");
     assert!(!told.contains("  5. at"), "{told}");
-    assert_eq!(plan.to_json(None)["workloads"][0]["operations"][3]["value"], 1_000_004);
+    assert_eq!(plan.to_json(None)["workloads"][0]["operations"][3]["value"], 1_000_000_004);
 }

@@ -105,7 +105,7 @@ impl Generator<'_> {
         }
     }
 
-    /// `client1 say 1000001`
+    /// `client1 say 1000000001`
     fn told(&self, operation: &Drawn<'_>) -> String {
         let client = &self.workload.clients[operation.client];
         let key = operation.key.as_ref().map(|key| format!(" key {key}")).unwrap_or_default();

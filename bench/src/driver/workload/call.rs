@@ -1,5 +1,6 @@
 //! Single operations that steps call: each by a caller of its own, which does nothing else.
 
+use dsbench_core::operation::Operation;
 use dsbench_core::scenario::Call;
 use dsbench_core::target::Eligible;
 
@@ -25,12 +26,11 @@ impl Driver<'_> {
         for aim in aims {
             let workload = &mut self.workloads.all[index];
             workload.called += 1;
-            // No node can be called so.
-            let name = format!("{}~call{}", call.workload, workload.called);
+            let name = Operation::caller(&call.workload, workload.called);
             let (key, value) = generator.called(op, workload.called - 1);
             let process = self.workloads.next_process;
             self.workloads.next_process += 1;
-            let caller = Client { name: name.as_str().into(), called_by: Some(step), ..Client::new(process) };
+            let caller = Client { name, called_by: Some(step), ..Client::new(process) };
             let client = self.workloads.add_client(index, caller);
             let serial = generator.serial_of_call(self.workloads.all[index].called - 1);
             self.begin_operation(index, client, op, serial, (key, value), aim);

@@ -3,7 +3,7 @@
 //! Causal broadcast (Birman, Schiper & Stephenson, Lightweight Causal and Atomic Group Multicast, ACM TOCS 1991; Hadzilacos & Toueg 1994): a
 //! message depends on whatever its sender had sent or delivered before it sent it, and on what that depends on in turn (Lamport's
 //! happens-before, 1978). That is rebuilt from the lines in which nodes tell what they send and deliver, and never from clocks that the
-//! system keeps itself. What a life sends depends on what that same life sent and delivered: what an earlier one did, it may have forgotten.
+//! system keeps itself, and it is that of all nodes, whichever are looked at (`of`). What a life sends depends on what that same life sent and delivered: what an earlier one did, it may have forgotten.
 //!
 //! A node that delivers a message has delivered all that it depends on, in whatever life; with `prefix = false` it may have left some of
 //! that out, but does not deliver it later. Of its own messages a node is asked only if it delivers its own at all. A node that joins late
@@ -12,12 +12,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use super::delivery::{self, Begins, Entry, Interner, JOINS, JUMPS, Joins, Streams, Teller, line};
-use super::no_loss::DELIVERED;
-use super::said::{OF, Said};
-use super::total_order::refuse_without_prefix;
+use super::delivery::{self, Begins, DELIVERED, Entry, Interner, JOINS, JUMPS, Joins, Streams, Teller, line};
+use super::said::{OF_AT_THE_END, Said};
 use super::{Check, CheckKind};
 use crate::history::{History, Seen};
 use crate::names::{EventField, Names};
@@ -42,7 +40,7 @@ pub(super) const KIND: CheckKind = CheckKind {
         ),
         JOINS,
         JUMPS,
-        OF,
+        OF_AT_THE_END,
     ],
     short: None,
     doc: "A message is delivered after all those that its sender had sent or delivered before it.",
@@ -62,11 +60,11 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let delivered = delivery::required_messages(table, DELIVERED.name, names);
     table.required("sent", |table, key| table.item(key));
     let sent = delivery::messages(table, "sent", names, delivered.as_ref());
-    let of = super::scope::Scope::parse(table, OF.name, names);
+    let of = super::scope::Scope::parse(table, OF_AT_THE_END.name, names);
     let prefix = super::optional(table, "prefix", |item| Some(item.boolean()?.value));
     let begins = Begins::parse(table, names);
     let prefix = prefix?.unwrap_or(true);
-    refuse_without_prefix(table, prefix)?;
+    delivery::refuse_without_prefix(table, prefix)?;
     let delivered = delivered?;
     let said = Said::at(delivered.event, of?.unwrap_or(super::scope::Scope::all()), names);
     Some(Box::new(CausalOrder { sent: sent??, said, message: delivered.field, prefix, begins: begins? }))
@@ -89,6 +87,7 @@ type Clock = Box<[u32]>;
 /// Someone's place in its lines.
 struct Cursor<'h, 't> {
     teller: &'t Teller<'h>,
+    is_asked: bool,
     life: usize,
     line: usize,
     /// What the present life has sent or delivered, and what that depends on.
@@ -131,6 +130,8 @@ struct Book<'h> {
     /// The messages of each life that sent any, in order.
     by_sender: Vec<Vec<u32>>,
     tellers: Vec<Teller<'h>>,
+    /// Of each whether it is asked: it is one of those that are meant, and tells the message of each of its deliveries.
+    is_asked: Vec<bool>,
     lines: u64,
     without: u64,
     unsent: u64,
@@ -141,6 +142,8 @@ impl CausalOrder {
         let mut messages = Interner::default();
         let mut streams = Streams::default();
         let (mut lines, mut without, mut unsent) = (0, 0, 0);
+        let members = self.said.members(history);
+        let mut unclear: BTreeSet<&Name> = BTreeSet::new();
         streams.take(history.events(&self.sent.event), |seen: Seen<'h, Event>| {
             let message = seen.what.field(&self.sent.field).map(|value| Entry::Sent(messages.number(value)));
             without += u64::from(message.is_none());
@@ -150,14 +153,23 @@ impl CausalOrder {
         for jump in &self.begins.jumps {
             streams.take(history.events(jump), |_| Some(Entry::Jumped));
         }
-        streams.take(self.said.by_number(history), |seen| {
-            lines += 1;
+        // Also those of nodes that are not asked: what they send depends on what they delivered.
+        streams.take(history.events(&self.said.event), |seen| {
+            let node = &seen.what.of.node;
             let message = seen.what.field(&self.message).map(|value| messages.number(value));
-            without += u64::from(message.is_none());
-            unsent += u64::from(message.is_some_and(|message| message >= sent));
+            if message.is_none() {
+                without += 1;
+                unclear.insert(node);
+            }
+            if members.has(node) {
+                lines += 1;
+                unsent += u64::from(message.is_some_and(|message| message >= sent));
+            }
             message.map(Entry::Delivered)
         });
         let tellers = streams.tellers();
+        let is_asked = |teller: &Teller<'_>| members.has(teller.node) && !unclear.contains(teller.node);
+        let is_asked = tellers.iter().map(is_asked).collect();
         let mut sendings = vec![None; messages.len()];
         let mut by_sender: Vec<Vec<u32>> = Vec::new();
         for (_, lines) in tellers.iter().flat_map(|teller| &teller.lives) {
@@ -175,10 +187,10 @@ impl CausalOrder {
                 by_sender.push(own);
             }
         }
-        Book { messages, sendings, by_sender, tellers, lines, without, unsent }
+        Book { messages, sendings, by_sender, tellers, is_asked, lines, without, unsent }
     }
 
-    fn cursor<'h, 't>(&self, teller: &'t Teller<'h>, book: &Book<'h>) -> Cursor<'h, 't> {
+    fn cursor<'h, 't>(&self, (teller, is_asked): (&'t Teller<'h>, bool), book: &Book<'h>) -> Cursor<'h, 't> {
         let senders = book.by_sender.len();
         let lines = || teller.lives.iter().flat_map(|(_, lines)| lines);
         let own: Vec<u32> =
@@ -190,7 +202,7 @@ impl CausalOrder {
         let none = || vec![0; senders].into_boxed_slice();
         let has = vec![(self.begins.joins == Joins::Start).then_some(0); senders];
         let delivered = vec![false; book.messages.len()];
-        Cursor { teller, life: 0, line: 0, clock: none(), has, delivered, passed: none(), takes_its_own }
+        Cursor { teller, is_asked, life: 0, line: 0, clock: none(), has, delivered, passed: none(), takes_its_own }
     }
 
     /// Follows all nodes at once, each until it delivers what was not sent yet. None if the lines contradict each other.
@@ -198,7 +210,8 @@ impl CausalOrder {
         let mut found = Found::default();
         let mut clocks: Vec<Option<Clock>> = vec![None; book.messages.len()];
         let mut waiting: Vec<Vec<u32>> = vec![Vec::new(); book.messages.len()];
-        let mut cursors: Vec<_> = book.tellers.iter().map(|teller| self.cursor(teller, book)).collect();
+        let mut cursors: Vec<_> =
+            book.tellers.iter().zip(book.is_asked.iter().copied()).map(|of| self.cursor(of, book)).collect();
         let mut ready: VecDeque<u32> = (0..cursors.len() as u32).collect();
         let mut ended = 0;
         while let Some(index) = ready.pop_front() {
@@ -261,6 +274,9 @@ impl CausalOrder {
         let Some(Sending { by, nth, .. }) = book.sendings[message as usize] else { return };
         // What it depends on is its clock without itself.
         let past = |sender: usize| clock[sender] - u32::from(sender == by as usize);
+        if !cursor.is_asked {
+            return cursor.clock.iter_mut().zip(clock).for_each(|(own, other)| *own = (*own).max(*other));
+        }
         found.checked += u64::from((0..clock.len()).any(|sender| past(sender) > 0));
         let earlier = match self.prefix {
             true => (0..clock.len()).find_map(|sender| {

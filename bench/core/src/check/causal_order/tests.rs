@@ -82,6 +82,27 @@ fn lines_that_contradict_each_other_decide_nothing() {
     assert_eq!(finding.outcome, Outcome::Unknown);
 }
 
+#[test]
+fn what_others_delivered_binds_those_who_are_asked() {
+    let of = |node: &str| check(&PLAIN.replace(" }", &format!(", of = '{node}' }}")));
+    let acts = "a+q b-q b+r a+s c-r c-q c-s";
+    let finding = of("c").judge(&story(acts).history);
+    assert_eq!(finding.summary, "c delivered r before q, on which it depends");
+    assert_eq!(of("b").judge(&story(acts).history).outcome, Outcome::Unknown);
+    let finding = of("b").judge(&story(&format!("{acts} b-r b-s")).history);
+    assert_eq!((finding.outcome, finding.checked), (Outcome::Held, 2), "{finding:?}");
+}
+
+#[test]
+fn a_line_that_does_not_tell_its_message_leaves_nothing_out() {
+    let mut story = story("a+x a+y");
+    story.says("b", "delivered", &[]).delivers("b", "y", 0, 1);
+    let finding = check(PLAIN).judge(&story.history);
+    assert_eq!(finding.summary, "1 sent and delivered do not tell their `msg` and `msg`");
+    story.delivers("c", "y", 0, 1).delivers("c", "x", 0, 1);
+    assert_eq!(check(PLAIN).judge(&story.history).summary, "c delivered y before x, on which it depends");
+}
+
 /// What each message depends on, by the definition: the closure of what its life had sent or delivered before it. None if a message comes
 /// to depend on itself.
 fn depends(script: &Script) -> Option<BTreeMap<u8, BTreeSet<u8>>> {
@@ -153,8 +174,19 @@ fn compare(numbers: std::ops::Range<u64>) -> [u64; 3] {
         let script = Drawn { messages: 2 + number % 5, sends: true, views: false, jumps: false }.script(number);
         let finding = check.judge(&script.history());
         outcomes[finding.outcome as usize] += 1;
-        let is_violated = depends(&script).is_some_and(|depends| !is_causal(&script, &depends, *prefix));
-        assert_eq!(finding.outcome == Outcome::Violated, is_violated, "{number} {prefix}: {finding:?}\n{script:?}");
+        let delivered =
+            || script.0.iter().filter_map(|(_, act)| if let Act::Delivers(of, ..) = act { Some(of) } else { None });
+        let expected = match depends(&script) {
+            Some(depends) if !is_causal(&script, &depends, *prefix) => Outcome::Violated,
+            Some(depends)
+                if delivered().any(|of| depends.get(of).is_some_and(|on| !on.is_empty()))
+                    && !(*prefix && delivered().any(|of| !depends.contains_key(of))) =>
+            {
+                Outcome::Held
+            }
+            _ => Outcome::Unknown,
+        };
+        assert_eq!(finding.outcome, expected, "{number} {prefix}: {finding:?}\n{script:?}");
     }
     outcomes
 }

@@ -91,3 +91,13 @@ pub(in crate::check) fn jumps(table: &Table<'_, '_>, names: &Names<'_>) -> Optio
     });
     jumps.map(Option::unwrap_or_default)
 }
+
+/// Where messages may be left out, it does not matter where a node begins.
+pub(in crate::check) fn refuse_without_prefix(table: &Table<'_, '_>, prefix: bool) -> Option<()> {
+    let item = [JOINS.name, JUMPS.name].into_iter().filter(|_| !prefix).find_map(|key| table.item(key));
+    let Some(item) = item else { return Some(()) };
+    let message = format!("`{}` says nothing beside prefix = false", item.key());
+    let label = "nodes may leave out what they like, so they may begin anywhere";
+    table.report(Diagnostic::error(diagnostic::NO_MEANING_HERE, message, item.key_span(), label));
+    None
+}

@@ -1,5 +1,8 @@
 //! Numbers for values: a message is compared a million times, and read once.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
 use crate::observation::Value;
 
 /// Gives equal values the same number, from 0 in the order in which they came. Exact: a hash only finds what is then compared.
@@ -47,7 +50,7 @@ impl Numbers {
     /// The number of a pair.
     pub(in crate::check) fn number(&mut self, pair: (u64, u64)) -> u32 {
         let Self { pairs, slots } = self;
-        let hash = (mixed(mixed(0, pair.0), pair.1) >> 32) as u32;
+        let hash = (mixed(mixed(key(), pair.0), pair.1) >> 32) as u32;
         let known = slots.find_or(hash, pairs.len(), |number| pairs[number as usize] == pair);
         known.unwrap_or_else(|| {
             pairs.push(pair);
@@ -133,14 +136,21 @@ fn text(kind: u64, text: &str) -> u64 {
     words.fold(mixed(kind, text.len() as u64), mixed)
 }
 
+/// Another one in each process, so that nobody who writes a log knows which of its values have the same hash. It decides where a value
+/// lies in a table, and never what number it has.
+fn key() -> u64 {
+    static KEY: OnceLock<u64> = OnceLock::new();
+    *KEY.get_or_init(|| RandomState::new().hash_one(0))
+}
+
 /// Equal values have equal hashes.
 fn hash(value: &Value) -> u32 {
     let hash = match value {
-        Value::Int(number) => mixed(1, number.cast_unsigned()),
-        Value::Float(number) => mixed(2, number.to_bits()),
-        Value::Text(word) => text(3, word),
-        Value::Node(word) => text(4, word),
-        Value::Nodes(words) => words.iter().fold(5, |hash, word| text(hash, word)),
+        Value::Int(number) => mixed(key() ^ 1, number.cast_unsigned()),
+        Value::Float(number) => mixed(key() ^ 2, number.to_bits()),
+        Value::Text(word) => text(key() ^ 3, word),
+        Value::Node(word) => text(key() ^ 4, word),
+        Value::Nodes(words) => words.iter().fold(key() ^ 5, |hash, word| text(hash, word)),
     };
     (hash >> 32) as u32
 }

@@ -11,7 +11,7 @@ mod streams;
 #[cfg(test)]
 pub(super) mod testing;
 
-pub(super) use self::begins::{Begin, Begins, JOINS, JUMPS, Joins, jumps};
+pub(super) use self::begins::{Begin, Begins, JOINS, JUMPS, Joins, jumps, refuse_without_prefix};
 pub(super) use self::interner::{Interner, Numbers};
 pub(super) use self::runs::{Break, Place, Runs};
 pub(super) use self::streams::{Entry, Line, Streams, Teller};
@@ -20,7 +20,14 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::history::{History, Seen};
 use crate::names::{EventField, FieldKind, Names};
 use crate::observation::{Event, Observation, What};
-use crate::table::Table;
+use crate::table::{Key, Kind, Table};
+
+/// What a node delivers.
+pub(super) const DELIVERED: Key = Key::required(
+    "delivered",
+    Kind::EventField,
+    "The event by which a node delivers a message, and its field that names the message.",
+);
 
 /// The line of an event by its observation.
 pub(super) fn line(history: &History, number: u64) -> Option<Seen<'_, Event>> {

@@ -12,11 +12,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::delivery::{self, Begins, Break, Entry, Interner, JOINS, JUMPS, Numbers, Place, Runs, Streams, line};
-use super::no_loss::DELIVERED;
-use super::said::{OF, Said, WHERE};
-use super::total_order::refuse_without_prefix;
-use super::{Check, CheckKind};
+use super::delivery::{
+    self, Begins, Break, DELIVERED, Entry, Interner, JOINS, JUMPS, Numbers, Place, Runs, Streams, line,
+};
+use super::said::{OF_AT_THE_END, Said, WHERE};
+use super::{Check, CheckKind, counted};
 use crate::history::{History, Seen};
 use crate::names::{EventField, FieldKind, Names};
 use crate::observation::{Event, Name, Value};
@@ -47,7 +47,7 @@ pub(super) const KIND: CheckKind = CheckKind {
         ),
         JOINS,
         JUMPS,
-        OF,
+        OF_AT_THE_END,
         WHERE,
     ],
     short: None,
@@ -95,7 +95,7 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let prefix = super::optional(table, "prefix", |item| Some(item.boolean()?.value));
     let begins = Begins::parse(table, names);
     let prefix = prefix?.unwrap_or(true);
-    refuse_without_prefix(table, prefix)?;
+    delivery::refuse_without_prefix(table, prefix)?;
     Some(Box::new(Fifo { said: said?, message: delivered?.field, order: order?, prefix, begins: begins? }))
 }
 
@@ -175,7 +175,7 @@ impl Fifo {
         for jump in &self.begins.jumps {
             streams.take(history.events(jump), |_| Some(Entry::Jumped));
         }
-        streams.take(self.said.by_number(history), |seen: Seen<'h, Event>| {
+        streams.take(self.said.by_members(history, &self.said.members(history)), |seen: Seen<'h, Event>| {
             found.lines += 1;
             let place = match &self.order {
                 Order::Told(_) => {
@@ -193,6 +193,8 @@ impl Fifo {
             let (sender, at) = place?;
             Some(Entry::Delivered(placed.number((sender.into(), at.cast_unsigned()))))
         });
+        // A line that does not tell its message may have told what seems to be left out.
+        let prefix = self.prefix && found.without == 0;
         let mut lowest: BTreeMap<u32, i64> = BTreeMap::new();
         let mut firsts = Vec::new();
         for teller in streams.tellers() {
@@ -216,7 +218,7 @@ impl Fifo {
                     let of_sender = runs.entry(sender).or_default();
                     found.compared += u64::from(of_sender.has_begun());
                     let had_first = of_sender.first.is_some();
-                    if let Some(broken) = of_sender.take(place, run, has_jumped, &self.begins, self.prefix) {
+                    if let Some(broken) = of_sender.take(place, run, has_jumped, &self.begins, prefix) {
                         found.broken(history, sender, broken);
                     }
                     firsts.extend(of_sender.first.filter(|_| !had_first).map(|first| (sender, first)));
@@ -339,8 +341,7 @@ impl Check for Fifo {
         match checked {
             0 => Finding::never_exercised("no node delivered two messages of one sender"),
             _ => {
-                let senders =
-                    if found.senders == 1 { "1 sender".to_owned() } else { format!("{} senders", found.senders) };
+                let senders = counted(found.senders, "sender");
                 let compared = found.lines - found.unsent;
                 let unsent = match (&self.order, found.unsent) {
                     (Order::Told(sent), 1..) => {

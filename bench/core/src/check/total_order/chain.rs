@@ -7,6 +7,7 @@
 
 use super::cycle::{Edge, cycle};
 use super::explain::Fault;
+use super::paths::Paths;
 use super::{Delivery, Found, Told, TotalOrder};
 use crate::check::delivery::{Begin, Joins};
 use crate::history::History;
@@ -96,7 +97,7 @@ impl<'h, 'c> Chain<'h, 'c> {
             let begun = runs;
             runs = self.node(of_node, begun);
         }
-        if self.check.prefix { self.close() } else { self.acyclic() }
+        if self.told.prefix { self.close() } else { self.acyclic() }
     }
 
     /// Takes in what a node delivered; `begun` is the number of the last run of the nodes before. Gives the number of its last one.
@@ -131,7 +132,7 @@ impl<'h, 'c> Chain<'h, 'c> {
                     *end = delivery.message;
                 }
             }
-            before if self.check.prefix => {
+            before if self.told.prefix => {
                 self.begin(delivery, before.is_none(), is_new, track);
                 if self.keeps_ends() {
                     track.ends.push(delivery.message);
@@ -171,7 +172,7 @@ impl<'h, 'c> Chain<'h, 'c> {
         }
         if next.message != NONE {
             let (one, from) = (next.number, (from != BEGINNING).then_some(from));
-            match self.check.prefix {
+            match self.told.prefix {
                 true => self.fault(Fault::Fork { from, one, other: number }),
                 false => self.others.push(Edge { from: from.unwrap_or_default(), to, number }),
             }
@@ -181,7 +182,7 @@ impl<'h, 'c> Chain<'h, 'c> {
         let before = &mut self.before[to as usize];
         match before.message {
             NONE => *before = Link { message: from, number },
-            _ if self.check.prefix => {
+            _ if self.told.prefix => {
                 let one = before.number;
                 self.fault(Fault::Meet { one, other: number });
             }
@@ -246,15 +247,21 @@ impl<'h, 'c> Chain<'h, 'c> {
     /// Nothing tells what lies between the end of a life and the beginning of the next. If each may be the next message of the other there
     /// is such a sequence; else it is not known.
     fn undecided(&mut self, guesses: &[(u32, Delivery)]) -> Option<(String, Vec<u64>)> {
+        if guesses.is_empty() {
+            return None;
+        }
+        let mut paths = Paths::new(self.places().into_iter().map(|(path, _)| path));
         for (end, begins) in guesses {
             let is_free = |next: Link| next.message == NONE || next.message == begins.message;
             let before = self.before[begins.message as usize].message;
-            let fits = is_free(self.next[*end as usize]) && (before == NONE || before == *end);
-            if fits {
+            let mut fits = is_free(self.next[*end as usize]) && (before == NONE || before == *end);
+            if fits && before == NONE {
+                // The end of a path before its own beginning leads back.
+                fits = paths.join(*end, begins.message);
                 self.next[*end as usize] = Link { message: begins.message, number: begins.number };
                 self.before[begins.message as usize] = Link { message: *end, number: begins.number };
             }
-            if !fits || self.leads_back().is_some() {
+            if !fits {
                 let node = self.history.get(begins.number).map(|seen| match &seen.what {
                     crate::observation::What::Event(event) => event.of.node.to_string(),
                     _ => String::new(),

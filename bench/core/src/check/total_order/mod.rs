@@ -14,21 +14,26 @@
 //! such event of its life.
 //!
 //! Where lines tell their place in the order (`position`), that is compared: one message at each place, and one place for each message.
+//!
+//! A line that does not tell what it should may have told what seems to be left out: then only the order of the others is compared.
 
 mod chain;
 mod cycle;
 mod explain;
+mod paths;
 mod places;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use self::chain::Chain;
 use self::explain::Fault;
+use self::paths::Paths;
 use self::places::Places;
-use super::delivery::{self, Begins, Entry, Interner, JOINS, JUMPS, Numbers, Streams, Teller};
-use super::said::{OF, Said, WHERE};
-use super::{Check, CheckKind};
-use crate::diagnostic::{self, Diagnostic};
+use super::delivery::{self, Begins, Entry, Interner, JOINS, JUMPS, Joins, Numbers, Streams, Teller};
+use super::said::{OF_AT_THE_END, Said, WHERE};
+use super::{Check, CheckKind, counted};
 use crate::history::{History, Seen};
 use crate::names::{EventField, FieldKind, Names};
 use crate::observation::{Event, Name, Value};
@@ -62,7 +67,7 @@ pub(super) const KIND: CheckKind = CheckKind {
             Kind::EventField,
             "An event and its field that names what was sent; nothing else is delivered.",
         ),
-        OF,
+        OF_AT_THE_END,
         WHERE,
     ],
     short: None,
@@ -80,6 +85,11 @@ enum Per {
 }
 
 impl Per {
+    /// The event that says it, if it is another one.
+    fn last(&self) -> Option<&EventField> {
+        if let Self::Last(field) = self { Some(field) } else { None }
+    }
+
     /// What people call it: `view`, of `view_change.view` as of `view.id`.
     fn kind(&self) -> String {
         match self {
@@ -94,6 +104,7 @@ struct TotalOrder {
     said: Said,
     message: Name,
     position: Option<Name>,
+    /// Whether nothing may be left out.
     prefix: bool,
     begins: Begins,
     per: Option<Per>,
@@ -114,21 +125,11 @@ fn parse(table: &Table<'_, '_>, names: &Names<'_>) -> Option<Box<dyn Check>> {
     let per = super::optional(table, "per", |item| names.event_field_of_kind(&item.text()?, FieldKind::SINGLE));
     let sent = delivery::messages(table, "sent", names, message.as_ref());
     let prefix = prefix?.unwrap_or(true);
-    refuse_without_prefix(table, prefix)?;
+    delivery::refuse_without_prefix(table, prefix)?;
     let (said, per) = (said?, per?);
     let per = per.map(|field| if field.event == said.event { Per::Own(field.field) } else { Per::Last(field) });
     let position = position?.map(|field| field.field);
     Some(Box::new(TotalOrder { said, message: message?.field, position, prefix, begins: begins?, per, sent: sent? }))
-}
-
-/// Where messages may be left out, it does not matter where a node begins.
-pub(super) fn refuse_without_prefix(table: &Table<'_, '_>, prefix: bool) -> Option<()> {
-    let item = [JOINS.name, JUMPS.name].into_iter().filter(|_| !prefix).find_map(|key| table.item(key));
-    let Some(item) = item else { return Some(()) };
-    let message = format!("`{}` says nothing beside prefix = false", item.key());
-    let label = "nodes may leave out what they like, so they may begin anywhere";
-    table.report(Diagnostic::error(diagnostic::NO_MEANING_HERE, message, item.key_span(), label));
-    None
 }
 
 /// A delivery in the order of its node.
@@ -157,8 +158,14 @@ struct Told<'h> {
     lines: u64,
     /// Lines that lack a field.
     without: u64,
+    /// The same of those by which messages are sent.
+    without_sent: u64,
+    /// And of those by which views are installed.
+    without_view: u64,
     /// Deliveries before the first view of their life.
     homeless: u64,
+    /// Whether nothing may be left out, as far as is told what was delivered.
+    prefix: bool,
     /// A message that nobody sent.
     unsent: Option<Seen<'h, Event>>,
     unsents: u64,
@@ -198,24 +205,31 @@ impl TotalOrder {
         let mut told = Told { is_per_view: self.per.is_some(), kind_of_view, ..Told::default() };
         let mut streams = Streams::default();
         if let Some(Per::Last(EventField { event, field, .. })) = &self.per {
-            streams
-                .take(history.events(event), |seen| Some(Entry::Installed(told.views.number(seen.what.field(field)?))));
+            streams.take(history.events(event), |seen| {
+                let view = seen.what.field(field).map(|view| told.views.number(view));
+                told.without_view += u64::from(view.is_none());
+                Some(Entry::Installed(view.unwrap_or(UNKNOWN)))
+            });
         }
         for jump in &self.begins.jumps {
             streams.take(history.events(jump), |_| Some(Entry::Jumped));
         }
         let mut sent = 0;
         if let Some(EventField { event, field, .. }) = &self.sent {
-            let values = history.events(event).filter_map(|seen| seen.what.field(field));
-            values.for_each(|value| _ = told.messages.number(value));
+            for seen in history.events(event) {
+                match seen.what.field(field) {
+                    Some(value) => _ = told.messages.number(value),
+                    None => told.without_sent += 1,
+                }
+            }
             sent = told.messages.len();
         }
-        streams.take(self.said.by_number(history), |seen| {
+        streams.take(self.said.by_members(history, &self.said.members(history)), |seen| {
             told.lines += 1;
             let entry = self.entry(seen, &mut told);
             told.without += u64::from(entry.is_none());
             let (message, entry) = entry?;
-            if self.sent.is_some() && message as usize >= sent {
+            if self.sent.is_some() && told.without_sent == 0 && message as usize >= sent {
                 told.unsents += 1;
                 told.unsent = told.unsent.filter(|first| first.at <= seen.at).or(Some(seen));
             }
@@ -225,6 +239,7 @@ impl TotalOrder {
         let tellers = std::mem::take(&mut told.tellers);
         let deliveries = tellers.iter().map(|teller| self.deliveries(teller, &mut told)).collect();
         told.tellers = tellers;
+        told.prefix = self.prefix && told.without + told.without_view + told.homeless == 0;
         (told, deliveries)
     }
 
@@ -262,6 +277,7 @@ impl TotalOrder {
                         let (message, view) = match (&self.per, installed) {
                             (None, _) => (message, 0),
                             (Some(Per::Own(_)), _) => (message, told.in_view.pair(message).0 as u32),
+                            (Some(Per::Last(_)), Some(UNKNOWN)) => continue,
                             (Some(Per::Last(_)), Some(view)) => {
                                 (told.in_view.number((view.into(), message.into())), view)
                             }
@@ -297,17 +313,35 @@ impl TotalOrder {
         shared
     }
 
-    fn held(told: &Told<'_>, deliveries: u64) -> Finding {
-        let nodes = told.tellers.len();
+    /// True if what nodes delivered could contradict each other: two delivered the same two messages, or each of several one that the next
+    /// delivered too, round to the first. (Nodes and messages, joined where a node delivered a message, are then no forest.)
+    fn could_differ(told: &Told<'_>, deliveries: &[Vec<Delivery>]) -> bool {
+        let messages = told.len() as u32;
+        let mut paths = Paths::new(0..messages);
+        let mut of_node = vec![u32::MAX; told.len()];
+        (0_u32..).zip(deliveries).any(|(node, own)| {
+            let mut in_view: BTreeMap<u32, u32> = BTreeMap::new();
+            own.iter().any(|delivery| {
+                let is_new = std::mem::replace(&mut of_node[delivery.message as usize], node) != node;
+                let here = *in_view.entry(delivery.view).or_insert_with(|| paths.add());
+                is_new && !paths.join(here, delivery.message)
+            })
+        })
+    }
+
+    fn held(told: &Told<'_>, deliveries: u64, nodes: usize) -> Finding {
         let order = match told.is_per_view {
             false => "in one order".to_owned(),
             true if told.views() == 1 => format!("in one order within 1 {}", told.kind_of_view),
             true => format!("in one order within each {} ({} of them)", told.kind_of_view, told.views()),
         };
-        let messages = if told.len() == 1 { "1 message".to_owned() } else { format!("{} messages", told.len()) };
-        Finding::held(deliveries, format!("{messages}, delivered {deliveries} times by {nodes} nodes, {order}"))
+        let (messages, nodes) = (counted(told.len(), "message"), counted(nodes, "node"));
+        Finding::held(deliveries, format!("{messages}, delivered {deliveries} times by {nodes}, {order}"))
     }
 }
+
+/// The view of a line that does not tell it.
+const UNKNOWN: u32 = u32::MAX;
 
 /// Told by more than one node.
 const SHARED: u32 = u32::MAX - 1;
@@ -362,6 +396,13 @@ impl Check for TotalOrder {
                 format!("{} of {} {event} do not tell their {}", told.without, told.lines, fields.join(" and "));
             return Finding::unknown(checked, summary);
         }
+        let others =
+            [(told.without_sent, self.sent.as_ref()), (told.without_view, self.per.as_ref().and_then(Per::last))];
+        for (without, field) in others {
+            if let Some(EventField { event, field, .. }) = field.filter(|_| without > 0) {
+                return Finding::unknown(checked, format!("{without} {event} do not tell their `{field}`"));
+            }
+        }
         if let Some((teller, torn)) = told.tellers.iter().find_map(|teller| Some((teller, teller.torn?))) {
             return Finding::unknown(checked, teller.why_torn(event)).showing(torn.0).showing(torn.1);
         }
@@ -376,9 +417,16 @@ impl Check for TotalOrder {
         if let Some((why, shown)) = found.undecided {
             return shown.into_iter().fold(Finding::unknown(checked, why), Finding::showing);
         }
-        match Self::shared(&told, &deliveries) {
-            0 => Finding::never_exercised("no message was delivered by two nodes"),
-            _ => Self::held(&told, checked),
+        if Self::shared(&told, &deliveries) == 0 {
+            return Finding::never_exercised("no message was delivered by two nodes");
         }
+        // Where all begin with the same message, that it is the same one is an order.
+        let begin_together = self.prefix && self.begins.joins == Joins::Start;
+        if !begin_together && !Self::could_differ(&told, &deliveries) {
+            return Finding::never_exercised("no two messages were delivered by the same two nodes");
+        }
+        let with_deliveries = told.tellers.iter().zip(&deliveries).filter(|(_, of_node)| !of_node.is_empty());
+        let nodes: BTreeSet<&Name> = with_deliveries.map(|(teller, _)| teller.node).collect();
+        Self::held(&told, checked, nodes.len())
     }
 }

@@ -53,7 +53,7 @@ impl Places<'_, '_> {
                 let place = Place { number, at };
                 let of_view = runs.entry(view).or_default();
                 let had_first = of_view.first.is_some();
-                if let Some(broken) = of_view.take(place, run, has_jumped, &self.check.begins, self.check.prefix) {
+                if let Some(broken) = of_view.take(place, run, has_jumped, &self.check.begins, self.told.prefix) {
                     fault(Fault::Broken(broken));
                 }
                 firsts.extend(of_view.first.filter(|_| !had_first).map(|first| (view, first)));

@@ -33,7 +33,7 @@ use self::views::{Fault, Found, Views};
 use super::delivery::JUMPS;
 use super::moment::{bound, seconds};
 use super::said::{OF, Said, WHERE};
-use super::{Check, CheckKind};
+use super::{Check, CheckKind, counted};
 use crate::diagnostic::{self, Diagnostic};
 use crate::history::{History, Seen};
 use crate::names::{FieldKind, Names};
@@ -164,11 +164,6 @@ impl ViewChanges {
         })
     }
 
-    /// The deliveries of those whose views are looked at.
-    fn delivered_by<'h>(&self, history: &'h History, event: &Name) -> impl Iterator<Item = Seen<'h, Event>> + use<'h> {
-        self.said.others(history, event)
-    }
-
     fn synchrony(&self, history: &History) -> Option<Synchrony> {
         Some(Synchrony::of(self, self.deliveries.as_ref()?, history))
     }
@@ -233,15 +228,13 @@ impl ViewChanges {
         if *shared == 0 {
             return Some(Finding::never_exercised("no message was delivered by two nodes"));
         }
-        (*passages == 0).then(|| Finding::never_exercised("no two nodes passed from one view to the same next one"))
+        let why = "no two nodes passed from one view with deliveries to the same next one";
+        (*passages == 0).then(|| Finding::never_exercised(why))
     }
 
     fn held(&self, views: &Views<'_>, different: u64, membership: &[Judged], synchrony: Option<&Synchrony>) -> Finding {
         let told = views.by_number.len() as u64;
-        let mut summary = match different {
-            1 => format!("1 view, told {told} times"),
-            _ => format!("{different} views, told {told} times"),
-        };
+        let mut summary = format!("{}, told {told} times", counted(different, "view"));
         for Judged { limit, kept } in membership {
             let what = match limit.wrong {
                 Wrong::Holds => "out after",
@@ -250,7 +243,7 @@ impl ViewChanges {
             summary += &format!("; {what} at most {} of {}", seconds(kept.worst), bound(limit.within));
         }
         if let Some(Synchrony { lines, passages, .. }) = synchrony {
-            let changes = if *passages == 1 { "1 change".to_owned() } else { format!("{passages} changes") };
+            let changes = counted(*passages, "change");
             summary += &format!("; {lines} deliveries, each message in one view, compared in {changes}");
         }
         Finding::held(told, summary)

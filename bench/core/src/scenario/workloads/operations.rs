@@ -74,6 +74,46 @@ pub enum AckTest {
     Matches(Wording),
 }
 
+impl AckTest {
+    fn wording(&self) -> &Wording {
+        let (Self::Is(wording) | Self::Matches(wording)) = self;
+        wording
+    }
+
+    /// True if it holds for this operation of the workload alone: it has its whole number, and not a part of another.
+    fn is_of_serial(&self) -> bool {
+        match self {
+            Self::Is(wording) => wording.has(Own::Serial),
+            Self::Matches(wording) => wording.has(Own::Serial) && wording.bounds_serial(),
+        }
+    }
+
+    fn has_value(&self) -> bool {
+        self.wording().has(Own::Value)
+    }
+}
+
+impl Op {
+    /// The event that acknowledges it, if only its number tells it from others: numbers are the workload's own.
+    pub(super) fn acknowledged_by_number(&self, is_unique: bool) -> Option<&Name> {
+        match &self.way {
+            Way::Input { ack: Ack::Event { event, tests, .. }, .. } => {
+                let has_value = tests.iter().any(|(_, test)| is_unique && test.has_value());
+                (!has_value).then_some(event)
+            }
+            _ => None,
+        }
+    }
+
+    /// The event that acknowledges it.
+    pub(super) fn acknowledged_by(&self) -> Option<&Name> {
+        match &self.way {
+            Way::Input { ack: Ack::Event { event, .. }, .. } => Some(event),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Op {
     /// In people's words: ``say: type "send {value}" to the node, until `delivered` where text = "{value}"``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -313,16 +353,26 @@ fn parse_ack(item: &Item<'_, '_>, common: Common, names: &Names<'_>) -> Option<A
         let tests: Vec<_> = entries.iter().map(|entry| parse_test(entry, event.as_ref()?, names)).collect();
         tests.into_iter().collect::<Option<Vec<_>>>()
     })?;
-    let tells_apart = |(_, AckTest::Is(wording) | AckTest::Matches(wording)): &(Name, AckTest)| {
-        wording.has(Own::Serial) || common.is_unique && wording.has(Own::Value)
-    };
-    if !tests.iter().any(tells_apart) {
+    let tells_apart = |test: &AckTest| test.is_of_serial() || common.is_unique && test.has_value();
+    if !tests.iter().any(|(_, test)| tells_apart(test)) {
         let message = "the acknowledgement could be another operation's";
-        let help = match common.is_unique {
-            true => "a field that has the {value}, which no other operation writes: where = { text = \"m{value}\" }",
-            false => "values are not unique here: a field that has the {serial}, or leave out `values`",
+        let open = tests.iter().map(|(_, test)| test.wording()).find(|wording| wording.has(Own::Serial));
+        let (label, help) = match (open, common.is_unique) {
+            (Some(open), _) => {
+                let bounded = open.to_string().replace("{serial}", r"\b{serial}\b");
+                let help = format!("say where the number begins and ends: '~{bounded}'");
+                ("the number of operation 1 is also found in 10", help)
+            }
+            (None, true) => (
+                "nothing in it is this operation's alone",
+                "a field that has the {value}, which no other operation writes: where = { text = \"m{value}\" }"
+                    .to_owned(),
+            ),
+            (None, false) => (
+                "nothing in it is this operation's alone",
+                "values are not unique here: a field that has the {serial}, or leave out `values`".to_owned(),
+            ),
         };
-        let label = "nothing in it is this operation's alone";
         item.report(Diagnostic::error(diagnostic::AMBIGUOUS_ACK, message, item.span(), label).help(help));
         return None;
     }

@@ -121,8 +121,39 @@ pub(in crate::scenario) fn parse(
     if let Some(item) = root.item("workloads") {
         item.entries()?;
     }
-    let workloads: Vec<_> = all(root).iter().map(|(name, item)| parse_one(name, item, names, steps, sources)).collect();
-    workloads.into_iter().collect()
+    let items = all(root);
+    let workloads: Vec<_> = items.iter().map(|(name, item)| parse_one(name, item, names, steps, sources)).collect();
+    let workloads: Vec<_> = workloads.into_iter().collect::<Option<_>>()?;
+    let is_good =
+        workloads.iter().zip(&items).all(|(workload, (_, item))| numbers_are_its_own(workload, &workloads, item));
+    is_good.then_some(workloads)
+}
+
+/// Every workload numbers its operations from 0: an event that only tells the number is the acknowledgement of one workload, if any.
+fn numbers_are_its_own(workload: &Workload, all: &[Workload], item: &Item<'_, '_>) -> bool {
+    let ops = |of: &Workload| of.ops.iter().chain(&of.calls).cloned().collect::<Vec<_>>();
+    let is_unique = workload.values == Values::Unique;
+    let own = ops(workload);
+    let by_number: Vec<&Name> = own.iter().filter_map(|op| op.acknowledged_by_number(is_unique)).collect();
+    let others = || all.iter().filter(|other| other.name != workload.name);
+    let taken = others().find_map(|other| {
+        let theirs = ops(other);
+        theirs
+            .iter()
+            .filter_map(Op::acknowledged_by)
+            .find(|event| by_number.contains(event))
+            .cloned()
+            .map(|event| (other, event))
+    });
+    let Some((other, event)) = taken else { return true };
+    let message = format!(
+        "`{event}` acknowledges operations of `{}` by their {{serial}}, and those of `{}` too",
+        workload.name, other.name
+    );
+    let label = "every workload counts from 0";
+    let help = "acknowledge them by their {value}, which no other operation writes, or by an event of their own";
+    item.report(Diagnostic::error(diagnostic::AMBIGUOUS_ACK, message, item.key_span(), label).help(help));
+    false
 }
 
 fn parse_one(
@@ -386,12 +417,32 @@ mod tests {
             (said("rate = '{value}'"), "DS0127"),
             (said("number = '~{value}'"), "DS0127"),
             (said("text = '~({value}'"), "DS0130"),
+            (said("text = '~{serial}'"), "DS0242"),
+            (said("text = '~m{serial}'"), "DS0242"),
+            (said("text = '~{serial} done'"), "DS0242"),
+            (said(r"text = '~\d{serial}$'"), "DS0242"),
+            (said("text = '~a*{serial}$'"), "DS0242"),
+            (said("text = '~ {serial} ?'"), "DS0242"),
+            (said("text = '~{key}{serial}$'"), "DS0242"),
         ] {
             assert_eq!(codes(&with("", &op), ""), code, "{op}");
         }
         assert_eq!(codes(&with("values = 5", &said("text = '{value}'")), ""), "DS0242");
         assert!(read(&with("values = 5", &said("text = '{value}', number = '{serial}'")), "").is_ok());
         assert!(read(&with("", &said("number = '{value}'")), "").is_ok());
+        for pattern in [r"\b{serial}\b", "^{serial}$", "m{serial} done", r"#{serial}\.", "{value} {serial}"] {
+            assert!(read(&with("", &said(&format!("text = '~{pattern}'"))), "").is_ok(), "{pattern}");
+        }
+        let both = |first: &str, second: &str| {
+            let one = |name: &str, is: &str| {
+                format!("[workloads.{name}]\ncount = 1\n[workloads.{name}.ops.say]\n{}\n", said(is))
+            };
+            let read = read(&(one("a", first) + &one("b", second)), "");
+            read.map_or_else(|mistakes| mistakes[0].code.to_string(), |_| String::new())
+        };
+        assert_eq!(both("number = '{serial}'", "number = '{serial}'"), "DS0242");
+        assert_eq!(both("text = '{value}'", "number = '{serial}'"), "DS0242");
+        assert_eq!(both("text = '{value}'", "text = '{value}'"), "");
         let called = "[workload]\n[workload.calls.dump]\nweight = 1\nexec = 'x'";
         assert_eq!(codes(called, ""), "DS0241");
     }

@@ -159,6 +159,18 @@ impl Wording {
         self.pieces.contains(&Piece::Of(own))
     }
 
+    /// True if, in a pattern, every number of an operation stands alone: nothing but an anchor or a character that is no digit is beside it.
+    pub(super) fn bounds_serial(&self) -> bool {
+        let text = |at: Option<usize>| match self.pieces.get(at?)? {
+            Piece::Other(template) => template.plain(),
+            Piece::Of(_) => None,
+        };
+        let serials = self.pieces.iter().enumerate().filter(|(_, piece)| **piece == Piece::Of(Own::Serial));
+        serials.into_iter().all(|(at, _)| {
+            text(at.checked_sub(1)).is_some_and(ends_apart) && text(at.checked_add(1)).is_some_and(begins_apart)
+        })
+    }
+
     /// What "this node" does not have for the text to be complete, for people.
     pub fn lacks(&self, place: &Place<'_>) -> Option<String> {
         self.pieces.iter().find_map(|piece| match piece {
@@ -216,6 +228,37 @@ impl Wording {
         };
         self.pieces.iter().map(piece).collect()
     }
+}
+
+/// True if a pattern ends with what is no digit: `^`, `\b`, or a character that means itself.
+fn ends_apart(pattern: &str) -> bool {
+    let mut back = pattern.chars().rev();
+    let last = back.next();
+    // After a backslash a letter is a class, but for `\b`; other characters mean themselves.
+    let is_escaped = back.take_while(|before| *before == '\\').count() % 2 == 1;
+    match last {
+        Some('b') if is_escaped => true,
+        Some('^') if !is_escaped => true,
+        Some(last) if is_escaped => !last.is_ascii_alphanumeric(),
+        Some(last) => means_itself(last),
+        None => false,
+    }
+}
+
+/// True if a pattern begins with what is no digit, and that cannot be left out: `$`, `\b`, or a character that means itself.
+fn begins_apart(pattern: &str) -> bool {
+    let mut ahead = pattern.chars();
+    let is_apart = match ahead.next() {
+        Some('\\') => ahead.next().is_some_and(|next| next == 'b' || next == 'z' || !next.is_ascii_alphanumeric()),
+        Some('$') => true,
+        Some(first) => means_itself(first),
+        None => false,
+    };
+    is_apart && !matches!(ahead.next(), Some('?' | '*' | '{'))
+}
+
+fn means_itself(character: char) -> bool {
+    !character.is_ascii_digit() && !r"\.+*?()|[]{}^$".contains(character)
 }
 
 /// True if one of an operation's own placeholders was probably meant.
