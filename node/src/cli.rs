@@ -2,6 +2,7 @@
 
 mod chat;
 mod client;
+mod health;
 mod log;
 mod sensor;
 
@@ -13,6 +14,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use chat::{ChatArgs, P2pArgs};
 pub use client::ClientArgs;
+pub use health::HealthArgs;
 pub use log::LogArgs;
 pub use sensor::SensorArgs;
 
@@ -29,6 +31,8 @@ pub enum Verb {
     P2p(Box<P2pArgs>),
     /// Prints what a node has on its disk, as JSON lines
     Log(LogArgs),
+    /// Asks a node whether it is well: exit code 0 or 1, for health checks
+    Health(HealthArgs),
 }
 
 /// Small distributed systems that keep their promises under faults
@@ -64,6 +68,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::ChatClient(args) => client::run(*args),
         Verb::P2p(args) => chat::run_peer(*args),
         Verb::Log(args) => log::run(&args),
+        Verb::Health(args) => health::run(&args),
     }
 }
 

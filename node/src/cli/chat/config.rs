@@ -119,12 +119,15 @@ pub(super) enum SettingsError {
     SeedTwice(u64),
     #[error("seed_nodes: nodes {first} and {second} have the same address {place}")]
     SharedPlace { first: NodeId, second: NodeId, place: Endpoint },
-    #[error("seed_nodes: node {0} is this node itself (list the others only)")]
-    Itself(u64),
+    #[error(
+        "seed_nodes: node {node_id} is this node itself, which is said to be at port {said} and listens on {port} (leave port away, or \
+         correct one of them)"
+    )]
+    OwnPort { node_id: u64, said: u16, port: u16 },
     #[error("{key}: {source}")]
     Place { key: &'static str, source: EndpointError },
     #[error(
-        "seed_nodes is empty, so nobody says who founds the chat (list the other nodes, or say bootstrap = true for a chat that \
+        "seed_nodes names no other node, so nobody says who founds the chat (list the other nodes, or say bootstrap = true for a chat that \
          begins with this node alone)"
     )]
     NobodyFounds,
@@ -197,11 +200,16 @@ impl ConfigFile {
     /// `usual_host` where no host is said, and what it means to have no seeds.
     pub(super) fn settings(self, usual_host: &str, unseeded: Unseeded) -> Result<Settings, SettingsError> {
         let node_id = self.node_id.ok_or(SettingsError::Missing("node_id"))?;
-        let port = self.port.ok_or(SettingsError::Missing("port"))?;
+        // One list can serve all nodes: where it names this one, it says where the others reach it.
+        let own = self.seed_nodes.iter().find(|seed| seed.node_id == node_id);
+        let port = self.port.or(own.map(|own| own.port)).ok_or(SettingsError::Missing("port"))?;
+        if let Some(said) = own.map(|own| own.port).filter(|said| *said != port) {
+            return Err(SettingsError::OwnPort { node_id, said, port });
+        }
         let host = self.host.unwrap_or_else(|| usual_host.to_owned());
         let listen = place("host and port", &host, port)?;
         let contacts = contacts(node_id, &self.seed_nodes)?;
-        let advertise = match &self.advertise {
+        let advertise = match self.advertise.as_ref().or(own.map(|own| &own.host)) {
             Some(host) => place("advertise", host, port)?,
             None if is_everywhere(&listen) => {
                 let host = reached_at(&contacts).ok_or(SettingsError::NowhereToReach(host))?;
@@ -253,12 +261,10 @@ where
     given.map_or(Ok(usual), |given| given.parse().map_err(|source| SettingsError::Choice { key, source }))
 }
 
+/// The others.
 fn contacts(me: u64, seeds: &[Seed]) -> Result<BTreeMap<NodeId, Endpoint>, SettingsError> {
     let mut contacts = BTreeMap::<NodeId, Endpoint>::new();
     for Seed { node_id, host, port } in seeds {
-        if *node_id == me {
-            return Err(SettingsError::Itself(me));
-        }
         let (id, place) = (number(*node_id), place("seed_nodes", host, *port)?);
         if let Some((first, _)) = contacts.iter().find(|(other, taken)| **taken == place && **other != id) {
             return Err(SettingsError::SharedPlace { first: first.clone(), second: id, place });
@@ -267,6 +273,7 @@ fn contacts(me: u64, seeds: &[Seed]) -> Result<BTreeMap<NodeId, Endpoint>, Setti
             return Err(SettingsError::SeedTwice(*node_id));
         }
     }
+    contacts.remove(&number(me));
     Ok(contacts)
 }
 
@@ -331,6 +338,23 @@ mod tests {
     }
 
     #[test]
+    fn one_list_serves_all_nodes() {
+        let all = "[[seed_nodes]]\nnode_id = 1\nhost = \"chat_node1\"\nport = 5001\n\
+            [[seed_nodes]]\nnode_id = 2\nhost = \"chat_node2\"\nport = 5002\n";
+        let settings = |id| {
+            let file: ConfigFile = toml::from_str(all).unwrap();
+            file.with(Some(id), Knobs::default()).settings("0.0.0.0", Unseeded::Refused).unwrap()
+        };
+        for (id, others) in [(1, ["2"].as_slice()), (2, &["1"])] {
+            let settings = settings(id);
+            assert_eq!(settings.advertise.to_string(), format!("chat_node{id}:500{id}"));
+            assert_eq!(settings.listen.to_string(), format!("0.0.0.0:500{id}"));
+            assert_eq!(settings.config.founding, Founding::Expect(2));
+            assert_eq!(settings.config.contacts.keys().map(NodeId::as_str).collect::<Vec<_>>(), others);
+        }
+    }
+
+    #[test]
     fn options_replace_what_the_file_says() {
         let file: ConfigFile = toml::from_str(THREE).unwrap();
         let knobs = Knobs { port: Some(6000), seeds: vec!["7:localhost:6007".parse().unwrap()], ..Knobs::default() };
@@ -346,7 +370,7 @@ mod tests {
         for (text, reason) in [
             ("port = 5003".to_owned(), "node_id is missing"),
             ("node_id = 3".to_owned(), "port is missing"),
-            ("node_id = 3\nport = 5003".to_owned(), "seed_nodes is empty"),
+            ("node_id = 3\nport = 5003".to_owned(), "names no other node"),
             ("node_id = -3\nport = 5003".to_owned(), "invalid value"),
             ("node_id = 3\nport = 70000".to_owned(), "invalid value"),
             ("node_id = \"3\"\nport = 5003".to_owned(), "invalid type"),
@@ -359,7 +383,15 @@ mod tests {
             (alone("takeover = \"never\""), "takeover: \"never\" is none of bully, sticky"),
             (alone("heartbeat_interval_ms = 0"), "longer than zero"),
             (alone("leader_timeout_ms = 500"), "must be longer than heartbeat_interval"),
-            (seeds("{ node_id = 3, host = \"a\", port = 1 }"), "is this node itself"),
+            (
+                seeds("{ node_id = 3, host = \"a\", port = 1 }"),
+                "is this node itself, which is said to be at port 1 and listens on 5003",
+            ),
+            (seeds("{ node_id = 3, host = \"a\", port = 5003 }"), "names no other node"),
+            (
+                seeds("{ node_id = 1, host = \"a\", port = 5003 }, { node_id = 3, host = \"a\", port = 5003 }"),
+                "nodes 1 and 3 have the same address a:5003",
+            ),
             (seeds("{ node_id = 1, host = \"a\" }"), "missing field `port`"),
             (
                 seeds("{ node_id = 1, host = \"a\", port = 1 }, { node_id = 1, host = \"b\", port = 1 }"),
