@@ -3,6 +3,7 @@
 mod chat;
 mod chat_client;
 mod group;
+mod health;
 mod life;
 mod log;
 mod sensor;
@@ -15,6 +16,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use chat::{ChatArgs, P2pArgs};
 pub use chat_client::ClientArgs;
+pub use health::HealthArgs;
 pub use log::LogArgs;
 pub use sensor::SensorArgs;
 
@@ -31,6 +33,8 @@ pub enum Verb {
     P2p(Box<P2pArgs>),
     /// Prints what a node has on its disk, as JSON lines
     Log(LogArgs),
+    /// Asks a node whether it is well: exit code 0 or 1, for health checks
+    Health(HealthArgs),
 }
 
 /// Small distributed systems that keep their promises under faults
@@ -66,6 +70,7 @@ pub fn run(verb: Verb) -> ExitCode {
         Verb::ChatClient(args) => chat_client::run(*args),
         Verb::P2p(args) => chat::run_peer(*args),
         Verb::Log(args) => log::run(&args),
+        Verb::Health(args) => health::run(&args),
     }
 }
 

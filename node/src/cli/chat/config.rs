@@ -130,12 +130,15 @@ pub(super) enum SettingsError {
     SeedTwice(u64),
     #[error("seed_nodes: nodes {first} and {second} have the same address {place}")]
     SharedPlace { first: NodeId, second: NodeId, place: Endpoint },
-    #[error("seed_nodes: node {0} is this node itself (list the others only)")]
-    Itself(u64),
+    #[error(
+        "seed_nodes: node {node_id} is this node itself, which is said to be at port {said} and listens on {port} (leave port away, or \
+         correct one of them)"
+    )]
+    OwnPort { node_id: u64, said: u16, port: u16 },
     #[error("{key}: {source}")]
     Place { key: &'static str, source: EndpointError },
     #[error(
-        "seed_nodes is empty, so nobody says who founds the chat (list the other nodes, or say bootstrap = true for a chat that \
+        "seed_nodes names no other node, so nobody says who founds the chat (list the other nodes, or say bootstrap = true for a chat that \
          begins with this node alone)"
     )]
     NobodyFounds,
@@ -214,11 +217,16 @@ impl ConfigFile {
     /// `usual_host` where no host is said, and what it means to have no seeds.
     pub(super) fn settings(self, usual_host: &str, unseeded: Unseeded) -> Result<Settings, SettingsError> {
         let node_id = self.node_id.ok_or(SettingsError::Missing("node_id"))?;
-        let port = self.port.ok_or(SettingsError::Missing("port"))?;
+        // One list can serve all nodes: where it names this one, it says where the others reach it.
+        let own = self.seed_nodes.iter().find(|seed| seed.node_id == node_id);
+        let port = self.port.or(own.map(|own| own.port)).ok_or(SettingsError::Missing("port"))?;
+        if let Some(said) = own.map(|own| own.port).filter(|said| *said != port) {
+            return Err(SettingsError::OwnPort { node_id, said, port });
+        }
         let host = self.host.unwrap_or_else(|| usual_host.to_owned());
         let listen = place("host and port", &host, port)?;
         let contacts = contacts(node_id, &self.seed_nodes)?;
-        let advertise = match &self.advertise {
+        let advertise = match self.advertise.as_ref().or(own.map(|own| &own.host)) {
             Some(text) => advertised(text, port)?,
             None if is_everywhere(&listen) => {
                 let host = reached_at(&contacts).ok_or(SettingsError::NowhereToReach(host))?;
@@ -233,7 +241,7 @@ impl ConfigFile {
             (false, None) => match unseeded {
                 Unseeded::Refused if contacts.is_empty() => return Err(SettingsError::NobodyFounds),
                 // All of these list each other. Who lists others later finds a chat that is there already, and joins it.
-                Unseeded::Refused => Founding::Expect(contacts.len() + 1),
+                Unseeded::Refused => Founding::Together(contacts.keys().cloned().collect()),
                 Unseeded::Founds if contacts.is_empty() => Founding::Bootstrap,
                 Unseeded::Founds | Unseeded::Joins => Founding::Join,
             },
@@ -283,12 +291,10 @@ where
     given.map_or(Ok(usual), |given| given.parse().map_err(|source| SettingsError::Choice { key, source }))
 }
 
+/// The others.
 fn contacts(me: u64, seeds: &[Seed]) -> Result<BTreeMap<NodeId, Endpoint>, SettingsError> {
     let mut contacts = BTreeMap::<NodeId, Endpoint>::new();
     for Seed { node_id, host, port } in seeds {
-        if *node_id == me {
-            return Err(SettingsError::Itself(me));
-        }
         let (id, place) = (number(*node_id), place("seed_nodes", host, *port)?);
         if let Some((first, _)) = contacts.iter().find(|(other, taken)| **taken == place && **other != id) {
             return Err(SettingsError::SharedPlace { first: first.clone(), second: id, place });
@@ -297,6 +303,7 @@ fn contacts(me: u64, seeds: &[Seed]) -> Result<BTreeMap<NodeId, Endpoint>, Setti
             return Err(SettingsError::SeedTwice(*node_id));
         }
     }
+    contacts.remove(&number(me));
     Ok(contacts)
 }
 
@@ -327,12 +334,16 @@ mod tests {
     const THREE: &str = "node_id = 3\nhost = \"127.0.0.1\"\nport = 5003\n\
         seed_nodes = [{ node_id = 1, host = \"127.0.0.1\", port = 5001 }, { node_id = 2, host = \"127.0.0.1\", port = 5002 }]\n";
 
+    fn together(others: &[&str]) -> Founding {
+        Founding::Together(others.iter().map(|id| id.parse().unwrap()).collect())
+    }
+
     #[test]
     fn the_defaults_are_the_documented_ones() {
         let settings = settings(THREE).unwrap();
         let Config { heartbeat_interval, heartbeat_timeout, quorum, takeover, founding, .. } = settings.config;
         assert_eq!([heartbeat_interval, heartbeat_timeout].map(|time| time.as_millis()), [800, 2500]);
-        assert_eq!((quorum, takeover, founding), (Quorum::Majority, Takeover::Sticky, Founding::Expect(3)));
+        assert_eq!((quorum, takeover, founding), (Quorum::Majority, Takeover::Sticky, together(&["1", "2"])));
         assert_eq!(settings.log_dir, PathBuf::from("data/logs"));
         assert_eq!((settings.me.as_str(), settings.advertise.to_string().as_str()), ("3", "127.0.0.1:5003"));
     }
@@ -343,7 +354,8 @@ mod tests {
         for n in 1..=3 {
             let path = format!("{}/configs/chat-node{n}.toml", env!("CARGO_MANIFEST_DIR"));
             let settings = ConfigFile::read(Path::new(&path)).unwrap().settings("0.0.0.0", Unseeded::Refused).unwrap();
-            assert_eq!(settings.config.founding, Founding::Expect(3));
+            let others: Vec<&str> = settings.config.contacts.keys().map(NodeId::as_str).collect();
+            assert_eq!(settings.config.founding, together(&others));
             let mut members = settings.config.contacts.clone();
             assert!(members.insert(settings.me, settings.advertise).is_none());
             all.push(members);
@@ -370,6 +382,23 @@ mod tests {
     }
 
     #[test]
+    fn one_list_serves_all_nodes() {
+        let all = "[[seed_nodes]]\nnode_id = 1\nhost = \"chat_node1\"\nport = 5001\n\
+            [[seed_nodes]]\nnode_id = 2\nhost = \"chat_node2\"\nport = 5002\n";
+        let settings = |id| {
+            let file: ConfigFile = toml::from_str(all).unwrap();
+            file.with(Some(id), Knobs::default()).settings("0.0.0.0", Unseeded::Refused).unwrap()
+        };
+        for (id, others) in [(1, ["2"].as_slice()), (2, &["1"])] {
+            let settings = settings(id);
+            assert_eq!(settings.advertise.to_string(), format!("chat_node{id}:500{id}"));
+            assert_eq!(settings.listen.to_string(), format!("0.0.0.0:500{id}"));
+            assert_eq!(settings.config.founding, together(others));
+            assert_eq!(settings.config.contacts.keys().map(NodeId::as_str).collect::<Vec<_>>(), others);
+        }
+    }
+
+    #[test]
     fn options_replace_what_the_file_says() {
         let file: ConfigFile = toml::from_str(THREE).unwrap();
         let knobs = Knobs { port: Some(6000), seeds: vec!["7:localhost:6007".parse().unwrap()], ..Knobs::default() };
@@ -385,7 +414,7 @@ mod tests {
         for (text, reason) in [
             ("port = 5003".to_owned(), "node_id is missing"),
             ("node_id = 3".to_owned(), "port is missing"),
-            ("node_id = 3\nport = 5003".to_owned(), "seed_nodes is empty"),
+            ("node_id = 3\nport = 5003".to_owned(), "names no other node"),
             ("node_id = -3\nport = 5003".to_owned(), "invalid value"),
             ("node_id = 3\nport = 70000".to_owned(), "invalid value"),
             ("node_id = \"3\"\nport = 5003".to_owned(), "invalid type"),
@@ -400,7 +429,15 @@ mod tests {
             (alone("takeover = \"never\""), "takeover: \"never\" is none of bully, sticky"),
             (alone("heartbeat_interval_ms = 0"), "longer than zero"),
             (alone("leader_timeout_ms = 500"), "must be longer than heartbeat_interval"),
-            (seeds("{ node_id = 3, host = \"a\", port = 1 }"), "is this node itself"),
+            (
+                seeds("{ node_id = 3, host = \"a\", port = 1 }"),
+                "is this node itself, which is said to be at port 1 and listens on 5003",
+            ),
+            (seeds("{ node_id = 3, host = \"a\", port = 5003 }"), "names no other node"),
+            (
+                seeds("{ node_id = 1, host = \"a\", port = 5003 }, { node_id = 3, host = \"a\", port = 5003 }"),
+                "nodes 1 and 3 have the same address a:5003",
+            ),
             (seeds("{ node_id = 1, host = \"a\" }"), "missing field `port`"),
             (
                 seeds("{ node_id = 1, host = \"a\", port = 1 }, { node_id = 1, host = \"b\", port = 1 }"),
