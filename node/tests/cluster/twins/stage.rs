@@ -356,6 +356,7 @@ impl Stage {
                 Effect::Event(event) => told.push((self.now, event)),
                 Effect::Answer(_, answer) => answers.push(answer),
                 Effect::More => waits.more = true,
+                Effect::Fail(why) => panic!("node {n} fails: {why}"),
                 // Everybody can reach everybody, and the chat speaks over TCP only.
                 Effect::Connect(_) | Effect::Forget(_) | Effect::Multicast(_) | Effect::Broadcast(_) => {}
             }

@@ -108,6 +108,9 @@ fn the_first_of_two_sendings_counts_and_every_sender_has_its_own_order() {
     assert_eq!(finding.summary, "4 deliveries of 2 senders, each in its order");
 }
 
+/// The places of what was delivered, and whether they come after a jump.
+type Piece = (bool, Vec<i64>);
+
 /// The definition, for each node and sender: what each life delivers is a piece of what was sent.
 fn expected(script: &Script, Asked { by_number, prefix, joins, jumps }: Asked) -> Outcome {
     let sent: Vec<u8> = script
@@ -123,11 +126,10 @@ fn expected(script: &Script, Asked { by_number, prefix, joins, jumps }: Asked) -
             .position(|other| *other == message)
             .map_or(-1, |at| at as i64),
     };
-    // Each piece with whether it begins after a jump.
-    let mut told: Vec<BTreeMap<u8, Vec<(bool, Vec<i64>)>>> = Vec::new();
+    let mut told: Vec<BTreeMap<u8, Vec<Piece>>> = Vec::new();
     let mut is_told = true;
     for node in 0..3 {
-        let mut of_senders: BTreeMap<u8, Vec<(bool, Vec<i64>)>> = BTreeMap::new();
+        let mut of_senders: BTreeMap<u8, Vec<Piece>> = BTreeMap::new();
         for life in script.lives(node) {
             for (nth, piece) in life.split(|act| jumps && *act == Act::Jumps).enumerate() {
                 let mut of_piece: BTreeMap<u8, Vec<i64>> = BTreeMap::new();

@@ -293,7 +293,7 @@ impl<'h> Book<'h, '_> {
     fn compare(&mut self, tellers: &[Teller<'h>]) {
         let at = |number: u64| line(self.history, number).map(|seen| seen.at);
         let passages = std::mem::take(&mut self.passages);
-        let mut first_of_all: Option<(Option<RunTime>, (u32, u32), &Passage, &Passage)> = None;
+        let mut first_of_all = None::<(Option<RunTime>, (u32, u32), [&Passage; 2])>;
         for (views, passages) in &passages {
             let Some((first, others)) = passages.split_first() else { continue };
             for other in others {
@@ -305,12 +305,12 @@ impl<'h> Book<'h, '_> {
                 self.this.found.violations += 1;
                 let when = at(first.number).max(at(other.number));
                 if first_of_all.as_ref().is_none_or(|(first, ..)| when < *first) {
-                    first_of_all = Some((when, *views, first, other));
+                    first_of_all = Some((when, *views, [first, other]));
                 }
             }
         }
-        if let Some((Some(at), views, one, other)) = first_of_all
-            && let Some(fault) = self.lacking(tellers, at, views, [one, other])
+        if let Some((Some(at), views, pair)) = first_of_all
+            && let Some(fault) = self.lacking(tellers, at, views, pair)
         {
             self.this.found.violations -= 1;
             self.this.found.violated(at, || fault);
