@@ -22,7 +22,7 @@ use screen::Screen;
 const EXAMPLES: &str = "\
 Examples:
   dsbench node chat-client --host 127.0.0.1 --port 5001
-  dsbench node chat-client --node 127.0.0.1:5001 --node 127.0.0.1:5002 --node 127.0.0.1:5003 --name alice
+  dsbench node chat-client --node 127.0.0.1:5001 --node 127.0.0.1:5002 --name alice
   echo 'the build is green' | dsbench node chat-client --port 5001 --room ci
 
 Type to send; /status, /nodes, /room NAME, /help and /quit are commands. Of several nodes one is used at a time; when it does not answer, the \
@@ -33,22 +33,23 @@ On a pipe, each line is sent, and at the end of the input the client waits for t
 something was refused, may be delivered or not (`unknown`), or had no answer within --wait.
 
 With --json, input and output are lines of JSON. Input:
-  {\"payload\":\"hi\"}                          send to --room; {\"room_id\":\"dev\",\"payload\":\"hi\"} to another one
-  {\"type\":\"STATUS\"}, {\"type\":\"NODES\"}     ask how things are, or who is there
-  {\"type\":\"QUIT\"}                           end at once
+  {\"payload\":\"hi\"}                        send to --room; with \"room_id\":\"dev\" to another one
+  {\"type\":\"STATUS\"}, {\"type\":\"NODES\"}   ask how things are, or who is there
+  {\"type\":\"QUIT\"}                         end at once
 Output, each with its \"type\":
-  SENT          msg, room_id, payload           taken, under this name; the order of the names is the order of the lines
-  ACKNOWLEDGED  msg, seq_no                     it is delivered, and stays so
-  REFUSED       msg, reason                     it is not delivered, and will not be
-  UNKNOWN       msg, reason                     it may be delivered or not
-  SEQ_CHAT      sender_id, term, msg_id, seq_no, room_id, index, serial, payload      delivered, whoever sent it, in the one order
-  MISSING       after, index                    messages between these places are lost to the node
-  CONNECTED     node                            to this one; it has said that it is one of a chat
-  LEADER        node_id, leader, term           who leads, as the node node_id knows; null: nobody. After CONNECTED, and when it changes
-  DISCONNECTED  node, reason, retry_ms          and until when the next node is tried
+  SENT          msg, room_id, payload   taken, under this name; names are in the order of the lines
+  ACKNOWLEDGED  msg, seq_no             it is delivered, and stays so
+  REFUSED       msg, reason             it is not delivered, and will not be
+  UNKNOWN       msg, reason             it may be delivered or not
+  SEQ_CHAT      sender_id, term, msg_id, seq_no, room_id, index, view, serial, payload
+                                        delivered, whoever sent it, in the one order
+  MISSING       after, index            messages between these places are lost to the node
+  CONNECTED     node                    to this one; it has said that it is one of a chat
+  LEADER        node_id, leader, term   who leads, as node_id knows (null: nobody), once and anew
+  DISCONNECTED  node, reason, retry_ms  and until when the next node is tried
   STATUS        connection, node, node_id, role, leader, term, room_id, unacknowledged
-  NODES         nodes                           each with node_id, host, port, role
-  ERROR         reason                          a line of input that makes no sense or is too long; it was not sent
+  NODES         nodes                   each with node_id, host, port, role
+  ERROR         reason                  a line of input that makes no sense; it was not sent
 
 With --workload, it is the program of a workload's client (docs/machines.md): `client = [\"{node}\", \"chat-client\", \"--workload\"]`. Each operation sends its \
 value; ok has its sequence number, fail was refused, info is unknown. Without --node and --port it uses DSBENCH_TARGET_ADDR.";
