@@ -175,6 +175,11 @@ fn a_person_chats_on_when_the_leader_is_killed_and_sees_every_message_once() {
     terminals.asks("client", "general> world");
     terminals.press("client", &["Enter"]);
     terminals.shows("client", "[general #4] alice: world");
+    // Nothing is lost of what is pasted, or typed faster than it is answered.
+    terminals.press("client", &["one", "Enter", "two", "Enter", "three", "Enter", "four"]);
+    terminals.shows("client", "[general #7] alice: three");
+    terminals.asks("client", "general> four");
+    terminals.press("client", &["C-u"]);
 
     terminals.says("client", "/nodes");
     terminals.shows("client", &format!("3 127.0.0.1:{} member", ports[2]));
