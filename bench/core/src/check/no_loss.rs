@@ -7,8 +7,10 @@
 //! never held. What was sent and not acknowledged may be lost or not.
 //!
 //! A node that joins late (`joins`), or that installs a snapshot (`jumps`), has what came before without delivering it: asked of it is only
-//! what was acknowledged after that. Where it joined is told by its first delivery, because it may have run for a while before.
+//! what was acknowledged after that. Where it joined is told by its first delivery, because it may have run for a while before. An
+//! acknowledgement may be told late: what another node delivered before what this one delivered first came before, too.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::delivery::{self, Begins, DELIVERED, Interner, JOINS, JUMPS, Joins};
@@ -80,8 +82,10 @@ struct Node<'h> {
     name: Name,
     has: Vec<bool>,
     last: Option<Seen<'h, Event>>,
-    /// What was acknowledged before it jumped is not asked of it.
-    jumped: Option<RunTime>,
+    /// What was acknowledged before it jumped for the last time is not asked of it.
+    jumped: Option<Seen<'h, Event>>,
+    /// Its first delivery after it joined or jumped.
+    first: Option<Seen<'h, Event>>,
     /// Nor what was before it joined.
     joined: Option<Joined>,
 }
@@ -92,8 +96,6 @@ struct Joined {
     lives: Option<Vec<(Name, u32)>>,
     /// It began to run.
     started: RunTime,
-    /// Its first delivery since.
-    first: Option<RunTime>,
 }
 
 /// Whether a message is asked of a node.
@@ -104,27 +106,31 @@ enum Asked {
     Unclear,
 }
 
-impl Node<'_> {
+impl<'h> Node<'h> {
     /// Of what was acknowledged at this instant, at the earliest.
     fn is_asked(&self, written: RunTime) -> Asked {
-        if self.jumped.is_some_and(|jumped| written <= jumped) {
+        if self.jumped.is_some_and(|jumped| written <= jumped.at) {
             return Asked::No;
         }
-        match &self.joined {
-            None => Asked::Yes,
-            Some(Joined { first: Some(first), .. }) if *first < written => Asked::Yes,
-            Some(Joined { first: None, started, .. }) if *started < written => Asked::Unclear,
-            Some(_) => Asked::No,
+        match (&self.joined, self.first) {
+            (None, _) => Asked::Yes,
+            (Some(_), Some(first)) if first.at < written => Asked::Yes,
+            (Some(Joined { started, .. }), None) if *started < written => Asked::Unclear,
+            (Some(_), _) => Asked::No,
         }
     }
 
-    fn delivers(&mut self, seen: Seen<'_, Event>) {
-        let Some(joined) = &mut self.joined else { return };
+    fn delivers(&mut self, seen: Seen<'h, Event>) {
         let of = &seen.what.of;
         let is_its =
             |lives: &Vec<(Name, u32)>| lives.iter().any(|(process, life)| (process, *life) == (&of.process, of.life));
-        if joined.first.is_none() && joined.lives.as_ref().is_none_or(is_its) {
-            joined.first = Some(seen.at);
+        let has_begun = match &self.joined {
+            Some(Joined { lives, .. }) => lives.as_ref().is_none_or(is_its),
+            None => self.jumped.is_some(),
+        };
+        let has_jumped = self.jumped.is_none_or(|jumped| jumped.number < seen.number);
+        if self.first.is_none() && has_begun && has_jumped {
+            self.first = Some(seen);
         }
     }
 }
@@ -218,30 +224,78 @@ impl NoLoss {
         };
         let joined = match self.begins.joins {
             Joins::Start => None,
-            Joins::Late => starts().min().map(|started| Joined { lives: None, started, first: None }),
-            Joins::Anywhere => starts().max().map(|started| Joined { lives: Some(last_lives()), started, first: None }),
+            Joins::Late => starts().min().map(|started| Joined { lives: None, started }),
+            Joins::Anywhere => starts().max().map(|started| Joined { lives: Some(last_lives()), started }),
         };
         let of_node = |seen: &Seen<'_, Event>| seen.what.of.node == *name;
         let jumps = self.begins.jumps.iter().flat_map(|jump| history.events(jump)).filter(of_node);
-        Node { name: name.clone(), has: Vec::new(), last: None, jumped: jumps.map(|seen| seen.at).max(), joined }
+        let jumped = jumps.max_by_key(|seen| seen.number);
+        Node { name: name.clone(), has: Vec::new(), last: None, jumped, first: None, joined }
     }
 
-    fn missing<'h>(book: &Book<'h>) -> Missing<'h> {
+    /// What others delivered before this node joined or jumped, by the numbers of messages.
+    fn before(&self, history: &History, book: &Book<'_>, node: &Node<'_>) -> Vec<bool> {
+        let mut before = vec![false; book.acknowledged.len()];
+        let others = || history.events(&self.delivered.event).filter(|seen| seen.what.of.node != node.name);
+        let mut came = |seen: &Seen<'_, Event>| {
+            let message = seen.what.field(&self.delivered.field).and_then(|value| book.messages.known(value));
+            message.into_iter().for_each(|message| before[message as usize] = true);
+        };
+        match (node.first, node.jumped) {
+            (Some(first), _) => {
+                // Where each life of another node has this delivery.
+                let is_same = |seen: &Seen<'_, Event>| {
+                    seen.what.field(&self.delivered.field) == first.what.field(&self.delivered.field)
+                };
+                let mut places = BTreeMap::new();
+                for seen in others().filter(is_same) {
+                    let of = &seen.what.of;
+                    places.entry((&of.node, &of.process, of.life)).or_insert(seen.number);
+                }
+                for seen in others() {
+                    let of = &seen.what.of;
+                    let place = places.get(&(&of.node, &of.process, of.life));
+                    place.is_some_and(|place| seen.number < *place).then(|| came(&seen));
+                }
+            }
+            (None, Some(jumped)) => {
+                others().filter(|seen| Moment::of(seen).earliest <= jumped.at).for_each(|seen| came(&seen));
+            }
+            (None, None) => {}
+        }
+        before
+    }
+
+    fn missing<'h>(&self, history: &History, book: &Book<'h>) -> Missing<'h> {
         let mut missing = Missing::default();
+        let before: Vec<OnceCell<Vec<bool>>> = book.nodes.iter().map(|_| OnceCell::new()).collect();
+        let mut all = Vec::with_capacity(book.nodes.len());
         for (message, seen) in book.acknowledged.iter().enumerate() {
             // Only what was certainly acknowledged later.
             let written = Moment::of(seen).earliest;
-            let must = |node: &&Node<'_>| node.is_asked(written) == Asked::Yes;
-            missing.asked += u64::from(book.nodes.iter().any(|node| must(&node)));
+            let asked = |at: usize| {
+                let node = &book.nodes[at];
+                let has_come = || before[at].get_or_init(|| self.before(history, book, node))[message];
+                match node.is_asked(written) {
+                    Asked::Yes if !node.has[message] && has_come() => Asked::No,
+                    asked => asked,
+                }
+            };
+            all.clear();
+            all.extend((0..book.nodes.len()).map(asked));
+            missing.asked += u64::from(all.contains(&Asked::Yes));
+            let who_lacks = |is: Asked| {
+                let nodes = book.nodes.iter().zip(&all);
+                nodes
+                    .filter(move |(node, asked)| **asked == is && !node.has[message])
+                    .map(|(node, _)| node.name.clone())
+            };
             if missing.unclear.is_none() {
-                let is_unclear = |node: &&Node<'_>| !node.has[message] && node.is_asked(written) == Asked::Unclear;
-                missing.unclear = book.nodes.iter().find(is_unclear).map(|node| node.name.clone());
+                missing.unclear = who_lacks(Asked::Unclear).next();
             }
-            let lacks = |node: &&Node<'_>| must(node) && !node.has[message];
-            if book.nodes.iter().any(|node| lacks(&node)) {
+            if who_lacks(Asked::Yes).next().is_some() {
                 missing.lost += 1;
-                let who = || book.nodes.iter().filter(lacks).map(|node| node.name.clone()).collect();
-                missing.first.get_or_insert_with(|| (*seen, who()));
+                missing.first.get_or_insert_with(|| (*seen, who_lacks(Asked::Yes).collect()));
             }
         }
         missing
@@ -281,7 +335,7 @@ impl Check for NoLoss {
     fn judge(&self, history: &History) -> Finding {
         let (members, state) = quiescence::at_the_end(history, &self.cluster, &self.of);
         let book = self.book(history, &members);
-        let missing = Self::missing(&book);
+        let missing = self.missing(history, &book);
         if book.acknowledgements == 0 {
             return Finding::never_exercised(format_args!("no {} occurred", self.sent.event));
         }
@@ -328,7 +382,7 @@ impl Check for NoLoss {
         }
         let (members, state) = quiescence::at_the_end(history, &self.cluster, &self.of);
         let book = self.book(history, &members);
-        let missing = Self::missing(&book);
+        let missing = self.missing(history, &book);
         if missing.first.is_none() && missing.unclear.is_none() || quiescence::unrest(&members, &state).is_some() {
             return None;
         }
@@ -466,6 +520,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_acknowledged_late_came_before_all_the_same() {
+        let mut story = Story::of(&["a", "b", "c"]);
+        story.at(100).kill("c").at(5000).delivers("a", "m1", 1, 1).delivers("a", "m2", 2, 1);
+        story.delivers("b", "m1", 1, 1).delivers("b", "m2", 2, 1).at(5500).restart("c");
+        story.at(5600).says("c", "snapshot", &[]).at(5700).delivers("c", "m2", 2, 1);
+        story.at(5800).tells_of("b", "acked", "m1").tells_of("b", "acked", "m2").at(9000).end();
+        for keys in ["joins = 'anywhere'", "joins = 'late'", "jumps = 'snapshot'"] {
+            let finding = with(keys).judge(&story.history);
+            assert_eq!(finding, Finding::held(2, "2 messages acknowledged, none lost at 3 nodes"), "{keys}");
+        }
+        assert_eq!(check(PLAIN).judge(&story.history).outcome, Outcome::Violated);
+    }
+
+    #[test]
     fn of_a_node_that_never_told_where_it_joined_it_is_not_known_what_it_lacks() {
         let mut story = story();
         story.at(500).kill("c").at(600).restart("c").at(700).tells_of("a", "acked", "m3");
@@ -483,7 +551,8 @@ mod tests {
         assert_eq!(check(PLAIN).judge(&story.history).summary, "1 of 8 acked and delivered do not tell their message");
     }
 
-    /// The definition: what anybody heard of has every node delivered in some life. After a jump, only what was heard of later.
+    /// The definition: what anybody heard of has every node delivered in some life. After a jump, only what was heard of later, and was
+    /// delivered by nobody before what the node delivered next, or before the jump where it delivered nothing since.
     fn is_lost(script: &Script, jumps: bool) -> bool {
         let acts = script.0.iter().enumerate();
         let heard = acts
@@ -493,9 +562,28 @@ mod tests {
             (0..3).any(|node| {
                 let of_node = || acts.clone().filter(move |(_, (of, _))| *of == node);
                 let has = of_node().any(|(_, (_, act))| matches!(act, Act::Delivers(other, ..) if *other == message));
-                let is_exempt = jumps && of_node().any(|(jump, (_, act))| *act == Act::Jumps && jump > at);
+                let jumped = of_node().rfind(|(_, (_, act))| jumps && *act == Act::Jumps);
+                let is_exempt = jumped.is_some_and(|(jump, _)| jump > at || came_before(script, node, jump, message));
                 !has && !is_exempt
             })
+        })
+    }
+
+    fn came_before(script: &Script, node: usize, jump: usize, message: u8) -> bool {
+        let delivered = |(at, (of, act)): (usize, &(usize, Act))| match act {
+            Act::Delivers(message, ..) => Some((at, *of, *message)),
+            _ => None,
+        };
+        let told: Vec<(usize, usize, u8)> = script.0.iter().enumerate().filter_map(delivered).collect();
+        let first = told.iter().find(|(at, of, _)| *of == node && *at > jump).map(|(_, _, message)| *message);
+        let Some(first) = first else {
+            return told.iter().any(|(at, of, other)| *of != node && *at < jump && *other == message);
+        };
+        (0..3).filter(|other| *other != node).flat_map(|other| script.lives(other)).any(|life| {
+            let of_life = life.iter().filter_map(|act| if let Act::Delivers(of, ..) = act { Some(*of) } else { None });
+            let of_life: Vec<u8> = of_life.collect();
+            let place = |message: u8| of_life.iter().position(|other| *other == message);
+            place(first).is_some_and(|first| place(message).is_some_and(|place| place < first))
         })
     }
 
