@@ -147,6 +147,29 @@ sometimes = { event = "said", at_least = 2 }
 }
 
 #[test]
+fn a_command_that_prints_too_much_as_a_node_leaves_nothing_open_that_could_pass() {
+    let place = Place::new();
+    let scenario = r#"schema = 1
+name = "talkative"
+timeout = "60s"
+[nodes]
+count = 1
+name = "peer{id}"
+command = ["sh", "-c", "echo up; while :; do sleep 1; done"]
+[events]
+said = { log = 'said' }
+[[steps]]
+exec = ["sh", "-c", "echo said; seq 20000"]
+on = "peer1"
+[[invariants]]
+never = { event = "said" }
+"#;
+    let said = run(&place, scenario, 3);
+    assert!(said.contains("on peer1: it printed more than 64 KiB"), "{said}");
+    run(&place, &scenario.replace("on = \"peer1\"\n", "").replace("never = { event = \"said\" }", "process = {}"), 0);
+}
+
+#[test]
 fn a_port_that_opens_makes_a_node_ready_and_one_that_does_not_is_named() {
     let place = Place::new();
     let scenario = r#"schema = 1

@@ -40,9 +40,14 @@ impl Driver<'_> {
         if let Some(node) = node {
             self.events_of_helper(node, &result.stdout);
         }
+        let on = || node.map(|node| format!(" on {node}")).unwrap_or_default();
         if result.ended != Ok(Exit::Code(exec.exit)) {
-            let on = node.map(|node| format!(" on {node}")).unwrap_or_default();
-            self.step_failed(step, format!("`{}`{on}: {}", told(&exec.command), outcome(result)));
+            self.step_failed(step, format!("`{}`{}: {}", told(&exec.command), on(), outcome(result)));
+        } else if node.is_some() && result.truncated {
+            // An event may have been in what is lost.
+            let much =
+                "it printed more than 64 KiB, and what came first is not known (let it print less, or into a file)";
+            self.step_failed(step, format!("`{}`{}: {much}", told(&exec.command), on()));
         } else if !self.step_has_execs(step) {
             self.step_acted(step);
         }

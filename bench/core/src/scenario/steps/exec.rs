@@ -27,7 +27,11 @@ pub struct Exec {
 }
 
 pub(super) const EXEC: VerbKind = VerbKind {
-    key: Key::new("exec", Kind::Command, "Runs a command: the program and its arguments."),
+    key: Key::new(
+        "exec",
+        Kind::Command,
+        "Runs a command: the program and its arguments. What it prints `on` a node, at most 64 KiB, counts as said by that node.",
+    ),
     modifiers: &["on", "as", "exit", "within"],
     acts: true,
     parse,
