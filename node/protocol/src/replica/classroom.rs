@@ -54,8 +54,8 @@ impl<M: Machine> Replica<M> {
 
     /// Whether fewer nodes have met than were told to be waited for, before the first election.
     pub(super) fn classroom_is_too_small(&self) -> bool {
-        let Founding::Expect(expected) = self.config.founding else { return false };
-        !self.needs_votes() && self.ballot.term == Term::default() && self.view().members.len() < expected
+        let is_first = !self.needs_votes() && self.ballot.term == Term::default();
+        is_first && self.founders().is_some_and(|founders| self.view().members.len() < founders)
     }
 
     /// A leader looks for nodes that it does not know, other leaders among them: of those who have met, one leads.
