@@ -71,3 +71,13 @@ fn faults_at_the_moment_of_an_election_never_show_two_leaders_of_a_term() {
 fn the_scenario_of_the_thousand_runs_passes_the_first_of_them() {
     run("dense-process-faults");
 }
+
+#[test]
+fn a_chat_with_rooms_goes_on_when_its_leader_is_killed_for_nodes_and_for_clients() {
+    run("chat/chat-rooms");
+}
+
+#[test]
+fn peers_chat_on_when_the_one_that_began_is_killed() {
+    run("p2p/p2p-leader-failure");
+}

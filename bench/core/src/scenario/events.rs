@@ -184,6 +184,33 @@ mod tests {
         Matcher::new(&events, Stream::Stdout, "main", &aliases).line(line.as_bytes())
     }
 
+    /// The same as text: each event with its fields.
+    fn told(line: &str) -> Vec<String> {
+        let told = |Match { event, fields }: Match| {
+            let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
+            format!("{event}{}", fields.collect::<String>())
+        };
+        found(line).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_message_is_the_same_event_in_a_message_log_and_where_a_client_is_shown_it() {
+        let log = r#""term":2,"msg_id":"a-b","seq_no":7,"room_id":"dev","index":9,"view":3"#;
+        let shown = r#""index":9,"msg_id":"a-b","payload":"say \"hi\", {now}","room_id":"dev""#;
+        let said = r#""payload":"say \"hi\", {now}""#;
+        for (sender, who, client) in [(r#""alice""#, "alice", ""), ("1", "1", r#""client":"1.9f","#)] {
+            for line in [
+                format!(r#"{{"type":"SEQ_CHAT","sender_id":{sender},{log},{client}"serial":4,{said}}}"#),
+                format!(
+                    r#"{{{client}{shown},"sender_id":{sender},"seq_no":7,"serial":4,"term":2,"type":"SEQ_CHAT","view":3}}"#
+                ),
+            ] {
+                let same = r#"serial=4 term=2 msg=a-b seq=7 room=dev index=9 view=3 text=say \"hi\", {now}"#;
+                assert_eq!(told(&line), [format!("seq_chat sender={who} {same}")], "{line}");
+            }
+        }
+    }
+
     #[test]
     fn the_preset_knows_the_phrases_of_the_reference_node() {
         let stamp = "2026-11-21T10:00:00.123Z peer1 INFO";
@@ -215,14 +242,7 @@ mod tests {
             ("ADDED TO NETWORK view=4 by=peer3 term=2", "added view=4 by=peer3"),
             ("NEW_PEER_REQUEST from=peer9", "asked_to_join from=peer9"),
         ] {
-            let found = found(&format!("{stamp} {phrase}"));
-            let told: Vec<String> = found
-                .iter()
-                .map(|Match { event, fields }| {
-                    let fields = fields.iter().map(|(name, value)| format!(" {name}={value}"));
-                    format!("{event}{}", fields.collect::<String>())
-                })
-                .collect();
+            let told = told(&format!("{stamp} {phrase}"));
             assert_eq!(told, [meaning], "{phrase}");
         }
         assert_eq!(found(&format!("{stamp} hello")), []);

@@ -34,10 +34,12 @@ pub(super) struct Classroom {
     told: usize,
     /// The last number when the log was asked for room; nothing when it has room.
     asked: Option<u64>,
-    /// Who is not in the group at the moment.
-    absent: BTreeSet<NodeId>,
+    /// Who is in the group at the moment.
+    present: BTreeSet<NodeId>,
     /// The number of the group's view.
     view: u64,
+    /// Who gave it that number. Of another leader the same number is another view.
+    viewed_by: Option<(NodeId, Term)>,
 }
 
 impl<M: Machine> Replica<M> {
@@ -52,8 +54,8 @@ impl<M: Machine> Replica<M> {
 
     /// Whether fewer nodes have met than were told to be waited for, before the first election.
     pub(super) fn classroom_is_too_small(&self) -> bool {
-        let Founding::Expect(expected) = self.config.founding else { return false };
-        !self.needs_votes() && self.ballot.term == Term::default() && self.view().members.len() < expected
+        let is_first = !self.needs_votes() && self.ballot.term == Term::default();
+        is_first && self.founders().is_some_and(|founders| self.view().members.len() < founders)
     }
 
     /// A leader looks for nodes that it does not know, other leaders among them: of those who have met, one leads.
@@ -264,17 +266,17 @@ impl<M: Machine> Replica<M> {
         }
         cx.connect(peer.clone());
         if self.is_leader() {
-            let (term, view) = (self.term(), self.classroom_view());
+            let (term, view) = (self.term(), self.classroom_view(cx.me));
             cx.send(&peer.id, Message::AddedToNetwork { term, view });
             cx.send(&peer.id, Message::Coordinator { term });
             self.classroom_manages(cx);
         }
     }
 
-    /// The group without those who are absent.
-    fn classroom_view(&self) -> Arc<View> {
+    /// Everybody who is known, without those who are gone.
+    fn classroom_view(&self, me: &NodeId) -> Arc<View> {
         let mut view = self.views.latest().as_ref().clone();
-        view.members.retain(|id, _| !self.classroom.absent.contains(id));
+        view.members.retain(|id, _| id == me || !self.suspicions.is_gone(id));
         Arc::new(View { id: self.classroom.view, ..view })
     }
 
@@ -283,37 +285,40 @@ impl<M: Machine> Replica<M> {
         if !self.is_leader() {
             return;
         }
-        let gone = self.view().members.keys().filter(|&id| id != cx.me && self.suspicions.is_gone(id));
-        let absent: BTreeSet<_> = gone.cloned().collect();
-        let is_told = self.classroom.view > 0 && self.classroom.of.as_ref().is_some_and(|(of, _)| of == cx.me);
-        if absent == self.classroom.absent && is_told {
+        let term = self.term();
+        let present: BTreeSet<_> = self.classroom_view(cx.me).members.keys().cloned().collect();
+        let mine = Some((cx.me.clone(), term));
+        if present == self.classroom.present && self.classroom.viewed_by == mine {
             return;
         }
-        let removed = absent.difference(&self.classroom.absent).next().cloned();
-        let joined = self.classroom.absent.difference(&absent).next().cloned();
+        let before = std::mem::replace(&mut self.classroom.present, present);
+        let joined = self.classroom.present.difference(&before).next().filter(|_| !before.is_empty());
+        let removed = before.difference(&self.classroom.present).next();
         let change = match (joined, removed) {
-            (Some(joined), _) => Change::Joined(joined),
-            (None, Some(removed)) => Change::Removed(removed),
+            (Some(joined), _) => Change::Joined(joined.clone()),
+            (None, Some(removed)) => Change::Removed(removed.clone()),
             (None, None) => Change::Founded,
         };
-        self.classroom.absent = absent;
         self.classroom.view += 1;
-        let (term, view) = (self.term(), self.classroom_view());
+        self.classroom.viewed_by = mine;
+        let view = self.classroom_view(cx.me);
         cx.event(Event::ViewChange { view: Arc::clone(&view), ranking: M::RANKING, term, change });
         for id in self.others(cx.me) {
             cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
         }
     }
 
-    /// The number of the last view that this node was told.
+    /// The number of the last view that this node was told by its leader.
     pub(super) fn classroom_known_view(&self) -> u64 {
-        self.classroom.view
+        let by_whom = self.classroom.viewed_by.as_ref();
+        let is_its = by_whom.is_some_and(|(by, term)| self.leader.as_ref() == Some(by) && *term == self.term());
+        if is_its { self.classroom.view } else { 0 }
     }
 
     /// Upon HEARTBEAT_ACK: somebody who was connected late, or whose VIEW_CHANGE was lost, is told the view again.
     pub(super) fn classroom_view_of(&self, from: &NodeId, known: u64, cx: &mut Cx<'_, Self>) {
         if self.is_leader() && known != self.classroom.view {
-            let (term, view) = (self.term(), self.classroom_view());
+            let (term, view) = (self.term(), self.classroom_view(cx.me));
             cx.send(from, Message::ViewChange { term, view });
         }
     }
@@ -331,8 +336,10 @@ impl<M: Machine> Replica<M> {
             self.views.install(self.views.index(), Arc::new(all));
             self.meet_view(cx);
         }
-        if self.leader.as_ref() == Some(from) && view.id != self.classroom.view {
+        if self.leader.as_ref() == Some(from) && view.id != self.classroom_known_view() {
             self.classroom.view = view.id;
+            self.classroom.viewed_by = Some((from.clone(), term));
+            self.classroom.present = view.members.keys().cloned().collect();
             let change = Change::Founded;
             cx.event(Event::ViewChange { view: Arc::clone(view), ranking: M::RANKING, term, change });
         }

@@ -70,7 +70,7 @@ impl Pledges {
 
 impl<M: Machine> Replica<M> {
     /// How many nodes found the network together.
-    fn founders(&self) -> Option<usize> {
+    pub(super) fn founders(&self) -> Option<usize> {
         match &self.config.founding {
             Founding::Expect(count) => Some(*count),
             Founding::Together(others) => Some(others.len() + 1),

@@ -105,9 +105,14 @@ impl<M: Machine> Replica<M> {
                 cx.connect(peer.clone());
             }
         }
+        let was_voting = self.is_voting(cx.me);
         let news = News { view: Arc::clone(&view), heard: cx.now, is_trusted: is_known, is_stale: false };
         if let Some(before) = self.hearsay.news.replace(news) {
             self.forget_strangers(&before.view, cx);
+        }
+        if was_voting && !self.is_voting(cx.me) && view.peer(cx.me).is_none() {
+            // It was taken for dead. From the leader nothing comes any more, and to wait for what it does not say would take two timeouts.
+            self.ask_to_be_let_in(cx);
         }
     }
 

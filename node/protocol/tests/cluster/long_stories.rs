@@ -274,6 +274,27 @@ fn a_classroom_that_nobody_listed_becomes_one_group() {
 }
 
 #[test]
+fn a_classroom_in_which_all_list_each_other_elects_once_when_all_have_met_and_tells_everybody_who_is_in() {
+    for seed in 0..10 {
+        let mut cluster = Cluster::new(seed, 3, |id, ids| {
+            let others = ids.iter().filter(|other| *other != id).cloned().collect();
+            classroom(Config { founding: Founding::Together(others), ..knobs(id, ids.to_vec()) })
+        });
+        cluster.start_all();
+        cluster.run_for(ms(2000));
+        let led = cluster.records.iter().filter(|r| matches!(r.event, Event::BecameLeader { .. }));
+        assert_eq!(led.map(|r| r.node.clone()).collect::<Vec<_>>(), [peer(3)], "seed {seed}");
+        for id in cluster.ids() {
+            let last = cluster.records.iter().rev().find_map(|r| match &r.event {
+                Event::ViewChange { view, .. } if r.node == id => Some(view.members.len()),
+                _ => None,
+            });
+            assert_eq!(last, Some(3), "seed {seed}: {id}");
+        }
+    }
+}
+
+#[test]
 fn pledged_nodes_go_on_without_their_founder() {
     for seed in 0..10 {
         let founding = Founding::Expect(3);

@@ -14,6 +14,10 @@ pub(crate) fn classroom(config: Config) -> Config {
     Config { quorum: Quorum::None, ..config }
 }
 
+pub(crate) fn classroom_joining(config: Config) -> Config {
+    classroom(joining(config))
+}
+
 pub(crate) fn multicast(config: Config) -> Config {
     Config { multicast: true, ..config }
 }

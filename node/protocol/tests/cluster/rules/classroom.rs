@@ -1,6 +1,6 @@
 //! The classroom's Bully, without a quorum.
 
-use crate::modes::classroom;
+use crate::modes::{classroom, classroom_joining};
 use crate::script::plays;
 
 #[test]
@@ -184,6 +184,38 @@ fn in_the_classroom_a_new_leader_delivers_what_it_was_asked_for_in_that_order() 
           ! acknowledged msg=peer2/2 seq=2 term=1
         > peer1 APPEND_ACK term=1 granted=false matched=0
           peer1 < APPEND prev=0.0 entries=1.1:peer2/1;1.2:peer2/2 commit=0 term=1
+        ",
+    );
+}
+
+#[test]
+fn in_the_classroom_a_newcomer_is_told_to_everybody_and_the_same_number_of_another_leader_is_another_view() {
+    plays(
+        classroom_joining,
+        "
+        > start
+          store 0.1:view1[peer2]
+        > timer Election
+          | election started term=1 reason=no-leader
+          persist term=1 vote=peer2
+          | became the Group Leader via election term=1 votes=peer2
+          | VIEW_CHANGE view=1 members=peer2 term=1 reason=founded
+        > peer1 NEW_PEER_REQUEST peer=peer1
+          | NEW_PEER_REQUEST from=peer1 endpoint=peer1:7000 term=1
+          peer1 < ADDED TO NETWORK view=view1[peer1,peer2] term=1
+          peer1 < COORDINATOR term=1
+          | VIEW_CHANGE view=2 members=peer2,peer1 term=1 reason=joined:peer1
+          peer1 < VIEW_CHANGE view=view2[peer1,peer2] term=1
+        > peer1 NEW_PEER_REQUEST peer=peer1
+          peer1 < ADDED TO NETWORK view=view2[peer1,peer2] term=1
+          peer1 < COORDINATOR term=1
+        > peer3 ADDEDTONETWORK term=1 view=view2[peer2,peer3]
+        > peer3 COORDINATOR term=1
+          | stepped down term=1 reason=higher-leader:peer3
+          | Received COORDINATOR announcement: peer3 term=1
+        > peer3 VIEW_CHANGE term=1 view=view2[peer2,peer3]
+          | VIEW_CHANGE view=2 members=peer3,peer2 term=1 reason=founded
+        > peer3 VIEW_CHANGE term=1 view=view2[peer2,peer3]
         ",
     );
 }

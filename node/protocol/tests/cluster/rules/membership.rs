@@ -162,7 +162,7 @@ fn a_member_that_comes_back_with_another_disk_goes_and_comes_in_again_as_a_learn
 }
 
 #[test]
-fn who_was_removed_stands_for_nothing_and_asks_to_be_let_in() {
+fn who_was_removed_stands_for_nothing_and_asks_to_be_let_in_at_once() {
     plays(
         majority,
         "
@@ -171,6 +171,10 @@ fn who_was_removed_stands_for_nothing_and_asks_to_be_let_in() {
         > peer3 COORDINATOR term=1
           persist term=1 vote=none
           | Received COORDINATOR announcement: peer3 term=1
+        > peer3 VIEW_CHANGE term=1 view=view2[peer1,peer3]
+          peer1 < NEW_PEER_REQUEST peer=peer2 term=1
+          peer3 < NEW_PEER_REQUEST peer=peer2 term=1
+          anybody << NEW_PEER_REQUEST peer=peer2 term=1
         > peer3 VIEW_CHANGE term=1 view=view2[peer1,peer3]
         > 800ms
           | SUSPECTED peer=peer3 term=1
