@@ -341,14 +341,14 @@ impl Reader {
                 }
                 let text = line.trim_ascii_end();
                 (left, at) = (left - 1, at + 1);
+                let is_text = at > 5 && at % 8 == 5;
+                if text.starts_with(b"-") || (is_text && !self.reads(text)) {
+                    return self.fails(text);
+                }
                 if at == 5 {
                     left = 8 * text.strip_prefix(b"*").and_then(number).unwrap_or(0);
                 } else if at > 5 && at % 8 == 0 {
                     place = text.to_vec();
-                } else if at > 5 && at % 8 == 5 && !self.reads(text) {
-                    return self.fails(text);
-                } else if text.starts_with(b"-") {
-                    return self.fails(text);
                 }
             }
         }
