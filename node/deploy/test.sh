@@ -10,12 +10,13 @@ say() { printf 'deploy: %s (after %ss)\n' "$*" "$SECONDS"; }
 fail() { failure=$*; exit 1; }
 failure=
 trap 'echo "deploy: FAILED: $failure" >&2' EXIT
-for program in docker python3; do
-    command -v $program > /dev/null || fail "$program is not here"
+for program in docker:docker.io python3:python3 tar:tar readelf:binutils strip:binutils; do
+    command -v "${program%:*}" > /dev/null || fail "${program%:*} is not here (apt install ${program#*:})"
 done
+docker version > /dev/null || fail "no Docker daemon answers (with_docker.sh runs this with one of its own)"
 if docker compose version > /dev/null 2>&1; then compose() { docker compose "$@"; }
 elif command -v docker-compose > /dev/null; then compose() { docker-compose --ansi never "$@"; }
-else fail "neither docker compose nor docker-compose is here"; fi
+else fail "neither docker compose nor docker-compose is here (apt install docker-compose)"; fi
 
 place=$(mktemp -d)
 clients=()
@@ -29,6 +30,7 @@ end() {
 }
 trap end EXIT
 
+quietly() { "$@" > "$place/quiet" 2>&1 || { cat "$place/quiet" >&2; fail "$*"; }; }
 until_true() { # seconds what command...
     local deadline=$((SECONDS + $1)) what=$2
     shift 2
@@ -41,6 +43,7 @@ health() { docker inspect --format '{{.State.Health.Status}}' "chat_node$1"; }
 is_healthy() { for n in "$@"; do [ "$(health "$n")" = healthy ] || return 1; done; }
 status() { image/dsnode health --port "500$1" 2> /dev/null; }
 leader() { sed -n 's/.* leader=\([0-9]*\) .*/\1/p' <<< "$(status "$1")"; }
+is_led() { old=$(leader 1); [ -n "$old" ]; }
 leads_now() { for n in "$@"; do [ "$n" != "$old" ] || continue; now=$(leader "$n"); [ -n "$now" ] && [ "$now" != "$old" ] && return; done; return 1; }
 follows() { [[ "$(status "$1")" == role=follower* ]]; }
 acknowledged() { grep -c '"type":"ACKNOWLEDGED"' "$place/client$1" || true; }
@@ -48,10 +51,10 @@ has_acknowledged() { [ "$(acknowledged "$1")" -ge "$2" ]; }
 log_of() { docker cp "chat_node$1:/data/logs/node$1.jsonl" - | tar -xO; }
 has_all() { [ "$(log_of "$1" | wc -l)" -ge "$2" ]; }
 
-./build.sh
+quietly ./build.sh
 say "the image has $(docker image inspect --format '{{.Size}}' dsnode | awk '{ printf "%.1f MB", $1 / 1e6 }')"
 compose config --quiet
-compose up -d --build
+quietly compose up -d
 until_true 90 "three healthy nodes" is_healthy 1 2 3
 say "three nodes are healthy"
 [ "$(docker inspect --format '{{.Config.User}}' chat_node1)" = 65532:65532 ] || fail "the node runs as root"
@@ -73,11 +76,10 @@ chat 2 5003 5002 5001
 until_true 30 "messages are acknowledged" has_acknowledged 1 50
 until_true 30 "messages are acknowledged" has_acknowledged 2 50
 
-old=$(leader 1)
-[ -n "$old" ] || fail "nobody leads"
+until_true 30 "node 1 knows who leads" is_led
 compose logs --no-color "chat_node$old" > "$place/log"    # grep -q would close the pipe
 grep -q 'LEADER' "$place/log" || fail "the leader's log does not say LEADER"
-docker stop --time 5 "chat_node$old" > /dev/null
+docker stop -t 5 "chat_node$old" > /dev/null
 code=$(docker inspect --format '{{.State.ExitCode}}' "chat_node$old")
 [ "$code" = 0 ] || fail "docker stop ended the leader with exit code $code"
 until_true 30 "another node leads" leads_now 1 2 3
@@ -89,7 +91,7 @@ follows "$old" || fail "the stopped node does not come back as a follower: $(sta
 for client in 1 2; do until_true 60 "client $client goes on" has_acknowledged $client $(($(acknowledged $client) + 50)); done
 
 # The same without a farewell, and of the one that leads now.
-old=$(leader 1)
+until_true 30 "node 1 knows who leads" is_led
 docker kill "chat_node$old" > /dev/null
 until_true 60 "another node leads" leads_now 1 2 3
 say "node $old was killed, node $now leads"
@@ -130,6 +132,9 @@ for client in (1, 2):
     print(f"deploy: client {client}: {len(sent)} sent, acknowledged, and in all three logs once and in order")
 END
 
-compose down --volumes --timeout 5
-[ -z "$(docker ps --all --quiet)$(docker volume ls --quiet --filter name=chat_node)" ] || fail "something is left"
+quietly compose down --volumes --timeout 5
+for what in "ps --all" "volume ls" "network ls"; do
+    # shellcheck disable=SC2086
+    [ -z "$(docker $what --quiet --filter name=chat)" ] || fail "something is left: docker $what"
+done
 say "done"

@@ -204,12 +204,20 @@ proptest! {
 async fn caught_up(follower: &mut Follower) -> (Vec<u64>, String) {
     let mut got = Vec::new();
     loop {
-        let line = follower.next().await.unwrap().unwrap();
-        match serde_json::from_str::<super::Place>(&line) {
-            Ok(place) => got.push(place.index),
-            Err(_) => return (got, line),
+        let lines = next(follower).await.unwrap();
+        assert!(lines.ends_with('\n'), "{lines}");
+        for line in lines.split_inclusive('\n') {
+            match serde_json::from_str::<super::Place>(line) {
+                Ok(place) => got.push(place.index),
+                Err(_) => return (got, lines),
+            }
         }
     }
+}
+
+async fn next(follower: &mut Follower) -> Option<String> {
+    let lines = follower.next().await.unwrap()?;
+    Some(String::from_utf8(lines.to_vec()).unwrap())
 }
 
 #[tokio::test]
@@ -229,11 +237,11 @@ async fn a_follower_gets_all_after_its_place_once_and_then_what_comes() {
         assert_eq!(end, format!("{{\"type\":\"CATCHUP_RESP\",\"upto\":{upto},\"messages\":{count},\"told\":4001}}\n"));
     }
     let mut follower = log.feed().after(4000).unwrap();
-    follower.next().await.unwrap();
+    next(&mut follower).await;
     log.append(&delivery(4002));
-    assert!(follower.next().await.unwrap().unwrap().contains("\"index\":4002"));
+    assert!(next(&mut follower).await.unwrap().contains("\"index\":4002"));
     drop(log);
-    assert_eq!(follower.next().await.unwrap(), None);
+    assert_eq!(next(&mut follower).await, None);
 }
 
 #[tokio::test]
@@ -246,7 +254,39 @@ async fn a_follower_that_is_ahead_of_the_node_gets_nothing_twice() {
     for index in 91..=101 {
         log.append(&delivery(index));
     }
-    assert!(follower.next().await.unwrap().unwrap().contains("\"index\":101"));
+    assert!(next(&mut follower).await.unwrap().contains("\"index\":101"));
+}
+
+#[tokio::test]
+async fn lines_come_whole_however_long_they_are_and_whoever_reads_in_step() {
+    let place = Place::new();
+    let (mut log, _) = place.open().unwrap();
+    let mut followers = Vec::new();
+    for after in [0, 0, 2, 5] {
+        let mut follower = log.feed().after(after).unwrap();
+        assert_eq!(caught_up(&mut follower).await.0, Vec::<u64>::new());
+        followers.push((follower, after, String::new()));
+    }
+    // Far more than is read at once, in one line and in many.
+    for index in 1..=9 {
+        let id = RequestId { client: "alice".parse().unwrap(), serial: index };
+        let text = "\"".repeat(if index % 3 == 0 { 100_000 } else { 20_000 });
+        log.append(&Delivery::new(&id, Header::default(), (Term(1), index, index), text.into()));
+    }
+    let (first, others) = followers.split_first_mut().unwrap();
+    while !first.2.contains("\"index\":9,") {
+        // Each at its own pace: the second one with the first one, the others behind them.
+        first.2 += &next(&mut first.0).await.unwrap();
+        others[0].2 += &next(&mut others[0].0).await.unwrap();
+    }
+    for (follower, after, got) in &mut followers {
+        while !got.contains("\"index\":9,") {
+            *got += &next(follower).await.unwrap();
+        }
+        let whole = fs::read_to_string(&place.path).unwrap();
+        let expected: String = whole.split_inclusive('\n').skip(*after as usize).collect();
+        assert!(*got == expected, "after {after}: {} of {} bytes", got.len(), expected.len());
+    }
 }
 
 #[tokio::test]

@@ -15,13 +15,16 @@ use crate::messages::Feed;
 
 /// Open requests of one connection.
 const OPEN_MAX: u32 = 1024;
+/// Places that the next lines of what a client follows take, however many these are: whoever does not read costs four times what is given at
+/// once.
+const FOLLOWED: u32 = OPEN_MAX / 4;
 /// Answers that wait are written together, up to so many bytes.
 const WRITE_MAX: usize = 64 << 10;
 
 /// Where one answer goes. Dropped unused, the client gets none.
 #[derive(Debug)]
 pub struct ReplyTo {
-    lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
+    lines: mpsc::UnboundedSender<(Arc<[u8]>, OwnedSemaphorePermit)>,
     place: OwnedSemaphorePermit,
     msg_id: Option<String>,
 }
@@ -40,14 +43,14 @@ impl ReplyTo {
     /// Sends one line, its newline included.
     pub(super) fn send(self, line: String) {
         // The connection may be gone: then nobody waits.
-        let _ = self.lines.send((line, self.place));
+        let _ = self.lines.send((line.into_bytes().into(), self.place));
     }
 }
 
 /// The writing half of a client's connection.
 #[derive(Debug)]
 pub(super) struct Client {
-    lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
+    lines: mpsc::UnboundedSender<(Arc<[u8]>, OwnedSemaphorePermit)>,
     places: Arc<Semaphore>,
     writing: AbortHandle,
     following: Option<Following>,
@@ -131,7 +134,7 @@ async fn follows(
     feed: Feed,
     mut asked: watch::Receiver<(u64, u64)>,
     reached: watch::Sender<u64>,
-    lines: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
+    lines: mpsc::UnboundedSender<(Arc<[u8]>, OwnedSemaphorePermit)>,
     places: Arc<Semaphore>,
 ) -> io::Result<()> {
     loop {
@@ -140,17 +143,17 @@ async fn follows(
         // Finding the place has read from the disk.
         tokio::task::yield_now().await;
         loop {
-            let line = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 again = asked.changed() => match again {
                     Ok(()) => break,
                     Err(_) => return Ok(()),
                 },
-                line = follower.next() => line?,
+                next = follower.next() => next?,
             };
-            let Some(line) = line else { return Ok(()) };
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-            if lines.send((line, place)).is_err() {
+            let Some(next) = next else { return Ok(()) };
+            let Ok(place) = Arc::clone(&places).acquire_many_owned(FOLLOWED).await else { return Ok(()) };
+            if lines.send((next, place)).is_err() {
                 return Ok(());
             }
             if follower.is_upto_date() {
@@ -160,22 +163,25 @@ async fn follows(
     }
 }
 
-async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<(String, OwnedSemaphorePermit)>) {
+async fn write(mut stream: OwnedWriteHalf, mut queue: mpsc::UnboundedReceiver<(Arc<[u8]>, OwnedSemaphorePermit)>) {
     // Nothing to be done where it is refused: answers are small, and go out at once.
     let _ = stream.as_ref().set_nodelay(true);
     let mut together = Vec::new();
     let mut places = Vec::new();
-    while let Some((line, place)) = queue.recv().await {
+    while let Some((first, place)) = queue.recv().await {
         together.clear();
-        together.extend(line.as_bytes());
         places.push(place);
-        while together.len() < WRITE_MAX
-            && let Ok((line, place)) = queue.try_recv()
+        while together.len().max(first.len()) < WRITE_MAX
+            && let Ok((more, place)) = queue.try_recv()
         {
-            together.extend(line.as_bytes());
+            if together.is_empty() {
+                together.extend_from_slice(&first);
+            }
+            together.extend_from_slice(&more);
             places.push(place);
         }
-        if stream.write_all(&together).await.is_err() {
+        let bytes = if together.is_empty() { &*first } else { &together };
+        if stream.write_all(bytes).await.is_err() {
             return;
         }
         places.clear();
