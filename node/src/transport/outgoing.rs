@@ -139,7 +139,6 @@ impl Dialler {
             match self.connect().await {
                 Ok(stream) => {
                     self.log.info(format_args!("connected to peer={id} address={address}"));
-                    was_told = true;
                     *self.state.reached.lock().unwrap_or_else(PoisonError::into_inner) = stream.peer_addr().ok();
                     self.state.connected.store(true, Ordering::Relaxed);
                     let end = talk(stream, &mut self.queue, &self.state.queued_bytes).await;
