@@ -30,7 +30,7 @@ struct Peer {
     heard: Duration,
     /// Since when its silence counts: later than `heard` after a standstill of our own.
     silent_since: Duration,
-    /// When it failed or left.
+    /// When it failed or left; of one that failed early, when its silence would have said so.
     gone_since: Duration,
 }
 
@@ -82,9 +82,9 @@ impl Suspicions {
         self.ended.remove(id);
     }
 
-    /// Whether `id` has failed or left.
-    pub(crate) fn is_gone(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| matches!(peer.state, State::Failed | State::Left))
+    /// Whether `id` has left, or has failed and its silence has lasted for two timeouts by `now`.
+    pub(crate) fn is_gone(&self, id: &NodeId, now: Duration) -> bool {
+        self.gone_since(id).is_some_and(|since| since <= now)
     }
 
     /// Whether `id` said goodbye and was not heard since.
@@ -135,7 +135,7 @@ impl Suspicions {
         self.ended.get(id).copied()
     }
 
-    /// `id` has failed before its silence says so. What is told is what silence would tell.
+    /// `id` has failed before its silence says so. What is told is what silence would tell; it is gone no earlier than without.
     pub(crate) fn fail(&mut self, id: &NodeId, now: Duration) -> Vec<Silence> {
         self.ended.remove(id);
         let Some(peer) = self.peers.get_mut(id) else { return Vec::new() };
@@ -144,7 +144,7 @@ impl Suspicions {
             State::Suspected => vec![Silence::Failed(id.clone())],
             State::Failed | State::Left => return Vec::new(),
         };
-        (peer.state, peer.gone_since) = (State::Failed, now);
+        (peer.state, peer.gone_since) = (State::Failed, now.max(peer.silent_since + 2 * self.timeout));
         news
     }
 
@@ -181,7 +181,7 @@ impl Suspicions {
         self.peers.get(id).is_some_and(|peer| peer.state == State::Trusted && recent(peer))
     }
 
-    /// Since when `id` is known to have failed or left; nothing if it is not gone.
+    /// Since when `id` is known to have failed or left; nothing if it is not gone. May lie ahead, where it failed early.
     pub(crate) fn gone_since(&self, id: &NodeId) -> Option<Duration> {
         self.peers.get(id).filter(|peer| matches!(peer.state, State::Failed | State::Left)).map(|peer| peer.gone_since)
     }
@@ -271,7 +271,10 @@ mod tests {
         assert_eq!(suspicions.fail(&a, ms(100)), [Silence::Suspected(a.clone()), Silence::Failed(a.clone())]);
         assert_eq!(suspicions.fail(&a, ms(101)), []);
         assert_eq!(suspicions.overdue(ms(900)), []);
-        assert_eq!(suspicions.gone_since(&a), Some(ms(100)));
+        assert!(
+            !suspicions.is_gone(&a, ms(799)) && suspicions.is_gone(&a, ms(800)),
+            "from the view no earlier than by silence"
+        );
         suspicions.heard(&a, ms(1000));
         suspicions.overdue(ms(1400));
         assert_eq!(suspicions.fail(&a, ms(1500)), [Silence::Failed(a)], "it was suspected already");

@@ -235,7 +235,8 @@ impl<M: Machine> Replica<M> {
     fn knows(&self, id: &NodeId) -> bool {
         self.view().peer(id).is_some()
             || self.views.committed(self.commit).peer(id).is_some()
-            || self.hearsay.names(id, self.view().id)
+            // Not newer than the view in force: one that was never committed may have the number of the network's own, and not its leader.
+            || self.hearsay.names(id, self.committed_view().id)
     }
 
     fn persist(&mut self, record: Record, cx: &mut Cx<'_, Self>) -> Mark {

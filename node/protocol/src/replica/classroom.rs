@@ -283,7 +283,7 @@ impl<M: Machine> Replica<M> {
         if !self.is_leader() {
             return;
         }
-        let gone = self.view().members.keys().filter(|&id| id != cx.me && self.suspicions.is_gone(id));
+        let gone = self.view().members.keys().filter(|&id| id != cx.me && self.suspicions.is_gone(id, cx.now));
         let absent: BTreeSet<_> = gone.cloned().collect();
         let is_told = self.classroom.view > 0 && self.classroom.of.as_ref().is_some_and(|(of, _)| of == cx.me);
         if absent == self.classroom.absent && is_told {

@@ -699,8 +699,9 @@ impl Cluster {
 
     /// The disk is gone, and with it all that the node had promised.
     pub(crate) fn wipe(&mut self, id: &NodeId) {
-        self.kill(id);
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
+        // With its machine: no host is left that would refuse a connection.
+        node.running = None;
         node.disk.wipe();
         node.wiped += 1;
         self.tell(|| format!("{id} ! has a new disk"));

@@ -266,9 +266,9 @@ fn without_a_quorum_a_leader_whose_process_seems_to_have_ended_is_replaced_as_ea
           | became the Group Leader via election term=2 votes=peer2
           peer1 < COORDINATOR term=2
           peer3 < COORDINATOR term=2
-          | VIEW_CHANGE view=1 members=peer2,peer1 term=2 reason=removed:peer3
-          peer1 < VIEW_CHANGE view=view1[peer1,peer2] term=2
-          peer3 < VIEW_CHANGE view=view1[peer1,peer2] term=2
+          | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=2 reason=founded
+          peer1 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=2
+          peer3 < VIEW_CHANGE view=view1[peer1,peer2,peer3] term=2
         ",
     );
 }
