@@ -366,6 +366,7 @@ where
     fn heard(&mut self, heard: Heard) -> Result<(), StorageError> {
         match heard {
             Heard::Message(envelope) => self.call(|process, cx| process.message(&envelope.from, envelope.message, cx)),
+            Heard::Ended(peer) => self.call(|process, cx| process.ended(&peer, cx)),
             Heard::Request { id, payload, reply_to } => {
                 let asker = self.transport.asks(reply_to);
                 self.call(|process, cx| process.request(asker, id, payload, cx))

@@ -161,6 +161,9 @@ pub struct Setup {
 pub enum Heard {
     /// A message of a node.
     Message(Envelope),
+    /// The process of this peer seems to have ended: it closed the connection to it, and its host refuses another. Told again with
+    /// every refusal, until it is reached.
+    Ended(NodeId),
     /// A request of a program that is no member.
     Request {
         /// Its name, if the program gave it one.
@@ -186,6 +189,8 @@ pub struct Transport {
     pace: Pace,
     members: mpsc::Receiver<Envelope>,
     strangers: mpsc::Receiver<Heard>,
+    ended: mpsc::Receiver<NodeId>,
+    for_ended: mpsc::Sender<NodeId>,
     known: Known,
     peers: BTreeMap<NodeId, (Address, Peer)>,
     /// Of peers that are gone.
@@ -210,6 +215,7 @@ impl Transport {
         let Setup { listener, me, advertise, heartbeat, dialect, mut datagrams, rng } = setup;
         let (for_members, members) = mpsc::channel(INBOX);
         let (for_strangers, strangers) = mpsc::channel(INBOX);
+        let (for_ended, ended) = mpsc::channel(INBOX);
         let local =
             listener.local_addr().map_err(|source| ListenError::Refused { address: advertise.clone(), source })?;
         let ears = Ears {
@@ -249,6 +255,8 @@ impl Transport {
             pace: Pace::of(heartbeat),
             members,
             strangers,
+            ended,
+            for_ended,
             known,
             peers: BTreeMap::new(),
             dropped: 0,
@@ -284,7 +292,7 @@ impl Transport {
             return;
         }
         self.forget(&id);
-        let (peer, task) = Peer::dial(id.clone(), address.clone(), self.pace, self.log.clone());
+        let (peer, task) = Peer::dial(id.clone(), address.clone(), self.pace, self.for_ended.clone(), self.log.clone());
         self.dialling.retain(|task| !task.is_finished());
         self.dialling.push(tokio::spawn(task));
         self.known.insert(id.clone(), address.clone());
@@ -299,11 +307,12 @@ impl Transport {
         }
     }
 
-    /// The next thing that arrives; of what waits, peers' messages first. Dropping the future loses nothing.
+    /// The next thing that arrives; of what waits, peers' messages first, and then whose processes have ended. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Heard {
         tokio::select! {
             biased;
             Some(envelope) = self.members.recv() => self.noted(envelope),
+            Some(peer) = self.ended.recv() => Heard::Ended(peer),
             Some(heard) = self.strangers.recv() => heard,
             // The accepting task holds a sender until this transport is dropped, and with it this future.
             else => std::future::pending().await,
@@ -312,10 +321,11 @@ impl Transport {
 
     /// The next thing that has already been read.
     pub fn try_receive(&mut self) -> Option<Heard> {
-        match self.members.try_recv() {
-            Ok(envelope) => Some(self.noted(envelope)),
-            Err(_) => self.strangers.try_recv().ok(),
+        if let Ok(envelope) = self.members.try_recv() {
+            return Some(self.noted(envelope));
         }
+        let ended = self.ended.try_recv().map(Heard::Ended);
+        ended.or_else(|_| self.strangers.try_recv()).ok()
     }
 
     /// Sends, or drops when `to` is away or does not read.

@@ -3,6 +3,9 @@
 //! A watched peer is suspected after one timeout of silence and failed after a second one; hearing it again makes it trusted.
 //! The leader watches every member, by its acknowledgements; a member watches its leader, by its heartbeats. What is known of
 //! a peer stays known when nobody watches it any more: a dead node does not die twice because the leader changed.
+//!
+//! That a peer's process seems to have ended is kept beside it until it is heard, and changes nothing by itself: who follows a
+//! leader asks for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +17,8 @@ use dsbench_wire::NodeId;
 pub(crate) struct Suspicions {
     timeout: Duration,
     peers: BTreeMap<NodeId, Peer>,
+    /// Whose process seems to have ended, and since when that counts.
+    ended: BTreeMap<NodeId, Duration>,
 }
 
 #[derive(Debug)]
@@ -25,7 +30,7 @@ struct Peer {
     heard: Duration,
     /// Since when its silence counts: later than `heard` after a standstill of our own.
     silent_since: Duration,
-    /// When it failed or left.
+    /// When it failed or left; of one that failed early, when its silence would have said so.
     gone_since: Duration,
 }
 
@@ -46,7 +51,7 @@ pub(crate) enum Silence {
 
 impl Suspicions {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, peers: BTreeMap::new() }
+        Self { timeout, peers: BTreeMap::new(), ended: BTreeMap::new() }
     }
 
     /// Watches exactly `peers` from now on. The silence of a trusted one begins now, a suspected one has one timeout left, and
@@ -74,11 +79,12 @@ impl Suspicions {
     /// Knows nothing of `id` any more.
     pub(crate) fn forget(&mut self, id: &NodeId) {
         self.peers.remove(id);
+        self.ended.remove(id);
     }
 
-    /// Whether `id` has failed or left.
-    pub(crate) fn is_gone(&self, id: &NodeId) -> bool {
-        self.peers.get(id).is_some_and(|peer| matches!(peer.state, State::Failed | State::Left))
+    /// Whether `id` has left, or has failed and its silence has lasted for two timeouts by `now`.
+    pub(crate) fn is_gone(&self, id: &NodeId, now: Duration) -> bool {
+        self.gone_since(id).is_some_and(|since| since <= now)
     }
 
     /// Whether `id` said goodbye and was not heard since.
@@ -92,6 +98,7 @@ impl Suspicions {
 
     /// `id` was heard. True when that is news: it was suspected, failed or gone.
     pub(crate) fn heard(&mut self, id: &NodeId, now: Duration) -> bool {
+        self.ended.remove(id);
         let Some(peer) = self.peers.get_mut(id) else { return false };
         let is_news = peer.state != State::Trusted;
         (peer.state, peer.heard, peer.silent_since) = (State::Trusted, now, now);
@@ -113,6 +120,32 @@ impl Suspicions {
                 peer.state = State::Trusted;
             }
         }
+        for since in self.ended.values_mut() {
+            *since = now;
+        }
+    }
+
+    /// The process of `id` seems to have ended. Told again, it counts from the first time.
+    pub(crate) fn ended(&mut self, id: &NodeId, now: Duration) {
+        self.ended.entry(id.clone()).or_insert(now);
+    }
+
+    /// Since when the process of `id` seems to have ended; nothing if it was heard since.
+    pub(crate) fn ended_since(&self, id: &NodeId) -> Option<Duration> {
+        self.ended.get(id).copied()
+    }
+
+    /// `id` has failed before its silence says so. What is told is what silence would tell; it is gone no earlier than without.
+    pub(crate) fn fail(&mut self, id: &NodeId, now: Duration) -> Vec<Silence> {
+        self.ended.remove(id);
+        let Some(peer) = self.peers.get_mut(id) else { return Vec::new() };
+        let news = match peer.state {
+            State::Trusted => vec![Silence::Suspected(id.clone()), Silence::Failed(id.clone())],
+            State::Suspected => vec![Silence::Failed(id.clone())],
+            State::Failed | State::Left => return Vec::new(),
+        };
+        (peer.state, peer.gone_since) = (State::Failed, now.max(peer.silent_since + 2 * self.timeout));
+        news
     }
 
     /// Whose silence became a suspicion or a failure by `now`. Each is told once.
@@ -148,12 +181,12 @@ impl Suspicions {
         self.peers.get(id).is_some_and(|peer| peer.state == State::Trusted && recent(peer))
     }
 
-    /// Since when `id` is known to have failed or left; nothing if it is not gone.
+    /// Since when `id` is known to have failed or left; nothing if it is not gone. May lie ahead, where it failed early.
     pub(crate) fn gone_since(&self, id: &NodeId) -> Option<Duration> {
         self.peers.get(id).filter(|peer| matches!(peer.state, State::Failed | State::Left)).map(|peer| peer.gone_since)
     }
 
-    /// Whether nothing is to be expected of `id` soon: it is suspected, has failed or left.
+    /// Whether `id` is suspected, has failed or left.
     pub(crate) fn is_silent(&self, id: &NodeId) -> bool {
         self.peers.get(id).is_some_and(|peer| peer.state != State::Trusted)
     }
@@ -217,6 +250,34 @@ mod tests {
         assert_eq!(suspicions.deadline(), Some(ms(1150)), "one timeout is left");
         assert_eq!(suspicions.overdue(ms(1149)), []);
         assert_eq!(suspicions.overdue(ms(1150)), [Silence::Failed(a)]);
+    }
+
+    #[test]
+    fn an_end_counts_from_the_first_word_of_it_until_a_sign_of_life_and_from_new_after_our_own_standstill() {
+        let (mut suspicions, a) = watching_a();
+        suspicions.ended(&a, ms(100));
+        suspicions.ended(&a, ms(150));
+        assert_eq!(suspicions.ended_since(&a), Some(ms(100)));
+        assert_eq!(suspicions.overdue(ms(399)), [], "by itself it changes nothing");
+        suspicions.afresh(ms(300));
+        assert_eq!(suspicions.ended_since(&a), Some(ms(300)));
+        assert!(!suspicions.heard(&a, ms(310)), "no news: it was never suspected");
+        assert_eq!(suspicions.ended_since(&a), None);
+    }
+
+    #[test]
+    fn who_fails_early_is_suspected_first_and_told_once() {
+        let (mut suspicions, a) = watching_a();
+        assert_eq!(suspicions.fail(&a, ms(100)), [Silence::Suspected(a.clone()), Silence::Failed(a.clone())]);
+        assert_eq!(suspicions.fail(&a, ms(101)), []);
+        assert_eq!(suspicions.overdue(ms(900)), []);
+        assert!(
+            !suspicions.is_gone(&a, ms(799)) && suspicions.is_gone(&a, ms(800)),
+            "from the view no earlier than by silence"
+        );
+        suspicions.heard(&a, ms(1000));
+        suspicions.overdue(ms(1400));
+        assert_eq!(suspicions.fail(&a, ms(1500)), [Silence::Failed(a)], "it was suspected already");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! An acknowledgement proves that its sender followed this leader *when the heartbeat it answers was sent*, and nothing about
 //! the moment at which it is read: after a pause, a socket is full of old ones. So evidence is dated by the heartbeat. Since a
 //! member refuses to help another candidate for one timeout after it heard a heartbeat, a leader without evidence that is
-//! younger than that may have been replaced, and one with it has not been.
+//! younger than that may have been replaced, and one with it has not been: but for one whose process seemed to have ended, see
+//! [`Process::ended`](crate::Process::ended). Nothing rests on a leader's being the only one: what it does needs a majority anyway.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -39,6 +39,9 @@ pub trait Process: Sized {
     /// The process itself stood still until now (SIGSTOP, a stall), for at least this long. Called after the messages that
     /// waited and before any timer that became due meanwhile. Small delays may be reported too; the core judges them.
     fn stalled(&mut self, for_at_least: Duration, cx: &mut Cx<'_, Self>);
+    /// The process of `peer` seems to have ended: its connection was closed, and its host is there and refuses another. A hint,
+    /// which may be missing, late, repeated and wrong.
+    fn ended(&mut self, peer: &NodeId, cx: &mut Cx<'_, Self>);
     /// Leaves gracefully: says goodbye where the protocol has a word for it, and answers every open request. Nothing is
     /// called after this.
     fn leave(&mut self, cx: &mut Cx<'_, Self>);
@@ -295,6 +298,7 @@ mod tests {
         fn more(&mut self, _: &mut Cx<'_, Self>) {}
         fn timer(&mut self, (): (), _: &mut Cx<'_, Self>) {}
         fn stalled(&mut self, _: Duration, _: &mut Cx<'_, Self>) {}
+        fn ended(&mut self, _: &NodeId, _: &mut Cx<'_, Self>) {}
         fn leave(&mut self, _: &mut Cx<'_, Self>) {}
     }
 

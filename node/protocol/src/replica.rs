@@ -235,7 +235,8 @@ impl<M: Machine> Replica<M> {
     fn knows(&self, id: &NodeId) -> bool {
         self.view().peer(id).is_some()
             || self.views.committed(self.commit).peer(id).is_some()
-            || self.hearsay.names(id, self.view().id)
+            // Not newer than the view in force: one that was never committed may have the number of the network's own, and not its leader.
+            || self.hearsay.names(id, self.committed_view().id)
     }
 
     fn persist(&mut self, record: Record, cx: &mut Cx<'_, Self>) -> Mark {
@@ -311,7 +312,7 @@ impl<M: Machine> Process for Replica<M> {
             }
             Message::VoteRequest { last, .. } => self.vote_request(from, is_current, last, cx),
             Message::Vote { granted: true, incarnation, .. } if is_current => self.vote(from, incarnation, cx),
-            Message::Leave { .. } => self.left(from, cx),
+            Message::Leave { .. } if is_current || !self.has_come_to_this_term(from) => self.left(from, cx),
             Message::Append { prev, commit, entries, .. } => {
                 self.append(from, is_current, prev, commit, entries, false, cx);
             }
@@ -371,6 +372,13 @@ impl<M: Machine> Process for Replica<M> {
             self.restart_stage(cx);
         }
         self.arm_silence(cx);
+    }
+
+    fn ended(&mut self, peer: &NodeId, cx: &mut Cx<'_, Self>) {
+        if self.knows(peer) {
+            self.suspicions.ended(peer, cx.now);
+            self.arm_silence(cx);
+        }
     }
 
     fn leave(&mut self, cx: &mut Cx<'_, Self>) {

@@ -56,6 +56,9 @@ impl Process for Scripted {
         assert!(for_at_least > STALL);
         self.calls.lock().unwrap().push("stalled");
     }
+    fn ended(&mut self, _: &NodeId, _: &mut Cx<'_, Self>) {
+        self.calls.lock().unwrap().push("ended");
+    }
     fn leave(&mut self, _: &mut Cx<'_, Self>) {}
 }
 
@@ -320,4 +323,25 @@ async fn an_answer_goes_to_who_asked() {
             assert!(bob.contains("\"msg\":\"bob/7\",\"seq\":3"), "{bob}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_core_is_told_that_the_process_of_a_peer_has_ended() {
+    let data = tempfile::tempdir().unwrap();
+    let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (ground, _, _) = ground(data.path(), &peer, &Written::default()).await;
+    let calls = Calls::default();
+    let process = Scripted { calls: Arc::clone(&calls), on_start: Box::new(|_| {}) };
+    let told = async {
+        drop(peer.accept().await.unwrap());
+        drop(peer);
+        while calls.lock().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        result = run(process, Recovered::default(), Silent, ground) => panic!("{result:?}"),
+        told = timeout(PATIENCE, told) => told.unwrap(),
+    }
+    assert_eq!(calls.lock().unwrap()[0], "ended");
 }

@@ -70,11 +70,12 @@ impl Peer {
         id: NodeId,
         address: Address,
         pace: Pace,
+        ended: mpsc::Sender<NodeId>,
         log: Log,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (lines, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(State::default());
-        let dialler = Dialler { id, address, pace, log, queue, state: Arc::clone(&state) };
+        let dialler = Dialler { id, address, pace, ended, log, queue, state: Arc::clone(&state) };
         (Self { lines, state }, dialler.run())
     }
 
@@ -116,6 +117,8 @@ struct Dialler {
     id: NodeId,
     address: Address,
     pace: Pace,
+    /// Where it tells that the peer's process seems to have ended.
+    ended: mpsc::Sender<NodeId>,
     log: Log,
     queue: mpsc::Receiver<Line>,
     state: Arc<State>,
@@ -128,13 +131,14 @@ impl Dialler {
     async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
         let mut was_told = false;
+        // By the peer's side: a path that fails says nothing about who is at its end.
+        let mut was_closed = false;
         loop {
             let since = Instant::now();
             let (id, address) = (&self.id, &self.address);
             match self.connect().await {
                 Ok(stream) => {
                     self.log.info(format_args!("connected to peer={id} address={address}"));
-                    was_told = true;
                     *self.state.reached.lock().unwrap_or_else(PoisonError::into_inner) = stream.peer_addr().ok();
                     self.state.connected.store(true, Ordering::Relaxed);
                     let end = talk(stream, &mut self.queue, &self.state.queued_bytes).await;
@@ -142,9 +146,21 @@ impl Dialler {
                     match end {
                         Ok(Leaving) => return,
                         Err(error) => {
+                            was_closed = is_closed(&error);
+                            was_told = !was_closed;
                             self.log.warn(format_args!("lost the connection to peer={id} address={address}: {error}"))
                         }
                     }
+                }
+                // The host is there, and nobody listens. Where nobody reads this, it is told again after the next attempt.
+                Err(error) if was_closed && error.kind() == io::ErrorKind::ConnectionRefused => {
+                    if !was_told {
+                        was_told = true;
+                        self.log.info(format_args!(
+                            "peer={id} address={address} refuses connections, its process seems to have ended: {error}"
+                        ));
+                    }
+                    let _ = self.ended.try_send(id.clone());
                 }
                 // Once per absence, not once per attempt.
                 Err(error) if !was_told => {
@@ -215,6 +231,12 @@ impl Dialler {
             };
         }
     }
+}
+
+/// Whether a connection was lost because its other end closed it: with a reset, where it had not read everything.
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 /// Dialling a port in the kernel's ephemeral range where nobody listens may draw that very port as its own, and TCP then connects the

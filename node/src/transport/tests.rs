@@ -311,3 +311,49 @@ async fn peers_are_heard_before_a_flood_of_strangers() {
     assert_eq!(a.hears().await, Envelope { from: id("b"), to: id("a"), message: hello(9) });
     flood.abort();
 }
+
+/// The next peer whose process is said to have ended.
+async fn ended(end: &mut End) -> NodeId {
+    let word = async {
+        loop {
+            if let Heard::Ended(peer) = end.transport.receive().await {
+                return peer;
+            }
+        }
+    };
+    timeout(PATIENCE, word).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_peer_that_closed_its_connection_and_refuses_another_has_ended_until_it_is_reached_again() {
+    let ports = [Port::free(), Port::free()];
+    let mut a = end("a", &ports[0], "b", &ports[1]).await;
+    for _ in 0..2 {
+        let mut b = end("b", &ports[1], "a", &ports[0]).await;
+        insist(&mut a, &mut b).await;
+        // Of its last absence.
+        while a.transport.ended.try_recv().is_ok() {}
+        insist(&mut a, &mut b).await;
+        assert!(a.transport.ended.try_recv().is_err(), "it is there");
+        drop(b);
+        assert_eq!([ended(&mut a).await, ended(&mut a).await], [id("b"), id("b")], "told again while it is away");
+        assert!(a.has_told("refuses connections, its process seems to have ended"));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_never_was_there_has_not_ended_nor_one_that_closes_a_connection_and_takes_the_next() {
+    let ports = [Port::free(), Port::free()];
+    let mut a = end("a", &ports[0], "b", &ports[1]).await;
+    until("it is refused", || a.has_told("peer=b address=127.0.0.1:")).await;
+    for _ in 0..1000 {
+        a.transport.send(&id("b"), hello(9));
+    }
+    until("it was refused for long", || a.transport.traffic().dropped == 1000).await;
+    let other = listen(&ports[1].address().parse().unwrap()).await.unwrap();
+    for _ in 0..3 {
+        drop(timeout(PATIENCE, other.accept()).await.unwrap().unwrap());
+    }
+    let (_open, _) = timeout(PATIENCE, other.accept()).await.unwrap().unwrap();
+    assert!(a.transport.ended.try_recv().is_err());
+}

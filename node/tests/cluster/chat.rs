@@ -35,6 +35,8 @@ const STEADY: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 2000\nele
 /// The same, and the records are forgotten as soon as may be: who was away needs a snapshot.
 const FORGETFUL: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 20000\nelection_timeout_ms = 200\n\
     checkpoint_every = 10\nretain = 0\n";
+/// Nobody's silence means anything while a test runs.
+const UNHURRIED: &str = "heartbeat_interval_ms = 100\nleader_timeout_ms = 3600000\nelection_timeout_ms = 200\n";
 /// Without a quorum.
 const CLASSROOM: &str =
     "quorum = \"none\"\nheartbeat_interval_ms = 100\nleader_timeout_ms = 500\nelection_timeout_ms = 200\n";
@@ -238,6 +240,31 @@ fn leader_killed_while_clients_write_loses_nothing_acknowledged_and_repeats_noth
     for node in 2..=3 {
         assert_eq!(chat.messages(node), messages, "node {node}");
     }
+    assert_one_leader_per_term(&nodes);
+}
+
+#[test]
+fn killed_leader_is_replaced_long_before_its_silence_would_say_so() {
+    let chat = Chat::new(3, UNHURRIED);
+    let mut nodes = chat.settled();
+    let mut client = Client::at(&chat.address(1));
+    client.asks(&said("writer", 1, "general", "before"));
+    nodes.remove(2).crash();
+    let answer = client.asks(&said("writer", 2, "general", "after"));
+    assert!(answer.contains("\"type\":\"ACKNOWLEDGED\""), "{answer}");
+    for node in &nodes {
+        node.delivers("after");
+    }
+    // The first of the two to notice may win the other over before that one has noticed anything.
+    let noticed = nodes.iter().filter(|node| {
+        let lines = node.lines(Mark::START);
+        let place = |text: &str| lines.iter().position(|line| line.contains(text));
+        let steps =
+            ["its process seems to have ended", "SUSPECTED peer=3", "FAILED peer=3", "leader-failed:3"].map(place);
+        assert!(steps.iter().flatten().is_sorted(), "{lines:#?}");
+        steps.iter().all(Option::is_some)
+    });
+    assert!(noticed.count() > 0);
     assert_one_leader_per_term(&nodes);
 }
 

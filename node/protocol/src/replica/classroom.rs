@@ -266,7 +266,7 @@ impl<M: Machine> Replica<M> {
         }
         cx.connect(peer.clone());
         if self.is_leader() {
-            let (term, view) = (self.term(), self.classroom_view(cx.me));
+            let (term, view) = (self.term(), self.classroom_view(cx));
             cx.send(&peer.id, Message::AddedToNetwork { term, view });
             cx.send(&peer.id, Message::Coordinator { term });
             self.classroom_manages(cx);
@@ -274,9 +274,9 @@ impl<M: Machine> Replica<M> {
     }
 
     /// Everybody who is known, without those who are gone.
-    fn classroom_view(&self, me: &NodeId) -> Arc<View> {
+    fn classroom_view(&self, cx: &Cx<'_, Self>) -> Arc<View> {
         let mut view = self.views.latest().as_ref().clone();
-        view.members.retain(|id, _| id == me || !self.suspicions.is_gone(id));
+        view.members.retain(|id, _| id == cx.me || !self.suspicions.is_gone(id, cx.now));
         Arc::new(View { id: self.classroom.view, ..view })
     }
 
@@ -286,7 +286,7 @@ impl<M: Machine> Replica<M> {
             return;
         }
         let term = self.term();
-        let present: BTreeSet<_> = self.classroom_view(cx.me).members.keys().cloned().collect();
+        let present: BTreeSet<_> = self.classroom_view(cx).members.keys().cloned().collect();
         let mine = Some((cx.me.clone(), term));
         if present == self.classroom.present && self.classroom.viewed_by == mine {
             return;
@@ -301,7 +301,7 @@ impl<M: Machine> Replica<M> {
         };
         self.classroom.view += 1;
         self.classroom.viewed_by = mine;
-        let view = self.classroom_view(cx.me);
+        let view = self.classroom_view(cx);
         cx.event(Event::ViewChange { view: Arc::clone(&view), ranking: M::RANKING, term, change });
         for id in self.others(cx.me) {
             cx.send(&id, Message::ViewChange { term, view: Arc::clone(&view) });
@@ -318,7 +318,7 @@ impl<M: Machine> Replica<M> {
     /// Upon HEARTBEAT_ACK: somebody who was connected late, or whose VIEW_CHANGE was lost, is told the view again.
     pub(super) fn classroom_view_of(&self, from: &NodeId, known: u64, cx: &mut Cx<'_, Self>) {
         if self.is_leader() && known != self.classroom.view {
-            let (term, view) = (self.term(), self.classroom_view(cx.me));
+            let (term, view) = (self.term(), self.classroom_view(cx));
             cx.send(from, Message::ViewChange { term, view });
         }
     }

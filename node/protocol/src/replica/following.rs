@@ -1,5 +1,7 @@
 //! Following a leader: whom, since when, and until it is silent.
 
+use std::time::Duration;
+
 use dsbench_wire::{Message, NodeId, Term};
 
 use super::{Replica, Timer};
@@ -162,9 +164,17 @@ impl<M: Machine> Replica<M> {
     pub(super) fn hears_leader(&self, cx: &Cx<'_, Self>) -> bool {
         match &self.leader {
             Some(_) if self.is_leader() => !self.has_lost_majority(cx),
-            Some(leader) => self.suspicions.is_heard(leader, cx.now),
+            // Who has waited for a leader whose process seems to have ended must not be refused by those who wait as well.
+            Some(leader) => self.suspicions.is_heard(leader, cx.now) && self.suspicions.ended_since(leader).is_none(),
             None => false,
         }
+    }
+
+    /// When the leader that this node follows fails because its process seems to have ended, unless it is heard before. A live
+    /// leader, of which this is said wrongly, has a heartbeat's time to deny it; one that was started again at once, to come forward.
+    fn leader_end(&self) -> Option<Duration> {
+        let leader = self.leader.as_ref().filter(|_| !self.is_leader())?;
+        Some(self.suspicions.ended_since(leader)? + self.config.heartbeat_interval)
     }
 
     /// Upon anything that proves a peer alive.
@@ -173,6 +183,13 @@ impl<M: Machine> Replica<M> {
             cx.event(Event::Recovered { peer: peer.clone(), term: self.term() });
             self.arm_silence(cx);
         }
+    }
+
+    /// Whether `id` is known to have been in the current term. What it says in the name of an earlier one it has said before that:
+    /// a goodbye so late is one of an earlier life.
+    pub(super) fn has_come_to_this_term(&self, id: &NodeId) -> bool {
+        let answers = self.leading.as_ref().is_some_and(|leading| leading.lease.has_answered_since(id, Duration::ZERO));
+        answers || self.leader.as_ref() == Some(id)
     }
 
     /// Upon LEAVE.
@@ -189,7 +206,13 @@ impl<M: Machine> Replica<M> {
     /// Upon Silence: a watched peer, or the majority that a leader needs, was not heard in time.
     pub(super) fn silence(&mut self, cx: &mut Cx<'_, Self>) {
         let term = self.term();
-        for news in self.suspicions.overdue(cx.now) {
+        let mut silences = self.suspicions.overdue(cx.now);
+        if let Some(leader) = &self.leader
+            && self.leader_end().is_some_and(|at| at <= cx.now)
+        {
+            silences.extend(self.suspicions.fail(leader, cx.now));
+        }
+        for news in silences {
             match news {
                 Silence::Suspected(peer) => cx.event(Event::Suspected { peer, term }),
                 Silence::Failed(peer) => {
@@ -210,7 +233,7 @@ impl<M: Machine> Replica<M> {
 
     /// Arms the timer for the earliest silence that may mean something. It may fire early: who is heard later moves no timer.
     pub(super) fn arm_silence(&mut self, cx: &mut Cx<'_, Self>) {
-        let deadline = self.suspicions.deadline().into_iter().chain(self.lease_end(cx)).min();
+        let deadline = self.suspicions.deadline().into_iter().chain(self.lease_end(cx)).chain(self.leader_end()).min();
         match deadline {
             Some(at) => cx.arm(Timer::Silence, at.saturating_sub(cx.now)),
             None => cx.disarm(Timer::Silence),

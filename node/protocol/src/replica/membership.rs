@@ -88,7 +88,7 @@ impl<M: Machine> Replica<M> {
     fn without_who_is_gone(&self, cx: &Cx<'_, Self>) -> Option<View> {
         let leading = self.leading.as_ref()?;
         let view = self.view();
-        let is_gone = |id: &NodeId| self.suspicions.is_gone(id) || leading.replaced.contains_key(id);
+        let is_gone = |id: &NodeId| self.suspicions.is_gone(id, cx.now) || leading.replaced.contains_key(id);
         let mut gone = view.members.keys().filter(|&id| id != cx.me && is_gone(id));
         #[cfg(feature = "mistakes")]
         if self.makes(crate::Mistake::ChangesTwoAtOnce) {
@@ -145,7 +145,7 @@ impl<M: Machine> Replica<M> {
         let mut view = current.as_ref().clone();
         let leading = self.leading.as_mut()?;
         // One with another disk asks again, in its new name.
-        view.learners.retain(|id, _| !self.suspicions.is_gone(id) && !leading.replaced.contains_key(id));
+        view.learners.retain(|id, _| !self.suspicions.is_gone(id, cx.now) && !leading.replaced.contains_key(id));
         let joiners = std::mem::take(&mut leading.joiners);
         for (id, peer) in joiners {
             match view.members.get(&id) {

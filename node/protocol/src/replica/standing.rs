@@ -97,14 +97,15 @@ impl<M: Machine> Replica<M> {
         }
     }
 
-    /// The bully's part: all higher nodes are asked to stand instead. Those that are silent are asked, too, but not awaited.
+    /// The bully's part: all higher nodes are asked to stand instead. Those that are silent, or whose processes seem to have ended,
+    /// are asked, too, but not awaited.
     fn challenge(&mut self, cx: &mut Cx<'_, Self>) {
         let term = self.term();
         let mut is_awaited = false;
         let members = &self.views.latest().members;
         for id in members.keys().filter(|id| M::priority(id) > M::priority(cx.me)) {
             cx.send(id, Message::Election { term });
-            is_awaited |= !self.suspicions.is_silent(id);
+            is_awaited |= !self.suspicions.is_silent(id) && self.suspicions.ended_since(id).is_none();
         }
         if is_awaited && self.attempt.empty_promises < PATIENCE_WITH_PROMISES {
             self.attempt.stage = Stage::Challenging;

@@ -96,6 +96,7 @@ struct Running {
 struct Paused {
     since: Duration,
     inbox: Vec<Envelope>,
+    ended: Vec<NodeId>,
     due: Vec<(Timer, u64)>,
     synced: Option<u64>,
 }
@@ -113,11 +114,27 @@ enum Held {
 #[derive(Debug)]
 enum Due {
     Arrival(Envelope),
-    Request { node: NodeId, text: String },
+    /// A node learns that the process of another seems to have ended, rightly or not.
+    Ended {
+        node: NodeId,
+        peer: NodeId,
+    },
+    Request {
+        node: NodeId,
+        text: String,
+    },
     Client(usize),
     More(NodeId, u32),
-    Timer { node: NodeId, life: u32, timer: Timer, generation: u64 },
-    Synced { node: NodeId, life: u32 },
+    Timer {
+        node: NodeId,
+        life: u32,
+        timer: Timer,
+        generation: u64,
+    },
+    Synced {
+        node: NodeId,
+        life: u32,
+    },
     Fault(What),
     Restart(NodeId),
     Resume(NodeId, u32),
@@ -220,6 +237,7 @@ impl Cluster {
         self.steps += 1;
         match due {
             Due::Arrival(envelope) => self.arrive(envelope),
+            Due::Ended { node, peer } => self.ended(&node, &peer),
             Due::Request { node, text } => self.request(&node, Asker(0), None, text),
             Due::Client(n) => self.client_due(n),
             Due::More(node, life) if self.nodes[&node].lives == life => self.call(&node, Process::more),
@@ -282,6 +300,7 @@ impl Cluster {
         if node.running.take().is_some() {
             node.disk.kill();
             self.tell(|| format!("{id} ! killed"));
+            self.refuse_connections(id);
         }
     }
 
@@ -303,6 +322,24 @@ impl Cluster {
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
         node.running = None;
         node.disk.kill();
+        self.refuse_connections(id);
+    }
+
+    /// The host of a process that has ended closes its connections and refuses others: most of its peers learn that, and each at
+    /// another time. It may be running again by then.
+    fn refuse_connections(&mut self, id: &NodeId) {
+        let life = self.nodes[id].lives;
+        for node in self.ids().into_iter().filter(|node| node != id) {
+            let mut chance = Chance::of(self.seed, &format!("ended/{id}/{life}/{node}"));
+            if chance.permille(800) {
+                let delay = chance.between(Duration::from_millis(1), Duration::from_millis(120));
+                self.ended_at(self.now + delay, &node, id);
+            }
+        }
+    }
+
+    pub(crate) fn ended_at(&mut self, at: Duration, node: &NodeId, peer: &NodeId) {
+        self.at(at, Due::Ended { node: node.clone(), peer: peer.clone() });
     }
 
     pub(crate) fn pause(&mut self, id: &NodeId) {
@@ -310,7 +347,8 @@ impl Cluster {
         if let Some(running) = self.running(id)
             && running.paused.is_none()
         {
-            running.paused = Some(Paused { since, inbox: Vec::new(), due: Vec::new(), synced: None });
+            running.paused =
+                Some(Paused { since, inbox: Vec::new(), ended: Vec::new(), due: Vec::new(), synced: None });
             self.tell(|| format!("{id} ! paused"));
         }
     }
@@ -325,6 +363,9 @@ impl Cluster {
         }
         for envelope in paused.inbox {
             self.arrive(envelope);
+        }
+        for peer in paused.ended {
+            self.ended(id, &peer);
         }
         self.call(id, |sensor, cx| sensor.stalled(stood_still, cx));
         let life = self.nodes[id].lives;
@@ -350,6 +391,17 @@ impl Cluster {
         self.tell(|| format!("{} < {} term={}", envelope.to, Shown(&envelope), envelope.message.term()));
         let Envelope { from, to, message } = envelope;
         self.call(&to, |sensor, cx| sensor.message(&from, message, cx));
+    }
+
+    fn ended(&mut self, id: &NodeId, peer: &NodeId) {
+        let Some(running) = self.running(id).filter(|running| running.peers.contains(peer)) else { return };
+        if let Some(paused) = &mut running.paused {
+            paused.ended.push(peer.clone());
+            return;
+        }
+        self.note(format!("{id} {peer} ended").as_bytes());
+        self.tell(|| format!("{id} ! hears that {peer} seems to have ended"));
+        self.call(id, |sensor, cx| sensor.ended(peer, cx));
     }
 
     /// A line from anybody, whoever it says it is from.
@@ -647,8 +699,9 @@ impl Cluster {
 
     /// The disk is gone, and with it all that the node had promised.
     pub(crate) fn wipe(&mut self, id: &NodeId) {
-        self.kill(id);
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
+        // With its machine: no host is left that would refuse a connection.
+        node.running = None;
         node.disk.wipe();
         node.wiped += 1;
         self.tell(|| format!("{id} ! has a new disk"));
@@ -696,7 +749,7 @@ impl Cluster {
     /// Undoes every fault: links, disks, pauses; and starts who is down.
     pub(crate) fn heal_everything(&mut self) {
         self.tell(|| "! everything heals".to_owned());
-        self.queue.retain(|_, due| !matches!(due, Due::Fault(_) | Due::Request { .. }));
+        self.queue.retain(|_, due| !matches!(due, Due::Fault(_) | Due::Request { .. } | Due::Ended { .. }));
         self.clients.ask_no_more();
         self.network.heal();
         for id in self.ids() {

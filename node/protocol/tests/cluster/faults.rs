@@ -98,6 +98,8 @@ pub(crate) struct Schedule {
     /// When each node starts.
     pub(crate) starts: Vec<Duration>,
     pub(crate) faults: Vec<Fault>,
+    /// When which node is told, wrongly, that the process of which other has ended.
+    pub(crate) rumours: Vec<(Duration, NodeId, NodeId)>,
     /// When everything heals.
     pub(crate) heals_at: Duration,
 }
@@ -126,6 +128,10 @@ impl Schedule {
         let mut asks = Chance::of(seed, "requests");
         let requests =
             (0..5 + asks.below(60)).map(|_| (asks.between(ms(0), heals_at), peer(1 + asks.below(size)))).collect();
+        let mut lies = Chance::of(seed, "rumours");
+        let rumours = (0..lies.below(20))
+            .map(|_| (lies.between(ms(0), heals_at), peer(1 + lies.below(size)), peer(1 + lies.below(size))))
+            .collect();
         let mut faults: Vec<_> = (0..count)
             .map(|n| {
                 let chance = &mut Chance::of(seed, &format!("fault/{n}"));
@@ -150,6 +156,7 @@ impl Schedule {
             requests,
             starts,
             faults,
+            rumours,
             heals_at,
         }
     }
@@ -324,6 +331,9 @@ impl fmt::Display for Schedule {
                     writeln!(f, "  {delay:?} after {moment:?} no. {nth}: {aim:?} its node")?;
                 }
             }
+        }
+        for (at, node, of) in &self.rumours {
+            writeln!(f, "  at {at:?}: {node} hears wrongly that {of} has ended")?;
         }
         writeln!(f, "  at {:?}: everything heals", self.heals_at)
     }

@@ -102,7 +102,7 @@ fn a_learners_copy_that_counts_is_caught_by_its_script() {
 
 #[test]
 fn two_changes_at_once_are_caught_as_views_that_differ_by_two() {
-    is_caught(Mistake::ChangesTwoAtOnce, 91..92, &["differ by more than one", "without"], 1);
+    is_caught(Mistake::ChangesTwoAtOnce, 165..166, &["differ by more than one", "without"], 1);
     let rule = membership::no_member_is_changed_before_an_entry_of_the_leaders_term_is_committed_nor_two_at_a_time;
     assert!(catches(Mistake::ChangesTwoAtOnce, rule));
 }

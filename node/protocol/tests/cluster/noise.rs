@@ -172,6 +172,10 @@ impl Victim {
                 self.call(|sensor, cx| sensor.request(Asker(1), id, "text".to_owned(), cx));
             }
             8 => self.call(Process::more),
+            9 => {
+                let id = peer(1 + chance.below(5));
+                self.call(|sensor, cx| sensor.ended(&id, cx));
+            }
             2..=6 if !self.timers.is_empty() => {
                 let timers: Vec<_> = self.timers.iter().copied().collect();
                 let timer = *chance.pick(&timers);

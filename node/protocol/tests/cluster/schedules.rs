@@ -153,6 +153,9 @@ fn suffer(cluster: &mut Cluster, schedule: &Schedule, safety: &mut Safety) -> Re
     for (n, (at, node)) in schedule.requests.iter().enumerate() {
         cluster.request_at(*at, node, format!("text {n}"));
     }
+    for (at, node, of) in schedule.rumours.iter().filter(|(_, node, of)| node != of) {
+        cluster.ended_at(*at, node, of);
+    }
     for n in 0..cluster.clients.len() {
         cluster.client_at(Duration::from_millis(100), n);
     }

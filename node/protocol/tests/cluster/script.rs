@@ -12,6 +12,7 @@
 //! > timer Election                     time passes until that timer
 //! > stall 5s                           the process stood still
 //! > lead                               starts and is elected for term 1 by peer1, as other scripts show line by line
+//! > ended peer3                        the process of a peer seems to have ended
 //! > leave
 //! > ask hello                          a person asks; `ask alice/3 hello` is a client that names its request
 //! ```
@@ -134,6 +135,10 @@ impl Stage {
                 let timers = self.timers.iter().find(|(timer, _)| format!("{timer:?}") == name);
                 let (_, &at) = timers.unwrap_or_else(|| panic!("{name} is not armed:\n{}", self.played));
                 self.fire_until(at);
+            }
+            ["ended", id] => {
+                let id = id.parse().expect("an id");
+                self.call(|sensor, cx| sensor.ended(&id, cx));
             }
             ["stalled", span] => {
                 let span = duration(span);

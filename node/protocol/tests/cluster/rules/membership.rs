@@ -203,3 +203,28 @@ fn a_member_passes_a_newcomers_request_on_to_the_leader() {
         ",
     );
 }
+
+#[test]
+fn a_view_that_was_never_committed_does_not_hide_the_leader_of_another_with_its_number() {
+    plays(
+        majority,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 APPEND term=1 prev=0.1 entries=1.2:view2[peer1,peer2,peer3,peer5]
+          persist term=1 vote=none
+          | follows leader=peer3 term=1 (heard by HEARTBEAT)
+          store 1.2:view2[peer1,peer2,peer3,peer5]
+          peer3 < APPEND_ACK granted=true term=1
+        > peer4 HEARTBEAT term=2
+        > peer1 VIEW_CHANGE term=2 view=view2[peer1,peer2,peer3,peer4]
+        > peer4 HEARTBEAT term=2
+          persist term=2 vote=none
+          | follows leader=peer4 term=2 (heard by HEARTBEAT)
+          peer4 < HEARTBEAT_ACK matched=0 seq=1 term=2
+        > peer4 APPEND term=2 prev=0.1 entries=2.2:view2[peer1,peer2,peer3,peer4]
+          store 2.2:view2[peer1,peer2,peer3,peer4]
+          peer4 < APPEND_ACK granted=true term=2
+        ",
+    );
+}

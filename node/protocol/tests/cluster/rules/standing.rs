@@ -87,6 +87,24 @@ fn a_higher_node_that_promises_and_never_leads_blocks_nobody_for_ever() {
 }
 
 #[test]
+fn a_higher_node_whose_process_seems_to_have_ended_is_asked_and_not_awaited() {
+    plays(
+        majority,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > ended peer3
+        > timer Election
+          | election started term=1 reason=no-leader
+          peer3 < ELECTION term=0
+          | asks for pre-votes term=1
+          peer1 < PRE_VOTE_REQUEST term=0
+          peer3 < PRE_VOTE_REQUEST term=0
+        ",
+    );
+}
+
+#[test]
 fn an_election_ends_when_a_leader_of_this_or_a_later_term_is_heard() {
     plays(
         majority,

@@ -113,6 +113,30 @@ fn a_pre_vote_is_refused_while_a_leader_is_heard_unless_the_leader_wants_it() {
 }
 
 #[test]
+fn a_pre_vote_is_not_refused_for_a_leader_whose_process_seems_to_have_ended() {
+    plays(
+        majority,
+        "
+        > start
+          | recovered entries=1 applied=0 torn=0
+        > peer3 COORDINATOR term=1
+          persist term=1 vote=none
+          | Received COORDINATOR announcement: peer3 term=1
+        > ended peer1
+        > peer1 PRE_VOTE_REQUEST term=1
+          peer1 < PRE_VOTE granted=false term=1
+        > ended peer3
+        > peer1 PRE_VOTE_REQUEST term=1
+          peer1 < PRE_VOTE granted=true term=1
+        > peer3 HEARTBEAT term=1 seq=4
+          peer3 < HEARTBEAT_ACK matched=0 seq=4 term=1
+        > peer1 PRE_VOTE_REQUEST term=1
+          peer1 < PRE_VOTE granted=false term=1
+        ",
+    );
+}
+
+#[test]
 fn a_pre_vote_of_an_earlier_round_or_for_an_old_term_does_not_count() {
     plays(
         majority,
