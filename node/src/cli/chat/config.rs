@@ -122,8 +122,8 @@ pub(super) enum SettingsError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not a configuration: {reason}", path.display())]
     Syntax { path: PathBuf, reason: String },
-    #[error("{0} is missing (in the file, or as an option)")]
-    Missing(&'static str),
+    #[error("{key} is missing (add {option}, or the key to the file that --config names)")]
+    Missing { key: &'static str, option: &'static str },
     #[error("{key}: {source}")]
     Choice { key: &'static str, source: UnknownChoice },
     #[error("seed_nodes: node {0} stands there twice")]
@@ -216,10 +216,13 @@ impl ConfigFile {
 
     /// `usual_host` where no host is said, and what it means to have no seeds.
     pub(super) fn settings(self, usual_host: &str, unseeded: Unseeded) -> Result<Settings, SettingsError> {
-        let node_id = self.node_id.ok_or(SettingsError::Missing("node_id"))?;
+        let node_id = self.node_id.ok_or(SettingsError::Missing { key: "node_id", option: "--id 1" })?;
         // One list can serve all nodes: where it names this one, it says where the others reach it.
         let own = self.seed_nodes.iter().find(|seed| seed.node_id == node_id);
-        let port = self.port.or(own.map(|own| own.port)).ok_or(SettingsError::Missing("port"))?;
+        let port = self
+            .port
+            .or(own.map(|own| own.port))
+            .ok_or(SettingsError::Missing { key: "port", option: "--port 5001" })?;
         if let Some(said) = own.map(|own| own.port).filter(|said| *said != port) {
             return Err(SettingsError::OwnPort { node_id, said, port });
         }
