@@ -144,7 +144,7 @@ fn a_number_that_no_disk_knew_is_caught_as_a_request_that_says_two_things() {
     let plant = |config| Config { mistake: Some(Mistake::NumbersTooEarly), ..config };
     let caught = (0..10).filter(|&seed| {
         let (verdict, _) = number_that_no_disk_knew(seed, plant);
-        verdict.is_err_and(|complaint| complaint.contains(" says \"second\", but elsewhere \"first\""))
+        verdict.is_err_and(|complaint| complaint.contains("peer3/1 says \"first\", but elsewhere \"second\""))
     });
     assert!(caught.count() > 0);
 }
