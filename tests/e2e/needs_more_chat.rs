@@ -96,7 +96,8 @@ impl<'p> Terminals<'p> {
             let status = self.tmux(&["display-message", "-p", "-t", name, "#{pane_dead} #{pane_dead_status}"]).stdout;
             String::from_utf8_lossy(&status).trim().to_owned()
         };
-        self.wait_for(name, "its end", |_| ended().starts_with('1'));
+        // The terminal may be seen to close before the code of its program is known: then nothing stands behind the 1 yet.
+        self.wait_for(name, "its end", |_| ended().starts_with("1 "));
         assert_eq!(ended(), format!("1 {code}"), "{}", self.screen(name));
     }
 }
