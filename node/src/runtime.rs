@@ -43,7 +43,9 @@ const DRAIN_MAX: u32 = 4096;
 const HELD_MAX: usize = 4096;
 /// An election waits for several saves one after the other: with much slower ones than this, nobody is elected in time.
 const SLOW_SAVE: Duration = Duration::from_millis(250);
-/// A graceful leave takes no longer than this, twice: for the disk, then for the peers.
+/// So long a node that leaves hands over what others need it for.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
+/// Its goodbye takes no longer than this, twice: for the disk, then for the peers.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a person can ask of a core, and what a program that is no member can.
@@ -244,7 +246,8 @@ where
         self.disk.begin();
         self.log.prompt();
         let mut burst = 0;
-        loop {
+        let mut leaves_at = None;
+        while leaves_at.is_none_or(|at| Instant::now() < at && self.process.is_needed()) {
             let due = self.timers.next();
             let woken = tokio::select! {
                 biased;
@@ -255,7 +258,8 @@ where
                     Woken::Written
                 }
                 () = self.readings.due() => Woken::Reading,
-                line = terminal.next() => Woken::Typed(line),
+                () = sleep_until(leaves_at.unwrap_or(self.started)), if leaves_at.is_some() => break,
+                line = terminal.next(), if leaves_at.is_none() => Woken::Typed(line),
                 Some(()) = terminated.recv() => Woken::Signal,
                 Some(()) = interrupted.recv() => Woken::Signal,
                 () = std::future::ready(()), if burst >= BURST => Woken::Breath,
@@ -289,10 +293,12 @@ where
                 }
                 Woken::Typed(line) => {
                     if self.obey(line.as_deref())? == Next::Leave {
-                        break;
+                        leaves_at = Some(self.hand_over()?);
                     }
                 }
-                Woken::Signal => break,
+                // Asked once more, it goes at once.
+                Woken::Signal if leaves_at.is_some() => break,
+                Woken::Signal => leaves_at = Some(self.hand_over()?),
                 Woken::Timer | Woken::Breath => {}
             }
             burst = if handled > 0 { burst + handled } else { 0 };
@@ -464,6 +470,12 @@ where
             Reply::Leave => return Ok(Next::Leave),
         }
         Ok(Next::Go)
+    }
+
+    /// Begins to leave. Gives when it goes at the latest.
+    fn hand_over(&mut self) -> Result<Instant, StorageError> {
+        self.call(P::hand_over)?;
+        Ok(Instant::now() + HAND_OVER_PATIENCE)
     }
 
     async fn leave(mut self) -> Result<(), RuntimeError> {

@@ -42,6 +42,11 @@ pub trait Process: Sized {
     /// The process of `peer` seems to have ended: its connection was closed, and its host is there and refuses another. A hint,
     /// which may be missing, late, repeated and wrong.
     fn ended(&mut self, peer: &NodeId, cx: &mut Cx<'_, Self>);
+    /// It is about to leave: what others need it for passes to another, if one can take it. It goes on as before while it
+    /// [is needed](Self::is_needed), and its driver has the patience.
+    fn hand_over(&mut self, cx: &mut Cx<'_, Self>);
+    /// Whether what it [hands over](Self::hand_over) is still under way.
+    fn is_needed(&self) -> bool;
     /// Leaves gracefully: says goodbye where the protocol has a word for it, and answers every open request. Nothing is
     /// called after this.
     fn leave(&mut self, cx: &mut Cx<'_, Self>);
@@ -299,6 +304,10 @@ mod tests {
         fn timer(&mut self, (): (), _: &mut Cx<'_, Self>) {}
         fn stalled(&mut self, _: Duration, _: &mut Cx<'_, Self>) {}
         fn ended(&mut self, _: &NodeId, _: &mut Cx<'_, Self>) {}
+        fn hand_over(&mut self, _: &mut Cx<'_, Self>) {}
+        fn is_needed(&self) -> bool {
+            false
+        }
         fn leave(&mut self, _: &mut Cx<'_, Self>) {}
     }
 

@@ -78,6 +78,8 @@ pub struct Replica<M = Sequencer> {
     attempt: Attempt,
     suspicions: Suspicions,
     pacing: Pacing,
+    /// Where its log ended when it began to hand over because it leaves.
+    departure: Option<u64>,
     /// The last leadership that people were told of, so that they are told once.
     told: Option<(NodeId, Term)>,
 }
@@ -129,6 +131,7 @@ impl<M: Machine> Replica<M> {
             attempt: Attempt::default(),
             suspicions: Suspicions::new(config.heartbeat_timeout),
             pacing: Pacing::new(config.heartbeat_timeout),
+            departure: None,
             told: None,
             config,
         })
@@ -379,6 +382,14 @@ impl<M: Machine> Process for Replica<M> {
             self.suspicions.ended(peer, cx.now);
             self.arm_silence(cx);
         }
+    }
+
+    fn hand_over(&mut self, cx: &mut Cx<'_, Self>) {
+        self.pass_leadership_on(cx);
+    }
+
+    fn is_needed(&self) -> bool {
+        self.successor_needs_help()
     }
 
     fn leave(&mut self, cx: &mut Cx<'_, Self>) {

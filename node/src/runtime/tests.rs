@@ -59,6 +59,10 @@ impl Process for Scripted {
     fn ended(&mut self, _: &NodeId, _: &mut Cx<'_, Self>) {
         self.calls.lock().unwrap().push("ended");
     }
+    fn hand_over(&mut self, _: &mut Cx<'_, Self>) {}
+    fn is_needed(&self) -> bool {
+        false
+    }
     fn leave(&mut self, _: &mut Cx<'_, Self>) {}
 }
 

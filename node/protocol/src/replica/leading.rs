@@ -77,6 +77,10 @@ impl<M: Machine> Replica<M> {
 
     /// Leads no longer, and waits for who will.
     pub(super) fn step_down(&mut self, reason: Reason, cx: &mut Cx<'_, Self>) {
+        if reason == Reason::NoMajority {
+            // Nobody is there to take over from it.
+            self.departure = None;
+        }
         cx.event(Event::SteppedDown { term: self.term(), reason });
         self.leading = None;
         cx.disarm(Timer::Heartbeat);

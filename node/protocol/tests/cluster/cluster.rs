@@ -89,6 +89,8 @@ struct Running {
     /// What waits for the disk, in order.
     held: VecDeque<Held>,
     paused: Option<Paused>,
+    /// It hands over, and leaves when it is not needed any more; then it is down for so long, or for good.
+    leaving: Option<Option<Duration>>,
 }
 
 /// What the world did while a process stood still.
@@ -138,7 +140,12 @@ enum Due {
     Fault(What),
     Restart(NodeId),
     Resume(NodeId, u32),
+    /// The driver of a node that is about to leave has no more patience.
+    Leave(NodeId, u32),
 }
+
+/// How long a node that leaves may hand over.
+const HAND_OVER_PATIENCE: Duration = Duration::from_millis(400);
 
 impl Cluster {
     /// A cluster of `peer1` to `peerN`, all down, with `config` for all of them.
@@ -248,6 +255,8 @@ impl Cluster {
             Due::Restart(id) => self.start(&id),
             Due::Resume(id, life) if self.nodes[&id].lives == life => self.resume(&id),
             Due::Resume(..) => {}
+            Due::Leave(id, life) if self.nodes[&id].lives == life => self.go(&id),
+            Due::Leave(..) => {}
         }
     }
 
@@ -288,6 +297,7 @@ impl Cluster {
             peers: BTreeSet::new(),
             held: VecDeque::new(),
             paused: None,
+            leaving: None,
         });
         let recovered = node.disk.recover();
         self.tell(|| format!("{id} ! starts with {recovered:?}"));
@@ -315,14 +325,32 @@ impl Cluster {
         }
     }
 
-    /// SIGTERM: says goodbye and ends.
+    /// SIGTERM: hands over, says goodbye and ends.
     pub(crate) fn leave(&mut self, id: &NodeId) {
+        self.leave_for(id, None);
+    }
+
+    fn leave_for(&mut self, id: &NodeId, down: Option<Duration>) {
+        self.resume(id);
+        let Some(running) = self.running(id).filter(|running| running.leaving.is_none()) else { return };
+        running.leaving = Some(down);
+        self.tell(|| format!("{id} ! is asked to leave"));
+        self.at(self.now + HAND_OVER_PATIENCE, Due::Leave(id.clone(), self.nodes[id].lives));
+        self.call(id, |sensor, cx| sensor.hand_over(cx));
+    }
+
+    /// Who is about to leave says goodbye and ends.
+    fn go(&mut self, id: &NodeId) {
+        let Some(down) = self.running(id).and_then(|running| running.leaving.take()) else { return };
         self.resume(id);
         self.call(id, |sensor, cx| sensor.leave(cx));
         let node = self.nodes.get_mut(id).expect("a node of this cluster");
         node.running = None;
         node.disk.kill();
         self.refuse_connections(id);
+        if let Some(down) = down {
+            self.at(self.now + down, Due::Restart(id.clone()));
+        }
     }
 
     /// The host of a process that has ended closes its connections and refuses others: most of its peers learn that, and each at
@@ -506,6 +534,9 @@ impl Cluster {
             }
             self.perform(id, effect);
         }
+        if self.running(id).is_some_and(|running| running.leaving.is_some() && !running.sensor.is_needed()) {
+            self.go(id);
+        }
     }
 
     fn perform(&mut self, id: &NodeId, effect: Effect<Sensor>) {
@@ -675,10 +706,7 @@ impl Cluster {
                 self.lose_power(&id);
                 self.at(self.now + down, Due::Restart(id));
             }
-            What::Leave(id, down) => {
-                self.leave(&id);
-                self.at(self.now + down, Due::Restart(id));
-            }
+            What::Leave(id, down) => self.leave_for(&id, Some(down)),
             What::SlowDisk(id, fsync_max) => self.set_fsync(&id, fsync_max),
             What::Wipe(id, down) => {
                 if self.can_spare(&id) {

@@ -13,6 +13,8 @@
 //! > stall 5s                           the process stood still
 //! > lead                               starts and is elected for term 1 by peer1, as other scripts show line by line
 //! > ended peer3                        the process of a peer seems to have ended
+//! > hand over                          it is about to leave
+//!   needed                             after this and what follows, as long as it is
 //! > leave
 //! > ask hello                          a person asks; `ask alice/3 hello` is a client that names its request
 //! ```
@@ -68,12 +70,16 @@ pub(crate) fn plays(change: impl FnOnce(Config) -> Config, transcript: &str) {
         timers: BTreeMap::new(),
         round: 0,
         disk: Disk::default(),
+        leaves: false,
         played: String::new(),
     };
     let expected: Vec<_> = transcript.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     for line in expected.iter().filter_map(|line| line.strip_prefix("> ")) {
         let _ = writeln!(stage.played, "> {line}");
         stage.play(line);
+        if stage.leaves && stage.sensor.is_needed() {
+            stage.played.push_str("needed\n");
+        }
     }
     let played: Vec<_> = stage.played.lines().collect();
     assert!(played == expected, "the core does this instead:\n\n{}", stage.played);
@@ -91,6 +97,7 @@ struct Stage {
     is_blank: bool,
     /// Every record is durable at once.
     disk: Disk,
+    leaves: bool,
     played: String,
 }
 
@@ -124,7 +131,14 @@ impl Stage {
                 self.call(|sensor, cx| sensor.request(Asker(1), id, text.to_owned(), cx));
             }
             ["more"] => self.call(Process::more),
-            ["leave"] => self.call(|sensor, cx| sensor.leave(cx)),
+            ["hand", "over"] => {
+                self.leaves = true;
+                self.call(Process::hand_over);
+            }
+            ["leave"] => {
+                self.leaves = false;
+                self.call(|sensor, cx| sensor.leave(cx));
+            }
             ["stall", span] => {
                 let span = duration(span);
                 self.now += span;

@@ -236,6 +236,25 @@ fn of_two_nodes_the_leader_goes_on_alone_when_the_other_leaves_and_takes_it_back
 }
 
 #[test]
+fn of_two_nodes_the_other_leads_alone_when_the_leader_leaves_and_takes_it_back() {
+    for seed in SEEDS {
+        let mut pair = settled(seed, 2, majority);
+        pair.run_for(ms(1000));
+        let left = leader(&pair);
+        let stays = pair.ids().into_iter().find(|id| *id != left).expect("two");
+        let since = pair.now;
+        pair.leave(&left);
+        let is_alone = |c: &Cluster| c.leaders() == [stays.clone()] && c.members(&stays) == [stays.clone()];
+        assert!(pair.run_until(ms(1000), is_alone), "seed {seed}\n{}", pair.trace().join("\n"));
+        let retried = told(&pair, since, |_, e| matches!(e, Event::ElectionRetried { .. } | Event::Suspected { .. }));
+        assert_eq!(retried, None, "nobody was without a leader, seed {seed}");
+        pair.start(&left);
+        let is_back = |c: &Cluster| c.members(&left).len() == 2 && c.agreed_leader().is_some();
+        assert!(pair.run_until(ms(3000), is_back), "seed {seed}\n{}", pair.trace().join("\n"));
+    }
+}
+
+#[test]
 fn nodes_restarted_in_every_order_agree_again_in_a_later_term() {
     for order in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
         let mut cluster = settled(7, 3, majority);

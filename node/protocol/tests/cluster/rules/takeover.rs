@@ -1,4 +1,4 @@
-//! A leader and a higher node: the offer of the lead, and what becomes of it.
+//! A leader hands over: to a higher node, or because it leaves; and what becomes of it.
 
 use crate::modes::{majority, sticky};
 use crate::script::plays;
@@ -206,6 +206,120 @@ pub(crate) fn a_leader_takes_no_requests_while_it_hands_over_and_asks_its_succes
           peer3 << HEARTBEAT commit=3 seq=7 term=1
           | SUSPECTED peer=peer1 term=1
           | stepped down term=1 reason=no-majority
+        ",
+    );
+}
+
+#[test]
+fn a_leader_that_leaves_hands_over_to_the_highest_and_stays_until_that_has_committed() {
+    plays(
+        sticky,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+        > hand over
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+          needed
+        > peer3 PRE_VOTE_REQUEST term=1 transfer=true
+          peer3 < PRE_VOTE granted=true term=1
+          needed
+        > peer3 VOTE_REQUEST term=2
+          | stepped down term=1 reason=transfer:peer3
+          persist term=2 vote=none
+          persist term=2 vote=peer3
+          | voted candidate=peer3 term=2
+          peer3 < VOTE granted=true term=2
+          needed
+        > peer3 COORDINATOR term=2
+          | Received COORDINATOR announcement: peer3 term=2
+          needed
+        > peer3 APPEND term=2 prev=1.2 entries=2.3:noop
+          store 2.3:noop
+          peer3 < APPEND_ACK granted=true term=2
+          needed
+        > peer3 APPEND term=2 prev=2.3 commit=3
+          peer3 < APPEND_ACK granted=true term=2
+        > leave
+          | leaving term=2
+          peer1 < LEAVE term=2
+          peer3 < LEAVE term=2
+        ",
+    );
+}
+
+#[test]
+fn a_leader_that_leaves_passes_over_who_is_silent_and_waits_for_nobody_who_lets_it_down() {
+    plays(
+        sticky,
+        "
+        > lead
+        > 300ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+          peer1 << HEARTBEAT commit=2 seq=2 term=1
+          peer3 << HEARTBEAT commit=2 seq=2 term=1
+          peer1 << HEARTBEAT commit=2 seq=3 term=1
+          peer3 << HEARTBEAT commit=2 seq=3 term=1
+        > peer1 HEARTBEAT_ACK term=1 seq=3
+        > 200ms
+          peer1 << HEARTBEAT commit=2 seq=4 term=1
+          peer3 << HEARTBEAT commit=2 seq=4 term=1
+          | SUSPECTED peer=peer3 term=1
+          peer1 << HEARTBEAT commit=2 seq=5 term=1
+          peer3 << HEARTBEAT commit=2 seq=5 term=1
+        > hand over
+          | transferring leadership to=peer1 term=1
+          peer1 < TIMEOUT_NOW term=1
+          needed
+        > timer Transfer
+          peer1 << HEARTBEAT commit=2 seq=6 term=1
+          peer3 << HEARTBEAT commit=2 seq=6 term=1
+          peer1 << HEARTBEAT commit=2 seq=7 term=1
+          peer3 << HEARTBEAT commit=2 seq=7 term=1
+          | SUSPECTED peer=peer1 term=1
+          | stepped down term=1 reason=no-majority
+        > leave
+          | leaving term=1
+          peer1 < LEAVE term=1
+          peer3 < LEAVE term=1
+        ",
+    );
+}
+
+#[test]
+fn a_leader_that_leaves_takes_another_successor_when_the_first_leaves_too_and_none_when_all_do() {
+    plays(
+        sticky,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+        > hand over
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+          needed
+        > peer3 LEAVE term=1
+          | LEFT peer=peer3 term=1
+          | leadership transfer failed to=peer3 term=1
+          | transferring leadership to=peer1 term=1
+          peer1 < TIMEOUT_NOW term=1
+          needed
+        > peer1 LEAVE term=1
+          | LEFT peer=peer1 term=1
+          | leadership transfer failed to=peer1 term=1
+        > leave
+          | stepped down term=1 reason=leaving
+          | leaving term=1
+          peer1 < LEAVE term=1
+          peer3 < LEAVE term=1
         ",
     );
 }
