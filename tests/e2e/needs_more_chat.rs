@@ -93,6 +93,9 @@ impl<'p> Terminals<'p> {
 
     fn has_ended(&self, name: &str, code: &str) {
         let ended = || {
+            // tmux may miss the end of a program (what writes its utmp record takes that signal for a moment) until another one ends, this
+            // one as well: nobody waits for it.
+            self.tmux(&["run-shell", "-b", "true"]);
             let status = self.tmux(&["display-message", "-p", "-t", name, "#{pane_dead} #{pane_dead_status}"]).stdout;
             String::from_utf8_lossy(&status).trim().to_owned()
         };
