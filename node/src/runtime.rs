@@ -45,7 +45,7 @@ const HELD_MAX: usize = 4096;
 const SLOW_SAVE: Duration = Duration::from_millis(250);
 /// So long a node that leaves hands over what others need it for.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
-/// Its goodbye takes no longer than this, twice: for the disk, then for the peers.
+/// After that, each part of its end takes no longer than this: what its goodbye waits for is saved, its peers have it, the disk is let go.
 const LEAVE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a person can ask of a core, and what a program that is no member can.

@@ -45,6 +45,7 @@ use leading::Leading;
 pub(crate) use membership::VIEW_MAX;
 use requesting::Requests;
 use standing::Attempt;
+use transferring::Departure;
 
 /// The core of one node, with the machine that its application runs on the agreed order.
 #[derive(Debug)]
@@ -78,8 +79,8 @@ pub struct Replica<M = Sequencer> {
     attempt: Attempt,
     suspicions: Suspicions,
     pacing: Pacing,
-    /// Where its log ended when it began to hand over because it leaves.
-    departure: Option<u64>,
+    /// It is about to leave.
+    departure: Option<Departure>,
     /// The last leadership that people were told of, so that they are told once.
     told: Option<(NodeId, Term)>,
 }
@@ -381,21 +382,26 @@ impl<M: Machine> Process for Replica<M> {
         if self.knows(peer) {
             self.suspicions.ended(peer, cx.now);
             self.arm_silence(cx);
+            if self.departure.is_some() {
+                self.successor_is_gone(peer, cx);
+            }
         }
     }
 
     fn hand_over(&mut self, cx: &mut Cx<'_, Self>) {
-        self.pass_leadership_on(cx);
+        self.depart(cx);
     }
 
     fn is_needed(&self) -> bool {
-        self.successor_needs_help()
+        self.is_awaited()
     }
 
     fn leave(&mut self, cx: &mut Cx<'_, Self>) {
         if self.is_leader() {
             self.step_down(Reason::Leaving, cx);
         }
+        // Its own vote may still become durable, and must not make it a leader.
+        self.attempt = Attempt::default();
         let term = self.term();
         cx.event(Event::Leaving { term });
         self.answer_all_at_the_end(cx);

@@ -60,8 +60,9 @@ impl<M: Machine> Replica<M> {
         let safe = if self.makes(crate::Mistake::AcknowledgesBeforeMajority) { self.log.synced() } else { safe };
         if safe > self.commit && safe >= first {
             self.commit_to(safe, cx);
-            self.spread(cx);
+            // What is changed now goes out with the news of what is committed.
             self.manage(cx);
+            self.spread(cx);
         }
     }
 

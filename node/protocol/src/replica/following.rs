@@ -196,7 +196,7 @@ impl<M: Machine> Replica<M> {
     pub(super) fn left(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
         self.suspicions.left(from, cx.now);
         cx.event(Event::Left { peer: from.clone(), term: self.term() });
-        self.successor_left(from, cx);
+        self.successor_is_gone(from, cx);
         self.manage(cx);
         if self.leader.as_ref() == Some(from) {
             self.lose_leader(cx);

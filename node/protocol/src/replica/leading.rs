@@ -72,15 +72,12 @@ impl<M: Machine> Replica<M> {
         } else {
             self.classroom_leads(cx);
         }
+        self.pass_leadership_on(cx);
         self.ask_the_leader(cx);
     }
 
     /// Leads no longer, and waits for who will.
     pub(super) fn step_down(&mut self, reason: Reason, cx: &mut Cx<'_, Self>) {
-        if reason == Reason::NoMajority {
-            // Nobody is there to take over from it.
-            self.departure = None;
-        }
         cx.event(Event::SteppedDown { term: self.term(), reason });
         self.leading = None;
         cx.disarm(Timer::Heartbeat);

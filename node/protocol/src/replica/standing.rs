@@ -346,7 +346,8 @@ impl<M: Machine> Replica<M> {
     /// Upon TIMEOUT_NOW: the leader wants this node to lead. It asks for pre-votes nevertheless: if it cannot win, nobody
     /// needs to lose a leader over it.
     pub(super) fn timeout_now(&mut self, from: &NodeId, cx: &mut Cx<'_, Self>) {
-        if self.leader.as_ref() == Some(from) && self.needs_votes() && self.is_voting(cx.me) {
+        let is_able = self.needs_votes() && self.is_voting(cx.me) && self.departure.is_none();
+        if is_able && self.leader.as_ref() == Some(from) {
             self.attempt = Attempt { number: 1, ..Attempt::default() };
             let reason = Reason::Transferred(from.clone());
             cx.event(Event::ElectionStarted { term: self.contested(), reason });

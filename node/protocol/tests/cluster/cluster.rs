@@ -783,6 +783,7 @@ impl Cluster {
         for id in self.ids() {
             self.set_fsync(&id, Duration::from_millis(4));
             self.resume(&id);
+            self.go(&id);
             self.start(&id);
         }
     }

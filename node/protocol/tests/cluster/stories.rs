@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use dsbench_protocol::{Config, Event, Takeover};
+use dsbench_protocol::{Asker, Config, Event, Takeover};
 use dsbench_wire::{NodeId, Term};
 
 use crate::cluster::{Cluster, peer};
@@ -251,6 +251,29 @@ fn of_two_nodes_the_other_leads_alone_when_the_leader_leaves_and_takes_it_back()
         pair.start(&left);
         let is_back = |c: &Cluster| c.members(&left).len() == 2 && c.agreed_leader().is_some();
         assert!(pair.run_until(ms(3000), is_back), "seed {seed}\n{}", pair.trace().join("\n"));
+    }
+}
+
+#[test]
+fn of_two_nodes_a_leader_that_leaves_brings_the_other_up_to_date_first_however_far_it_is_behind() {
+    for seed in SEEDS {
+        let mut pair = settled(seed, 2, majority);
+        pair.run_for(ms(1000));
+        let left = leader(&pair);
+        let stays = pair.ids().into_iter().find(|id| *id != left).expect("two");
+        pair.partition(&[vec![left.clone()], vec![stays.clone()]]);
+        for (client, serial) in (0..20).flat_map(|client| (1..=100).map(move |serial| (client, serial))) {
+            let id = format!("c{client}/{serial}").parse().expect("a request's id");
+            pair.request(&left, Asker(0), Some(id), "text".to_owned());
+        }
+        pair.run_for(ms(50));
+        let last = |c: &Cluster, id: &NodeId| c.sensor(id).map_or(0, |sensor| sensor.last().index);
+        assert!(last(&pair, &left) > last(&pair, &stays) + 1900);
+        pair.network.heal();
+        pair.leave(&left);
+        let is_alone = |c: &Cluster| c.leaders() == [stays.clone()] && c.members(&stays) == [stays.clone()];
+        assert!(pair.run_until(ms(1000), is_alone), "seed {seed}\n{}", pair.trace().join("\n"));
+        assert!(pair.sensor(&stays).is_some_and(|sensor| sensor.seq() >= 2000));
     }
 }
 

@@ -107,8 +107,6 @@ pub(crate) fn a_learners_copy_does_not_count() {
           peer3 << APPEND prev=1.2 entries=2.3:noop commit=2 term=2
         > peer1 APPEND_ACK term=2 granted=true matched=3
         > peer3 APPEND_ACK term=2 granted=true matched=3
-          peer1 << APPEND prev=2.3 entries= commit=3 term=2
-          peer3 << APPEND prev=2.3 entries= commit=3 term=2
           store 2.4:view3[peer1,peer2,peer3]
           peer1 << APPEND prev=2.3 entries=2.4:view3[peer1,peer2,peer3] commit=3 term=2
           peer3 << APPEND prev=2.3 entries=2.4:view3[peer1,peer2,peer3] commit=3 term=2

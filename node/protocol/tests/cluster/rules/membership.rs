@@ -117,7 +117,6 @@ pub(crate) fn no_member_is_changed_before_an_entry_of_the_leaders_term_is_commit
           | NEW_PEER_REQUEST from=peer4 endpoint=peer4:7000 term=1
         > peer1 APPEND_ACK term=1 granted=true matched=2
           | VIEW_CHANGE view=1 members=peer3,peer2,peer1 term=0 reason=founded
-          peer1 << APPEND prev=1.2 entries= commit=2 term=1
           store 1.3:view1[peer1,peer2,peer3+peer4]
           peer1 << APPEND prev=1.2 entries=1.3:view1[peer1,peer2,peer3+peer4] commit=2 term=1
           peer4 << APPEND prev=1.3 entries= commit=2 term=1
@@ -125,7 +124,6 @@ pub(crate) fn no_member_is_changed_before_an_entry_of_the_leaders_term_is_commit
         > peer5 NEW_PEER_REQUEST peer=peer5
           | NEW_PEER_REQUEST from=peer5 endpoint=peer5:7000 term=1
         > peer1 APPEND_ACK term=1 granted=true matched=3
-          peer1 << APPEND prev=1.3 entries= commit=3 term=1
           store 1.4:view1[peer1,peer2,peer3+peer4,peer5]
           peer1 << APPEND prev=1.3 entries=1.4:view1[peer1,peer2,peer3+peer4,peer5] commit=3 term=1
           peer5 << APPEND prev=1.4 entries= commit=3 term=1

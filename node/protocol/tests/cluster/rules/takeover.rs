@@ -323,3 +323,112 @@ fn a_leader_that_leaves_takes_another_successor_when_the_first_leaves_too_and_no
         ",
     );
 }
+
+#[test]
+fn a_leader_that_leaves_tries_another_successor_soon_and_hands_over_again_if_it_is_elected_itself() {
+    plays(
+        sticky,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+        > hand over
+          | transferring leadership to=peer3 term=1
+          peer3 < TIMEOUT_NOW term=1
+          needed
+        > ended peer3
+          | leadership transfer failed to=peer3 term=1
+          | transferring leadership to=peer1 term=1
+          peer1 < TIMEOUT_NOW term=1
+          needed
+        > peer1 PRE_VOTE_REQUEST term=1 transfer=true
+          peer1 < PRE_VOTE granted=true term=1
+          needed
+        > peer1 VOTE_REQUEST term=2
+          | stepped down term=1 reason=transfer:peer1
+          persist term=2 vote=none
+          persist term=2 vote=peer1
+          | voted candidate=peer1 term=2
+          peer1 < VOTE granted=true term=2
+          needed
+        > peer1 ELECTION term=2
+          peer1 < OK term=2
+          | election started term=3 reason=challenged-by:peer1
+          peer3 < ELECTION term=2
+          | asks for pre-votes term=3
+          peer1 < PRE_VOTE_REQUEST term=2
+          peer3 < PRE_VOTE_REQUEST term=2
+          needed
+        > peer1 PRE_VOTE term=2 granted=true
+          persist term=3 vote=peer2
+          | stands for election term=3
+          | voted candidate=peer2 term=3
+          peer1 < VOTE_REQUEST term=3
+          peer3 < VOTE_REQUEST term=3
+          needed
+        > peer1 VOTE term=3 granted=true
+          | became the Group Leader via election term=3 votes=peer1,peer2
+          peer1 < COORDINATOR term=3
+          peer3 < COORDINATOR term=3
+          store 3.3:noop
+          peer1 << APPEND prev=1.2 entries=3.3:noop commit=2 term=3
+          peer3 << APPEND prev=1.2 entries=3.3:noop commit=2 term=3
+          | transferring leadership to=peer1 term=3
+          needed
+        > peer1 APPEND_ACK term=3 granted=true matched=3
+          peer1 << APPEND prev=3.3 entries= commit=3 term=3
+          peer1 < TIMEOUT_NOW term=3
+          needed
+        > leave
+          | stepped down term=3 reason=leaving
+          | leaving term=3
+          peer1 < LEAVE term=3
+          peer3 < LEAVE term=3
+        ",
+    );
+}
+
+#[test]
+fn who_leaves_while_another_is_elected_stays_until_that_has_committed_and_leads_no_more_itself() {
+    plays(
+        majority,
+        "
+        > lead
+        > 100ms
+          peer1 << HEARTBEAT commit=2 seq=1 term=1
+          peer3 << HEARTBEAT commit=2 seq=1 term=1
+        > peer3 HEARTBEAT_ACK term=1 seq=1
+        > peer1 HEARTBEAT_ACK term=1 seq=1
+        > peer3 VOTE_REQUEST term=2
+          | stepped down term=1 reason=higher-term-of:peer3
+          persist term=2 vote=none
+          persist term=2 vote=peer3
+          | voted candidate=peer3 term=2
+          peer3 < VOTE granted=true term=2
+        > hand over
+          needed
+        > peer3 COORDINATOR term=2
+          | Received COORDINATOR announcement: peer3 term=2
+          needed
+        > peer3 APPEND term=2 prev=1.2 entries=2.3:noop;2.4:view1[peer1,peer2,peer3+peer4]
+          store 2.3:noop
+          store 2.4:view1[peer1,peer2,peer3+peer4]
+          peer3 < APPEND_ACK granted=true term=2
+          needed
+        > peer3 APPEND term=2 prev=2.4 commit=3
+          peer3 < APPEND_ACK granted=true term=2
+          needed
+        > peer3 TIMEOUT_NOW term=2
+          needed
+        > peer3 APPEND term=2 prev=2.4 commit=4
+          peer3 < APPEND_ACK granted=true term=2
+        > leave
+          | leaving term=2
+          peer1 < LEAVE term=2
+          peer3 < LEAVE term=2
+        ",
+    );
+}
