@@ -109,6 +109,36 @@ fn the_benchs_own_standstill_is_not_blamed_on_the_cluster() {
 }
 
 #[test]
+fn a_bound_does_not_count_the_time_in_which_the_bench_stood_still() {
+    let place = Place::new();
+    place.write(
+        "x.toml",
+        r#"schema = 1
+name = "late"
+timeout = "60s"
+[nodes]
+count = 1
+command = ["sh", "-c", "echo up; until test -e {scenario_dir}/go; do sleep 0.02; done; echo took over; exec sleep 1000"]
+ready = { log = 'up' }
+[events]
+took = { log = 'took over' }
+[[steps]]
+expect = { event = "took" }
+within = "4s"
+"#,
+    );
+    let mut child = place.start(&["run", "x.toml"]);
+    place.wait_until("the step has begun", |place| place.read("out").contains("step 1"));
+    kill(child.id(), "STOP");
+    // Less than the bound, which is neither over now nor when the node does what it shall: it had two seconds for that.
+    std::thread::park_timeout(std::time::Duration::from_millis(3400));
+    kill(child.id(), "CONT");
+    std::thread::park_timeout(std::time::Duration::from_millis(1900));
+    place.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", place.read("out"));
+}
+
+#[test]
 fn a_stored_run_that_was_cut_by_kill_9_can_still_be_shown() {
     let (place, mut child) = running("100s");
     kill(child.id(), "KILL");

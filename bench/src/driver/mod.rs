@@ -22,6 +22,7 @@ mod program;
 mod ready;
 mod sampling;
 mod stages;
+mod standstill;
 mod start;
 mod steps;
 mod turns;
@@ -168,6 +169,7 @@ struct Driver<'r> {
     questions: condition::Questions,
     execs: exec::Execs,
     bounds: bounds::Bounds,
+    standstill: standstill::Standstill,
     ending: ending::EndingState,
     /// Who may act by hand, if anybody may.
     hands: Option<hands::Hands>,
@@ -206,6 +208,7 @@ impl<'r> Driver<'r> {
             questions: condition::Questions::default(),
             execs: exec::Execs::default(),
             bounds: bounds::Bounds::default(),
+            standstill: standstill::Standstill::default(),
             ending: ending::EndingState::default(),
             hands: None,
             keeper: None,
@@ -237,9 +240,8 @@ impl<'r> Driver<'r> {
             self.advance_steps();
             let now = self.now();
             if let Some((due_at, due)) = self.agenda.pop_due(now) {
-                let late = now.since(due_at);
                 self.note_lateness(due_at, now);
-                if late < STALL || !self.prolong(&due, now + late) {
+                if !self.prolong(&due, due_at, now) {
                     if matches!(
                         due,
                         Due::StepDeadline(_) | Due::ReadyDeadline(_) | Due::Workload(workload::Turn::Deadline(_))
@@ -311,6 +313,7 @@ impl<'r> Driver<'r> {
                 self.record(at, What::Event(event));
             }
             Happening::Stall { since } => {
+                self.standstill.was(since, at);
                 self.record(at, What::Stall(Stall { since, of: "logs".into() }));
             }
             Happening::Signal(signal) => self.interrupted(signal),
@@ -367,15 +370,19 @@ impl<'r> Driver<'r> {
     /// A late loop is the bench's fault, and the history says so.
     fn note_lateness(&mut self, due_at: RunTime, now: RunTime) {
         if now.since(due_at) >= STALL {
+            self.standstill.was(due_at, now);
             self.record(now, What::Stall(Stall { since: due_at, of: "loop".into() }));
         }
     }
 
-    /// A bound that was over while the bench itself stood still is moved by that time: what the cluster did meanwhile has not been read.
-    fn prolong(&mut self, due: &Due, until: RunTime) -> bool {
+    /// A bound in whose time the bench itself stood still is moved by as much: the cluster stood still with it, or what it did meanwhile
+    /// came in late. One that ran out just then is moved by what is still to be read as well.
+    fn prolong(&mut self, due: &Due, due_at: RunTime, now: RunTime) -> bool {
+        let late = now.since(due_at);
+        let unread = if late < STALL { RunTime::START } else { now + late };
         match due {
-            Due::StepDeadline(_) => self.prolong_step(until),
-            Due::ReadyDeadline(life) => self.prolong_readiness(life, until),
+            Due::StepDeadline(step) => self.prolong_step(*step, due_at, unread),
+            Due::ReadyDeadline(life) => self.prolong_readiness(life, due_at, unread),
             _ => false,
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Readiness {
     deadline: EntryId,
     /// When that is due.
     due: RunTime,
+    /// How long the bench had stood still when that was set.
+    stood_still: Duration,
     /// Since when the process is frozen, which does not count.
     still_since: Option<RunTime>,
     /// The last answer that was not yes, for people.
@@ -55,6 +57,7 @@ impl Driver<'_> {
         let due = self.now() + self.process(key).spec.ready_within();
         let life = self.process(key).life();
         let deadline = self.agenda.push(due, Due::ReadyDeadline(life.clone()));
+        let stood_still = self.standstill.total();
         let process = self.process(key);
         let readiness = Readiness {
             started: false,
@@ -66,6 +69,7 @@ impl Driver<'_> {
             retry: RETRY_FIRST,
             deadline,
             due,
+            stood_still,
             still_since: None,
             last_answer: None,
         };
@@ -191,7 +195,7 @@ impl Driver<'_> {
         if let Some(since) = readiness.still_since.take() {
             readiness.due = readiness.due + now.since(since);
             let due = readiness.due;
-            self.prolong_readiness(&life, due);
+            self.ready_by(&life, due);
         }
     }
 
@@ -210,14 +214,25 @@ impl Driver<'_> {
         }
     }
 
-    /// Moves the bound.
-    pub(super) fn prolong_readiness(&mut self, life: &Life, until: RunTime) -> bool {
+    /// Moves the bound, which is due, by the time in which the bench has stood still, and at least until then. Says if it did.
+    pub(super) fn prolong_readiness(&mut self, life: &Life, due_at: RunTime, at_least: RunTime) -> bool {
+        let total = self.standstill.total();
+        let Some(readiness) = self.readiness_of(life) else { return false };
+        let until = (due_at + total.saturating_sub(readiness.stood_still)).max(at_least);
+        readiness.stood_still = total;
+        let is_moved = until > due_at;
+        if is_moved {
+            self.ready_by(life, until);
+        }
+        is_moved
+    }
+
+    fn ready_by(&mut self, life: &Life, until: RunTime) {
         let entry = self.agenda.push(until, Due::ReadyDeadline(life.clone()));
         match self.readiness_of(life) {
             Some(readiness) => (readiness.deadline, readiness.due) = (entry, until),
             None => self.agenda.cancel(entry),
         }
-        true
     }
 
     /// The bound is over.

@@ -34,6 +34,8 @@ pub(super) struct Steps {
     /// When the step before was done.
     pub(super) previous_done: RunTime,
     deadline: Option<EntryId>,
+    /// How long the bench had stood still when that was set.
+    stood_still: Duration,
     /// When a step that waits for rest is looked at next.
     looks_at: Option<RunTime>,
 }
@@ -83,6 +85,7 @@ impl Steps {
             began: BTreeMap::new(),
             previous_done: RunTime::START,
             deadline: None,
+            stood_still: Duration::ZERO,
             looks_at: None,
         }
     }
@@ -158,6 +161,7 @@ impl<'r> Driver<'r> {
 
     fn set_deadline(&mut self, within: Duration) {
         let due = self.now() + within;
+        self.steps.stood_still = self.standstill.total();
         self.steps.deadline = Some(self.agenda.push(due, Due::StepDeadline(self.steps.current())));
     }
 
@@ -276,10 +280,16 @@ impl<'r> Driver<'r> {
         }
     }
 
-    /// Moves the step's `within`.
-    pub(super) fn prolong_step(&mut self, until: RunTime) -> bool {
-        self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline(self.steps.current())));
-        true
+    /// Moves the step's `within`, which is due, by the time in which the bench has stood still, and at least until then. Says if it did.
+    pub(super) fn prolong_step(&mut self, step: usize, due_at: RunTime, at_least: RunTime) -> bool {
+        let total = self.standstill.total();
+        let until = (due_at + total.saturating_sub(self.steps.stood_still)).max(at_least);
+        let is_moved = step == self.steps.current() && until > due_at;
+        if is_moved {
+            self.steps.stood_still = total;
+            self.steps.deadline = Some(self.agenda.push(until, Due::StepDeadline(step)));
+        }
+        is_moved
     }
 
     /// The step's `within` is over.
